@@ -1,0 +1,91 @@
+"""The sessions that need an environment of their own; everything else is in ``scripts/``.
+
+``nox -l`` lists them. Each installs the package as a user would, from a build and not from the
+source tree, so that what is tested is what is shipped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "lowest", "bare", "core", "api"]
+
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+OLDEST = PYTHONS[0]
+
+# pyenv puts only the chosen versions on PATH; all that are installed are wanted here.
+_pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+os.environ["PATH"] = os.pathsep.join(
+    [
+        *(str(found) for found in sorted(_pyenv.glob("versions/3.1[0-9].*/bin"))),
+        os.environ["PATH"],
+    ]
+)
+
+# What the group "test" has and "test-tools" has not.
+BEYOND_CORE = ("importlinter", "langchain", "langchain_anthropic", "langchain_openai", "langgraph", "rich", "typer")
+
+
+def tests_without(*packages: str) -> list[str]:
+    """Return the test files that import none of these packages, not by their folder's helpers either."""
+    imports = re.compile(rf"^ *(?:from|import) (?:{'|'.join(packages)})\b", re.MULTILINE)
+
+    def needs(path: Path) -> bool:
+        return bool(imports.search(path.read_text("utf-8")))
+
+    helpers = [path for path in Path("tests").rglob("*.py") if not path.name.startswith("test_")]
+    shut = {path.parent for path in helpers if needs(path)}
+    return [
+        str(path) for path in sorted(Path("tests").rglob("test_*.py")) if path.parent not in shut and not needs(path)
+    ]
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run all tests against the built package."""
+    session.install(".[demo]", "--group", "test")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest dependencies that pyproject.toml admits."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["langchain"]]
+    oldest = [re.sub(r">=([\w.]+)", r"==\1", requirement) for requirement in wanted]
+    session.install(".[langchain]", *oldest, "--group", "test-tools")
+    session.run("python", "-m", "pytest", *(session.posargs or tests_without(*BEYOND_CORE)))
+
+
+@nox.session
+def bare(session: nox.Session) -> None:
+    """Show that the package does without LangChain where there is none."""
+    session.install(".", "--group", "test-tools")
+    session.run("python", "-m", "pytest", *(session.posargs or tests_without("langchain_core", *BEYOND_CORE)))
+
+
+@nox.session
+def core(session: nox.Session) -> None:
+    """Show that langchain-core is enough: no `langchain`, no LangGraph."""
+    session.install(".[langchain]", "--group", "test-tools")
+    session.run("python", "-m", "pytest", *(session.posargs or tests_without(*BEYOND_CORE)))
+
+
+@nox.session
+def api(session: nox.Session) -> None:
+    """Check that every public name has a complete type, as a user's type checker sees it."""
+    session.install(".[demo]", "basedpyright>=1.31")
+    session.run("basedpyright", "--ignoreexternal", "--verifytypes", "chainspan")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure what a run costs."""
+    session.install(".[demo]", "--group", "test")
+    session.run("python", "-m", "pytest", "--benchmark-enable", "--benchmark-only", "benchmarks", *session.posargs)

@@ -1,0 +1,66 @@
+"""OpenTelemetry tracing for LLM chains: pass a handler when you invoke, get a tree of spans.
+
+Everything meant for users is a name of this package; modules that begin with an
+underscore are not. A name is loaded when it is first asked for, so that importing
+the package costs next to nothing and needs neither LangChain nor an exporter.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._configure import configure, flush
+    from ._content import ContentPolicy
+    from ._current import current_span, span_of
+    from ._errors import ChainspanError, ConfigurationError
+    from ._handlers import ConsoleHandler, OtelHandler
+    from ._model import RunKind, Usage
+
+    __version__: str
+
+__all__ = [
+    "ChainspanError",
+    "ConfigurationError",
+    "ConsoleHandler",
+    "ContentPolicy",
+    "OtelHandler",
+    "RunKind",
+    "Usage",
+    "__version__",
+    "configure",
+    "current_span",
+    "flush",
+    "span_of",
+]
+
+if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name for good
+    _HOMES = {
+        "ChainspanError": "_errors",
+        "ConfigurationError": "_errors",
+        "ConsoleHandler": "_handlers",
+        "ContentPolicy": "_content",
+        "OtelHandler": "_handlers",
+        "RunKind": "_model",
+        "Usage": "_model",
+        "configure": "_configure",
+        "current_span": "_current",
+        "flush": "_configure",
+        "span_of": "_current",
+    }
+
+    def __getattr__(name: str) -> object:
+        """Load a public name when it is first asked for (PEP 562)."""
+        if name == "__version__":
+            value = import_module(f"{__name__}._version").version()
+        elif home := _HOMES.get(name):
+            value = getattr(import_module(f"{__name__}.{home}"), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        """List the public names, loaded or not."""
+        return __all__.copy()

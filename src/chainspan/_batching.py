@@ -1,0 +1,330 @@
+"""Hands finished spans to an exporter on one background thread, and counts every one.
+
+It differs from the SDK's BatchSpanProcessor in what it says and in what it keeps: what
+the exporter answered is counted, a flush keeps its timeout, a batch that cannot be sent
+stays until it can or the queue's bound is reached, and the end of the process waits two
+seconds at most. The thread starts with the first span, so a handler may be built before
+a fork, and ends when there has been nothing to do for a while.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from time import monotonic
+from typing import Protocol, runtime_checkable
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.environment_variables import (
+    OTEL_BSP_MAX_EXPORT_BATCH_SIZE,
+    OTEL_BSP_MAX_QUEUE_SIZE,
+    OTEL_BSP_SCHEDULE_DELAY,
+)
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from typing_extensions import override
+
+from ._delivery import Delivery, untraced
+from ._errors import ConfigurationError
+from ._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
+from ._guard import Guard
+from ._outage import OutageLog
+
+__all__ = ["BatchingProcessor", "Deliverer", "DirectProcessor", "Durable", "processor_for"]
+
+_IDLE_S = 5.0
+_LAST_STEPS_S = 0.2  # of a close: for the thread to see that it is over
+
+_delivering = Guard("batching.deliver")
+_writing = Guard("batching.write")
+
+
+@runtime_checkable
+class Deliverer(Protocol):
+    """An exporter that says what became of the spans, rather than success or failure."""
+
+    outage: OutageLog
+
+    def deliver(self, spans: Sequence[ReadableSpan]) -> Delivery:
+        """Send the spans, trying again until they are settled or stop() is called.
+
+        Returns:
+            What became of them; pending ones have been given up because of stop().
+        """
+        ...
+
+    def hurry(self) -> None:
+        """Try again now, where a failed attempt waits for the next one."""
+        ...
+
+    def stop(self) -> None:
+        """Give up what cannot be sent at once, now and from now on."""
+        ...
+
+
+@runtime_checkable
+class Durable(Protocol):
+    """An exporter whose export() makes the spans survive the process, fast enough to be called at every span."""
+
+    def export_durably(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Write the spans where they survive, and return."""
+        ...
+
+    def flush(self, timeout_s: float) -> Delivery:
+        """Send what is pending, for so long at most."""
+        ...
+
+    def close(self, timeout_s: float) -> None:
+        """Flush, then stop, within the timeout."""
+        ...
+
+
+class BatchingProcessor(SpanProcessor):
+    """Queues finished spans for one exporter. Safe to share between handlers and threads.
+
+    Args:
+        exporter: Any exporter; one that is a Deliverer is believed in detail.
+        max_queue_spans: How many spans may wait; beyond it the oldest is dropped and counted.
+            OTEL_BSP_MAX_QUEUE_SIZE, else 2,048.
+        max_batch_spans: How many go to the exporter at once. OTEL_BSP_MAX_EXPORT_BATCH_SIZE, else 512.
+        delay_s: How long a span waits for company. OTEL_BSP_SCHEDULE_DELAY (in ms), else 1 s.
+    """
+
+    def __init__(
+        self,
+        exporter: SpanExporter,
+        *,
+        max_queue_spans: int | None = None,
+        max_batch_spans: int | None = None,
+        delay_s: float | None = None,
+    ) -> None:
+        self._exporter = exporter
+        self._deliverer: Deliverer = exporter if isinstance(exporter, Deliverer) else _Plain(exporter)
+        self._deliverer.outage.waiting = self._waiting
+        self._max_queue_spans = max_queue_spans or _from_environment(OTEL_BSP_MAX_QUEUE_SIZE, 2_048)
+        self._max_batch_spans = max_batch_spans or _from_environment(OTEL_BSP_MAX_EXPORT_BATCH_SIZE, 512)
+        self._delay_s = delay_s or _from_environment(OTEL_BSP_SCHEDULE_DELAY, 1_000) / 1_000
+        self._start_afresh()
+        after_fork(self._start_afresh)
+        close_at_exit(self)
+
+    @override
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Do nothing: only finished spans are sent."""
+
+    @override
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue a finished span, if it is sampled."""
+        if not (span.context and span.context.trace_flags.sampled):
+            return
+        with self._changed:
+            self._handed += 1
+            if self._closed:
+                self._drop(1, "the process was ending")
+                return
+            if len(self._queue) >= self._max_queue_spans:
+                self._queue.popleft()
+                self._drop(1, "the queue was full")
+            self._queue.append(span)
+            if len(self._queue) in {1, self._max_batch_spans}:
+                self._changed.notify_all()
+            self._need_thread()
+
+    def flush(self, timeout_s: float) -> Delivery:
+        """Send what is queued, for so long at most, and return where all spans are then."""
+        with self._changed:
+            upto = self._due_upto = self._handed
+            self._changed.notify_all()
+        if timeout_s > 0:
+            self._deliverer.hurry()
+        with self._changed:
+            self._changed.wait_for(lambda: self._settled_spans >= upto, timeout_s)
+            return self._settled + Delivery(pending=self._handed - self._settled_spans)
+
+    @override
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush, and return whether all spans arrived."""
+        return bool(self.flush(timeout_millis / 1_000))
+
+    def close(self, timeout_s: float) -> None:
+        """Flush, then stop; what is still pending is counted as dropped and logged."""
+        if self._closed:
+            return
+        deadline_s = monotonic() + timeout_s
+        self.flush(max(0.0, timeout_s - _LAST_STEPS_S))
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            thread = self._thread
+        self._deliverer.stop()
+        if thread:
+            thread.join(max(0.0, deadline_s - monotonic()))
+        self._give_up()
+        self._deliverer.outage.closed()
+        self._exporter.shutdown()
+
+    @override
+    def shutdown(self) -> None:
+        """Close, within two seconds."""
+        self.close(EXIT_TIMEOUT_S)
+
+    def _start_afresh(self) -> None:
+        """Begin with nothing pending; in a forked child, what is queued is the parent's to send."""
+        self._changed = threading.Condition()
+        self._queue: deque[ReadableSpan] = deque()
+        self._thread: threading.Thread | None = None
+        self._settled = Delivery()
+        self._handed = self._due_upto = 0
+        self._closed = self._given_up = False
+        self._deliverer.outage.reset()
+
+    @property
+    def _settled_spans(self) -> int:
+        return self._settled.delivered + self._settled.lost
+
+    def _waiting(self) -> str:
+        waiting = self._handed - self._settled_spans
+        return f"{waiting:,} wait in memory, of {self._max_queue_spans:,} at most" if waiting else ""
+
+    def _drop(self, spans: int, why: str) -> None:
+        self._settled += Delivery(dropped=spans)
+        self._deliverer.outage.lost(spans, why)
+
+    def _need_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="chainspan-batching", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        with untraced():
+            while batch := self._next_batch():
+                answer = Delivery(dropped=len(batch))
+                with _delivering:
+                    answer = self._deliverer.deliver(batch)
+                self._settle(answer)
+
+    def _next_batch(self) -> list[ReadableSpan]:
+        """Wait for a batch that is due and take it; empty when there was none for a while."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closed, _IDLE_S)
+            if self._queue:
+                self._changed.wait_for(self._is_due, self._delay_s)
+            else:
+                self._thread = None
+            return [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch_spans))]
+
+    def _is_due(self) -> bool:
+        return self._closed or len(self._queue) >= self._max_batch_spans or self._settled_spans < self._due_upto
+
+    def _settle(self, answer: Delivery) -> None:
+        with self._changed:
+            if self._given_up:
+                return
+            if answer.pending:
+                self._drop(answer.pending, "the process ended")
+            self._settled += Delivery(delivered=answer.delivered, rejected=answer.rejected, dropped=answer.dropped)
+            self._changed.notify_all()
+
+    def _give_up(self) -> None:
+        with self._changed:
+            self._given_up = True
+            if left := self._handed - self._settled_spans:
+                self._drop(left, "the process ended")
+            self._queue.clear()
+
+
+class DirectProcessor(SpanProcessor):
+    """Hands every span to a durable exporter as it ends, so that a killed process loses none.
+
+    Args:
+        exporter: What writes the spans where they survive.
+    """
+
+    def __init__(self, exporter: Durable) -> None:
+        self._exporter = exporter
+
+    @override
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Do nothing: only finished spans are written."""
+
+    @override
+    def on_end(self, span: ReadableSpan) -> None:
+        """Write a finished span, if it is sampled."""
+        if span.context and span.context.trace_flags.sampled:
+            with _writing, untraced():
+                self._exporter.export_durably((span,))
+
+    def flush(self, timeout_s: float) -> Delivery:
+        """Send what is pending, for so long at most, and return where all spans are then."""
+        return self._exporter.flush(timeout_s)
+
+    @override
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush, and return whether all spans arrived."""
+        return bool(self.flush(timeout_millis / 1_000))
+
+    @override
+    def shutdown(self) -> None:
+        """Close the exporter, within two seconds."""
+        self._exporter.close(EXIT_TIMEOUT_S)
+
+
+class _Plain:
+    """Any exporter as a Deliverer: what it calls a failure is lost, for it tried again itself."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self.outage = OutageLog(type(exporter).__name__)
+        self._exporter = exporter
+        self._stopped = False
+
+    def deliver(self, spans: Sequence[ReadableSpan]) -> Delivery:
+        if self._stopped:
+            return Delivery(pending=len(spans))
+        failure = "the exporter failed"
+        try:
+            result = self._exporter.export(spans)
+        except Exception as error:  # noqa: BLE001  reported as what it is: a loss
+            result, failure = SpanExportResult.FAILURE, f"the exporter raised {type(error).__name__}"
+        if result is SpanExportResult.SUCCESS:
+            self.outage.arrived()
+            return Delivery(delivered=len(spans))
+        self.outage.lost(len(spans), failure)
+        self.outage.failed(failure)
+        return Delivery(dropped=len(spans))
+
+    def hurry(self) -> None:
+        """Do nothing: its own pauses are not ours to cut short."""
+
+    def stop(self) -> None:
+        self._stopped = True
+
+
+_shared: weakref.WeakValueDictionary[int, BatchingProcessor | DirectProcessor] = weakref.WeakValueDictionary()
+_shared_lock = threading.Lock()
+
+
+def processor_for(exporter: SpanExporter) -> BatchingProcessor | DirectProcessor:
+    """Return the processor that feeds this exporter: one for all handlers that name it.
+
+    A thousand handlers with the same exporter so have one queue and one thread. None of
+    them may shut it down; it closes itself at exit.
+    """
+    with _shared_lock:
+        known = _shared.get(id(exporter))
+        if known is None:
+            # The processor holds the exporter, so the id is not given out anew while it is a key.
+            known = DirectProcessor(exporter) if isinstance(exporter, Durable) else BatchingProcessor(exporter)
+            _shared[id(exporter)] = known
+        return known
+
+
+def _from_environment(name: str, default: int) -> int:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) == 0:
+        raise ConfigurationError(name, expected="a whole number above 0", got=text)
+    return int(text)

@@ -1,0 +1,79 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from .._errors import ConfigurationError
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"chainspan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def chainspan(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """See what your LLM chains do: every step becomes an OpenTelemetry span."""
+
+
+@app.command()
+def demo(
+    *,
+    otlp: Annotated[
+        bool,
+        typer.Option(
+            "--otlp",
+            help="Also send the trace to a collector, and say whether it arrived: to "
+            "OTEL_EXPORTER_OTLP_ENDPOINT where that is set, else to http://localhost:4318.",
+        ),
+    ] = False,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint",
+            metavar="URL",
+            help="Send it there instead, by OTLP over HTTP. Implies --otlp.",
+        ),
+    ] = None,
+    no_color: Annotated[bool, typer.Option("--no-color", help="Print without colours, also on a terminal.")] = False,
+) -> None:
+    """Trace a chain and an agent on this machine: no key, no network.
+
+    Prints each step as it happens, then the trace as a tree with times and tokens.
+    Exits with 1 when the trace was to be sent and did not arrive.
+    """
+    try:
+        from ._demo import Demo  # noqa: PLC0415 - LangChain is an extra
+    except ModuleNotFoundError as error:
+        if error.name != "langchain_core":
+            raise
+        typer.echo("The demo traces LangChain, which is not installed.", err=True)
+        typer.echo("Install it with: pip install 'chainspan[demo]'", err=True)
+        raise typer.Exit(1) from None
+    try:
+        arrived = Demo(send=otlp or endpoint is not None, endpoint=endpoint, plain=no_color).run()
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error)) from error
+    sys.stdout.flush()
+    raise typer.Exit(0 if arrived else 1)

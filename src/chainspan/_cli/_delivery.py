@@ -1,0 +1,78 @@
+"""The demo's own look at the way to the collector: how many spans arrived, and why others did not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry.sdk.trace import SpanProcessor
+
+from .._batching import BatchingProcessor
+from .._delivery import Delivery
+from ..exporters._otlp import OtlpExporter, otlp_sender
+from ..exporters._senders import Answer, Sender
+from ..exporters._settings import OtlpSettings
+
+__all__ = ["Shipment"]
+
+_PATIENCE_S = 3.0
+"""How long to try. Somebody waits for the answer, and the usual collector is near."""
+
+
+class Shipment:
+    """Sends spans by OTLP, and tells what became of them.
+
+    Args:
+        endpoint: Where to; None for what the environment says, else to this machine.
+
+    Raises:
+        ConfigurationError: The address, or a variable of OTLP, cannot be used.
+    """
+
+    def __init__(self, endpoint: str | None) -> None:
+        self._sender = _Witness(otlp_sender(OtlpSettings.read(endpoint)))
+        self._processor = BatchingProcessor(OtlpExporter(self._sender))
+        self.processor: SpanProcessor = self._processor
+        self.url = self._sender.endpoint
+
+    @property
+    def problem(self) -> str:
+        """What the latest attempt came to, where not everything arrived."""
+        answer = self._sender.answer
+        return answer.reason if answer else "nothing was sent"
+
+    def settle(self) -> Delivery:
+        """Wait until everything arrived or patience ends, then give up the rest."""
+        delivery = self._processor.flush(_PATIENCE_S)
+        with _unlogged():
+            self._processor.close(0.0)
+        return delivery
+
+
+class _Witness:
+    """Passes requests on to the sender, and remembers the answer to the latest."""
+
+    def __init__(self, sender: Sender) -> None:
+        self.endpoint = sender.endpoint
+        self.answer: Answer | None = None
+        self._sender = sender
+
+    def send(self, body: bytes) -> Answer:
+        self.answer = self._sender.send(body)
+        return self.answer
+
+    def close(self) -> None:
+        self._sender.close()
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep the library's own log line off the terminal: the command says it in its own words."""
+    logger = logging.getLogger("chainspan")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,156 @@
+"""Setting up OpenTelemetry's global provider in one call, from the standard variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from importlib.metadata import entry_points
+
+from opentelemetry import trace
+from opentelemetry.sdk.environment_variables import OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import (
+    ConsoleSpanExporter,
+    SimpleSpanProcessor,
+    SpanExporter,
+)
+from opentelemetry.sdk.trace.sampling import _KNOWN_SAMPLERS
+
+from . import _pipeline, _settings
+from ._batching import processor_for
+from ._delivery import Delivery, flush_all
+from ._errors import ConfigurationError
+from ._guard import log_quietly
+from .exporters import ConsoleProcessor
+from .exporters._otlp import otlp
+
+__all__ = ["configure", "flush", "provider_from_environment"]
+
+_WARNING = 30
+_RATIO = "traceidratio"
+
+
+def configure(
+    *,
+    service_name: str | None = None,
+    resource_attributes: Mapping[str, str] | None = None,
+    endpoint: str | None = None,
+    console: bool = False,
+    processors: Sequence[SpanProcessor | SpanExporter] = (),
+) -> trace.TracerProvider:
+    """Set up the global TracerProvider from the standard OTEL_* variables.
+
+    Spans are sent by OTLP over http/protobuf with gzip to ``http://localhost:4318``, unless
+    arguments or variables say otherwise. A provider that is set up already is left as it is,
+    and returned; that is said in the log.
+
+    Args:
+        service_name: The service's name; None: what ``OTEL_SERVICE_NAME`` or
+            ``OTEL_RESOURCE_ATTRIBUTES`` says.
+        resource_attributes: Further attributes of the resource.
+        endpoint: Where OTLP goes, as ``OTEL_EXPORTER_OTLP_ENDPOINT``.
+        console: Whether runs are printed as well, as far as their spans tell.
+        processors: Further processors and exporters to feed.
+
+    Raises:
+        ConfigurationError: An argument or a variable cannot be used. Nothing is set up then.
+    """
+    current = trace.get_tracer_provider()
+    if _pipeline.is_set_up(current):
+        log_quietly(
+            _WARNING,
+            f"chainspan.configure() leaves the {type(current).__name__} alone that is set up "
+            "already, and adds nothing to it.",
+        )
+        return current
+    provider, feeds = _build(service_name, resource_attributes, endpoint, processors, console)
+    trace.set_tracer_provider(provider)
+    _pipeline.of_provider(provider, processors=feeds)
+    return provider
+
+
+def flush(timeout_s: float = 10.0) -> Delivery:
+    """Export what has ended in every pipeline of chainspan's, and say what became of it.
+
+    Returns within the timeout. The answer is true only if everything arrived, as far as
+    anybody can tell.
+    """
+    return flush_all(_pipeline.known_processors(), timeout_s)
+
+
+@lru_cache(maxsize=1)
+def provider_from_environment() -> TracerProvider:
+    """Return a provider that exports as the environment asks, and is nobody's global one."""
+    provider, feeds = _build(None, None, None, (), console=False)
+    _pipeline.of_provider(provider, processors=feeds)
+    return provider
+
+
+def _build(
+    service_name: str | None,
+    resource_attributes: Mapping[str, str] | None,
+    endpoint: str | None,
+    processors: Sequence[SpanProcessor | SpanExporter],
+    console: bool,
+) -> tuple[TracerProvider, list[SpanProcessor]]:
+    _check_sampler()
+    feeds = [*_exports(endpoint), *map(_pipeline.processor_of, processors)]
+    if console:
+        feeds.append(ConsoleProcessor())
+    attributes = dict(resource_attributes or {})
+    if service_name is not None:
+        attributes[SERVICE_NAME] = service_name
+    provider = TracerProvider(resource=Resource.create(attributes))
+    for processor in feeds:
+        provider.add_span_processor(_pipeline.isolated(processor))
+    return provider, feeds
+
+
+def _exports(endpoint: str | None) -> list[SpanProcessor]:
+    chosen = os.environ.get(_settings.OTEL_TRACES_EXPORTER, "").strip() or "otlp"
+    names = [name.strip().lower() for name in chosen.split(",") if name.strip()]
+    if "none" in names:
+        return []
+    return [_export(name, endpoint) for name in names]
+
+
+def _export(name: str, endpoint: str | None) -> SpanProcessor:
+    makers: Mapping[str, Callable[[], SpanProcessor]] = {
+        "otlp": lambda: processor_for(otlp(endpoint)),
+        "console": lambda: SimpleSpanProcessor(ConsoleSpanExporter()),
+    }
+    if name in makers:
+        return makers[name]()
+    for point in entry_points(group="opentelemetry_traces_exporter", name=name):
+        return processor_for(point.load()())
+    raise ConfigurationError(
+        _settings.OTEL_TRACES_EXPORTER,
+        expected="otlp, console, none or the name of an installed exporter",
+        got=name,
+    )
+
+
+def _check_sampler() -> None:
+    """Refuse what the SDK would replace by its default, with no more than a line in the log."""
+    name = os.environ.get(OTEL_TRACES_SAMPLER, "").strip().lower()
+    if not name:
+        return
+    installed = {point.name for point in entry_points(group="opentelemetry_traces_sampler")}
+    known = sorted({*_KNOWN_SAMPLERS, *installed})
+    if name not in known:
+        raise ConfigurationError(OTEL_TRACES_SAMPLER, expected=f"one of {', '.join(known)}", got=name)
+    if name.endswith(_RATIO):
+        _check_ratio(os.environ.get(OTEL_TRACES_SAMPLER_ARG, "1"))
+
+
+def _check_ratio(text: str) -> None:
+    try:
+        is_ratio = 0 <= float(text) <= 1
+    except ValueError:
+        is_ratio = False
+    if not is_ratio:
+        raise ConfigurationError(
+            OTEL_TRACES_SAMPLER_ARG, expected="a number from 0 to 1", got=text
+        )

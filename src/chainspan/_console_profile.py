@@ -1,0 +1,91 @@
+"""What the console's own spans carry: LangChain's payloads, in LangChain.js's form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from opentelemetry.trace import SpanKind
+from opentelemetry.util.types import AttributeValue
+
+from ._content import Gate
+from ._model import RunEnd, RunFailure, RunStart
+
+__all__ = ["ConsoleProfile"]
+
+_JSON, _TEXT = "application/json", "text/plain"
+
+
+class ConsoleProfile:
+    """Describes a run by what went in and what came out, as LangChain.js would print it.
+
+    Args:
+        form: Turns any object of the framework into plain data.
+    """
+
+    name = "console"
+    schema_url: str | None = None
+
+    def __init__(self, form: Callable[[object], object]) -> None:
+        self._form = form
+
+    def span_name(self, run: RunStart) -> str:
+        """Return the run's own name."""
+        return run.name
+
+    def span_kind(self, run: RunStart) -> SpanKind:  # noqa: ARG002 - of the protocol
+        """Return the same kind for all: nothing leaves the process."""
+        return SpanKind.INTERNAL
+
+    def start(self, run: RunStart, gate: Gate) -> Mapping[str, AttributeValue]:
+        """Describe the run's place and its input."""
+        return {
+            "chainspan.run.id": str(run.run_id),
+            "chainspan.run.type": run.run_type,
+            "chainspan.run.name": run.name,
+            **self._payload("input", _input_of(run), gate, is_compact=run.run_type == "tool"),
+        }
+
+    def end(self, run: RunStart, end: RunEnd, gate: Gate) -> Mapping[str, AttributeValue]:
+        """Describe the output."""
+        outputs = _as_record(end.outputs, "output") if _is_chain(run) else end.outputs
+        return self._payload("output", outputs, gate)
+
+    def failure(
+        self, run: RunStart, failure: RunFailure, gate: Gate
+    ) -> Mapping[str, AttributeValue]:
+        """Say no more than the exception event does."""
+        del run, failure, gate
+        return {}
+
+    def event(self, data: object) -> str:
+        """Return an event's data as JSON."""
+        return json.dumps(self._form(data), ensure_ascii=False)
+
+    def _payload(
+        self, side: str, value: object, gate: Gate, *, is_compact: bool = False
+    ) -> dict[str, AttributeValue]:
+        if not gate.on:
+            return {}
+        plain = self._form(value)
+        if isinstance(plain, str):
+            return {f"{side}.value": plain, f"{side}.mime_type": _TEXT}
+        separators = (",", ":") if is_compact else None
+        text = json.dumps(plain, ensure_ascii=False, separators=separators)
+        return {f"{side}.value": text, f"{side}.mime_type": _TEXT if is_compact else _JSON}
+
+
+def _is_chain(run: RunStart) -> bool:
+    return run.run_type not in ("llm", "tool", "retriever")
+
+
+def _input_of(run: RunStart) -> object:
+    return _as_record(run.inputs, "input") if _is_chain(run) else run.inputs
+
+
+def _as_record(value: object, key: str) -> object:
+    """Put what is no object under a key of its own, as ``_coerceToDict`` of LangChain.js does."""
+    is_object = value is not None and not isinstance(value, (str, int, float, bool))
+    if is_object and not (isinstance(value, Sequence) or isinstance(value, (set, frozenset))):
+        return value
+    return {key: value}

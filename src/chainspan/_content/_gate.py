@@ -1,0 +1,216 @@
+"""Whether and how content gets out: the object that every writer of telemetry asks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from .._encode import attempt, base64_marker, binary_marker, dumps, is_suspicious, mask_text, plain, shrink, size_of
+from .._model import AttributeValue, Message, RunStart
+from ._exceptions import stack_of, type_of
+from ._mask import Mask, mask_of
+from ._policy import ContentPolicy
+
+__all__ = ["Gate"]
+
+_LEAST_BYTES: Final = 256  # what an attribute gets even when its span's budget is spent
+_OFF_TAGS: Final = frozenset({"chainspan:no-content", "chainspan.content=false"})
+_OFF_METADATA: Final = "chainspan.content"
+
+
+class Gate:
+    """Lets content through, masked and cut to size, or not at all.
+
+    A handler builds one with `of`. Each run has its own by `for_run`, which knows how
+    much of the span's budget is left. A gate never raises, whatever it is given.
+
+    Attributes:
+        on: Whether content is recorded. Ask it before making anything costly.
+        policy: What the user set.
+    """
+
+    __slots__ = ("_left", "_mask", "on", "policy")
+
+    def __init__(self, policy: ContentPolicy, mask: Mask, *, on: bool) -> None:
+        self.policy = policy
+        self.on = on
+        self._mask = mask
+        self._left = policy.max_span_bytes
+
+    @classmethod
+    def of(cls, content: bool | ContentPolicy | None = None) -> Gate:
+        """Return the gate of a handler: content on, off, by policy, or None as the environment says."""
+        policy = content if isinstance(content, ContentPolicy) else ContentPolicy(capture=content)
+        return cls(policy, mask_of(policy), on=policy.captures())
+
+    def for_run(self, run: RunStart) -> Gate:
+        """Return the gate of one run: with a budget of its own, and off where its tags or metadata say so.
+
+        Nothing switches on what the handler has off.
+        """
+        if not self.on:
+            return self
+        return Gate(self.policy, self._mask, on=not _switched_off(run))
+
+    # ------------------------------------------------------------ content
+
+    def text(self, text: str) -> str | None:
+        """Return a text to be recorded, or None where content is off."""
+        if not self.on:
+            return None
+        masked = self._mask.text(attempt(lambda: str.__str__(text), "[unreadable]"))
+        limit = self._limit()
+        if len(masked) * 4 > limit and size_of(masked) > limit:
+            masked = _unquoted(shrink(masked, limit))
+        elif not masked.isascii():
+            masked = masked.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be exported
+        return self._spent(masked)
+
+    def json(self, value: object) -> str | None:
+        """Return any value as JSON text to be recorded, or None where content is off."""
+        return self._written(plain(value, hide=self._mask.hide)) if self.on else None
+
+    def value(self, value: object) -> tuple[str, bool] | None:
+        """Return a value as a text and whether that is JSON: a str stays as it is."""
+        if not self.on:
+            return None
+        text = self.text(value) if isinstance(value, str) else self.json(value)
+        return (text or "", not isinstance(value, str))
+
+    def mask(self, tree: Any) -> Any:
+        """Return plain data masked but not cut, for what writes it in a form of its own."""
+        hidden = plain(tree, hide=self._mask.hide)
+        if self._mask.is_active or is_suspicious(dumps(hidden).encode()):
+            return self._mask.tree(hidden, self._mask.text)
+        return hidden
+
+    def messages(self, messages: Sequence[Message], *, finish_reason: bool = False) -> str | None:
+        """Return messages as one JSON text, or None where content is off.
+
+        A message that was written before under the same policy is not written again.
+        """
+        if not self.on:
+            return None
+        written = [self._message(message, finish_reason) for message in messages]
+        if sum(size for _, size in written) + len(written) + 1 <= self._limit():
+            return self._spent(f"[{','.join(text for text, _ in written)}]")
+        return self._written([self._message_tree(message, finish_reason) for message in messages], masked=True)
+
+    # ------------------------------------------------------------ exceptions
+
+    def exception(self, error: BaseException) -> dict[str, AttributeValue]:
+        """Return the attributes of an exception event: type and frames always, messages where content is on."""
+        attributes: dict[str, AttributeValue] = {"exception.type": type_of(error)}
+        message = self.error_message(error)
+        if message is not None:
+            attributes["exception.message"] = message
+        stack = attempt(lambda: stack_of(error, with_messages=self.on), "")
+        if stack:
+            attributes["exception.stacktrace"] = (self.text(stack) or "") if self.on else stack
+        return attributes
+
+    def error_message(self, error: BaseException) -> str | None:
+        """Return an exception's message, as for a span's status, or None where content is off."""
+        return self.text(attempt(lambda: str(error), "[unprintable]")) if self.on else None
+
+    # ------------------------------------------------------------ what is recorded by name
+
+    def name(self, text: str) -> str:
+        """Return a name, which is no content, masked by the user's own rules alone."""
+        return self._mask.own(text)
+
+    def tags(self, tags: Sequence[str]) -> list[str]:
+        """Return those of a run's tags that may be recorded."""
+        chosen = _allowed(tags, self.policy.tags, otherwise=self.on)
+        return [self._mask.text(str(tag)) for tag in chosen]
+
+    def metadata(self, metadata: Mapping[str, object]) -> dict[str, AttributeValue]:
+        """Return what may be recorded of a run's metadata: scalars as they are, the rest as JSON."""
+        chosen = _allowed(metadata, self.policy.metadata, otherwise=self.on)
+        pairs = ((key, self._metadatum(key, metadata[key])) for key in chosen)
+        return {key: value for key, value in pairs if value is not None}
+
+    def _metadatum(self, key: str, value: object) -> AttributeValue | None:
+        marker = self._mask.hide(key)
+        if marker is not None:
+            return marker
+        tree = plain(value, hide=self._mask.hide)
+        if isinstance(tree, str):
+            return self._mask.text(tree)
+        if tree is None or isinstance(tree, (bool, int, float)):
+            return tree
+        return self._written(tree)
+
+    # ------------------------------------------------------------ inside
+
+    def _message(self, message: Message, finish_reason: bool) -> tuple[str, int]:
+        known = message.memo
+        if known and known[0] is self._mask and not finish_reason:
+            return known[1]
+        text = dumps(self._message_tree(message, finish_reason))
+        written = (text, size_of(text))
+        if not finish_reason:
+            message.memo[:] = (self._mask, written)
+        return written
+
+    def _message_tree(self, message: Message, finish_reason: bool) -> Any:
+        fields: dict[str, object] = {"role": message.role, "parts": self._parts(message)}
+        if message.name:
+            fields["name"] = message.name
+        if finish_reason and message.finish_reason:
+            fields["finish_reason"] = message.finish_reason
+        tree = plain(fields, hide=self._mask.hide)
+        return self._masked(tree, of_messages=True)
+
+    def _parts(self, message: Message) -> list[Mapping[str, object]]:
+        parts = [part for part in message.parts if self.policy.reasoning or part.get("type") != "reasoning"]
+        return [_without_data(part) if part.get("type") == "blob" else part for part in parts]
+
+    def _masked(self, tree: Any, *, of_messages: bool = False) -> Any:
+        walk = self._mask.messages if of_messages else self._mask.tree
+        if self._mask.is_active:
+            return walk(tree, self._mask.text)
+        return walk(tree, mask_text) if is_suspicious(dumps(tree).encode()) else tree
+
+    def _written(self, tree: Any, *, masked: bool = False) -> str:
+        if not masked and self._mask.is_active:
+            tree, masked = self._mask.tree(tree, self._mask.text), True
+        text = dumps(tree)
+        if not masked and is_suspicious(text.encode()):
+            tree = self._mask.tree(tree, mask_text)
+            text = dumps(tree)
+        limit = self._limit()
+        return self._spent(text if size_of(text) <= limit else shrink(tree, limit))
+
+    def _limit(self) -> int:
+        return max(min(self.policy.max_attribute_bytes, self._left), _LEAST_BYTES)
+
+    def _spent(self, text: str) -> str:
+        self._left -= size_of(text)
+        return text
+
+
+def _switched_off(run: RunStart) -> bool:
+    if run.metadata and run.metadata.get(_OFF_METADATA) is False:
+        return True
+    return any(tag in _OFF_TAGS for tag in run.tags) if run.tags else False
+
+
+def _allowed(names: Collection[str], allowed: Collection[str] | None, *, otherwise: bool) -> list[str]:
+    if allowed is None:
+        return list(names) if otherwise else []
+    return [name for name in names if name in allowed]
+
+
+def _without_data(part: Mapping[str, object]) -> Mapping[str, object]:
+    content = part.get("content")
+    kind = str(part.get("mime_type") or part.get("modality") or "data")
+    if isinstance(content, str):
+        return {**part, "content": base64_marker(kind, content)}
+    return {**part, "content": binary_marker(kind, content)} if isinstance(content, bytes) else part
+
+
+def _unquoted(text: str) -> str:
+    from pydantic_core import from_json  # noqa: PLC0415  # rare
+
+    return str(from_json(text))

@@ -1,0 +1,102 @@
+"""The user's own redaction: by key, by pattern and by function, over plain data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+
+from .._encode import REDACTED, SECRET, attempt, is_secret_key, mask_text
+from ._policy import ContentPolicy
+
+__all__ = ["MASK_FAILED", "Mask", "mask_of"]
+
+MASK_FAILED: Final = "[mask failed]"
+_MOST_KEYS: Final = 10_000
+
+# What holds together a message in the conventions' shape; a mask that changed it would
+# leave data that no backend can show. What is below is data again.
+_MESSAGE_KEYS: Final = frozenset({"role", "type", "id", "finish_reason", "mime_type", "modality"})
+_DATA_KEYS: Final = frozenset({"arguments", "response", "server_tool_call", "server_tool_call_response"})
+
+
+class Mask:
+    """What one policy masks. Safe to share between threads.
+
+    Attributes:
+        is_active: Whether the user asked for any masking of texts.
+    """
+
+    __slots__ = ("_function", "_known", "_names", "_patterns", "is_active")
+
+    def __init__(self, policy: ContentPolicy) -> None:
+        self._names = policy.redact_keys
+        self._patterns = tuple(pattern for pattern in policy.redact_patterns if isinstance(pattern, re.Pattern))
+        self._function = policy.redact
+        self._known: dict[str, str | None] = {}
+        self.is_active = bool(self._patterns or self._function)
+
+    def hide(self, key: str) -> str | None:
+        """Return what stands in place of the value under a key; None to keep the value."""
+        try:
+            return self._known[key]
+        except KeyError:
+            return self._learn(key)
+
+    def _learn(self, key: str) -> str | None:
+        marker = REDACTED if key.lower() in self._names else SECRET if is_secret_key(key) else None
+        if len(self._known) < _MOST_KEYS:
+            self._known[key] = marker
+        return marker
+
+    def text(self, text: str) -> str:
+        """Return one text masked: by the user's rules first, by those on secrets last."""
+        return attempt(lambda: self._masked(text), MASK_FAILED)
+
+    def own(self, text: str) -> str:
+        """Return one text masked by the user's rules alone."""
+        return attempt(lambda: self._user_masked(text), MASK_FAILED) if self.is_active else text
+
+    def _masked(self, text: str) -> str:
+        return mask_text(self._user_masked(text))
+
+    def _user_masked(self, text: str) -> str:
+        for pattern in self._patterns:
+            text = pattern.sub(REDACTED, text)
+        return _checked(self._function(text)) if self._function is not None else text
+
+    def tree(self, tree: Any, change: Callable[[str], str], kept: frozenset[str] = frozenset()) -> Any:
+        """Return plain data with every text changed, keys too, but for what stands under the kept keys."""
+        if isinstance(tree, str):
+            return change(tree)
+        if isinstance(tree, list):
+            return [self.tree(value, change, kept) for value in tree]
+        if not isinstance(tree, dict):
+            return tree
+        result: dict[str, Any] = {}
+        for key, value in tree.items():
+            name = key if kept else change(key)
+            while name in result:
+                name += "~"
+            result[name] = value if key in kept and isinstance(value, str) else self._below(key, value, change, kept)
+        return result
+
+    def _below(self, key: str, value: Any, change: Callable[[str], str], kept: frozenset[str]) -> Any:
+        return self.tree(value, change, frozenset() if key in _DATA_KEYS else kept)
+
+    def messages(self, tree: Any, change: Callable[[str], str]) -> Any:
+        """Return messages in the conventions' shape with every text changed, their structure kept."""
+        return self.tree(tree, change, _MESSAGE_KEYS)
+
+
+@lru_cache(maxsize=64)
+def mask_of(policy: ContentPolicy) -> Mask:
+    """Return the mask of a policy; equal policies share one, and with it what was written under it."""
+    return Mask(policy)
+
+
+def _checked(text: object) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"a mask must return a str, not {type(text).__name__}")
+    return text

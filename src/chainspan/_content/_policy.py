@@ -1,0 +1,95 @@
+"""What may be recorded of what users write, and how much of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+from .._errors import ConfigurationError
+
+__all__ = ["CAPTURE_VARIABLE", "ContentPolicy"]
+
+CAPTURE_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+"""Whether content is recorded where no argument says so; ``NO_CONTENT`` by default.
+
+``SPAN_ONLY``, ``SPAN_AND_EVENT`` and ``true`` switch it on; ``EVENT_ONLY`` does not, as
+chainspan's content stands on spans.
+"""
+
+_ON: Final = frozenset({"span_only", "span_and_event", "true", "1", "yes", "on"})
+_LEAST_BYTES: Final = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContentPolicy:
+    """Whether content is recorded, what is masked in it, and how large it may get.
+
+    Content is what a user or a model wrote: messages, prompts, arguments, results,
+    documents, template variables, metadata values, tags, tool descriptions, exception
+    messages. Secrets (API keys, bearer tokens, passwords, ``SecretStr``) are masked
+    whatever stands here, and binary data is replaced by its type, size and hash.
+
+    Attributes:
+        capture: Whether content is recorded. None: as the environment variable
+            ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` says, else not.
+        redact: Called with every text; its result is recorded instead. One that raises
+            records ``[mask failed]``.
+        redact_keys: Names, in any case, whose values are recorded as ``[redacted]``.
+        redact_patterns: Regular expressions whose matches are recorded as ``[redacted]``.
+        metadata: Which keys of a run's metadata become attributes, content or not. None:
+            all of the user's own where content is recorded, else none.
+        tags: The same for a run's tags.
+        baggage: Which entries of OpenTelemetry's baggage become attributes of every span.
+        reasoning: Whether a model's reasoning is recorded with the rest of its answer.
+        tool_definitions: Whether the tools offered to a model are recorded with its input.
+        max_attribute_bytes: The size in UTF-8 that one attribute is shortened to.
+        max_span_bytes: The size that the content of one span and its events has together.
+
+    Raises:
+        ConfigurationError: If a pattern does not compile or a size is too small.
+    """
+
+    capture: bool | None = None
+    redact: Callable[[str], str] | None = None
+    redact_keys: Collection[str] = ()
+    redact_patterns: Collection[str | re.Pattern[str]] = ()
+    metadata: Collection[str] | None = None
+    tags: Collection[str] | None = None
+    baggage: Collection[str] = ()
+    reasoning: bool = True
+    tool_definitions: bool = True
+    max_attribute_bytes: int = 256 * 1024
+    max_span_bytes: int = 1024 * 1024
+
+    def __post_init__(self) -> None:
+        """Check and normalise, so that a policy can be compared, hashed and shared."""
+        for name in ("redact_keys", "metadata", "tags", "baggage"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise ConfigurationError(f"ContentPolicy({name}=)", expected="a collection of names", got=value)
+            object.__setattr__(self, name, None if value is None else frozenset(value))
+        object.__setattr__(self, "redact_keys", frozenset(key.lower() for key in self.redact_keys))
+        object.__setattr__(self, "redact_patterns", tuple(map(_compiled, self.redact_patterns)))
+        for name in ("max_attribute_bytes", "max_span_bytes"):
+            if getattr(self, name) < _LEAST_BYTES:
+                raise ConfigurationError(
+                    f"ContentPolicy({name}=)", expected=f"at least {_LEAST_BYTES} bytes", got=getattr(self, name)
+                )
+
+    def captures(self) -> bool:
+        """Return whether content is recorded, asking the environment where nothing was set."""
+        if self.capture is not None:
+            return self.capture
+        return os.environ.get(CAPTURE_VARIABLE, "").strip().lower() in _ON
+
+
+def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ConfigurationError(
+            "ContentPolicy(redact_patterns=)", expected=f"regular expressions ({error})", got=pattern
+        ) from error

@@ -1,0 +1,37 @@
+"""Any Python value as JSON text: always valid, never raising, never larger than asked for.
+
+Three steps, each usable alone: `plain` turns a value into dicts, lists and scalars;
+`dumps` writes those with pydantic-core's Rust encoder; `shrink` makes the text fit into
+a number of bytes by shortening the largest texts first. What gets lost leaves a marker
+in square brackets, such as ``[cycle]`` or ``[+1234 bytes]``.
+"""
+
+from __future__ import annotations
+
+from ._json import dumps, shrink, size_of
+from ._plain import attempt, plain, register
+from ._secrets import REDACTED, SECRET, base64_marker, binary_marker, is_secret_key, is_suspicious, mask_text
+
+__all__ = [
+    "REDACTED",
+    "SECRET",
+    "attempt",
+    "base64_marker",
+    "binary_marker",
+    "dumps",
+    "is_secret_key",
+    "is_suspicious",
+    "mask_text",
+    "plain",
+    "register",
+    "shrink",
+    "size_of",
+    "to_json",
+]
+
+
+def to_json(value: object, *, limit_bytes: int | None = None) -> str:
+    """Return a value as JSON text of at most so many bytes, with no redaction."""
+    tree = plain(value)
+    text = dumps(tree)
+    return text if limit_bytes is None or size_of(text) <= limit_bytes else shrink(tree, limit_bytes)

@@ -1,0 +1,132 @@
+"""What happens to pending spans when the process ends: a flush with a bound.
+
+Everything that holds spans registers here once. At exit all of it is flushed together,
+for two seconds at most, whether the endpoint answers or not. SIGTERM, by which containers
+are stopped, runs no exit hooks; who wants the same there asks for it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import threading
+import weakref
+from collections.abc import Callable
+from time import monotonic
+from types import FrameType
+from typing import Protocol
+
+from ._delivery import Delivery
+from ._guard import Guard, say_once
+
+__all__ = ["EXIT_TIMEOUT_S", "Closable", "after_fork", "close_at_exit", "flush_on_sigterm", "never_close_at_exit"]
+
+EXIT_TIMEOUT_S = 2.0
+"""How long pending spans may delay the end of a process, in seconds."""
+
+_closing = Guard("exit.close")
+_at_sigterm = Guard("exit.sigterm")
+
+
+class Closable(Protocol):
+    """What holds spans that have not been sent."""
+
+    def flush(self, timeout_s: float) -> Delivery:
+        """Send what is pending, for so long at most."""
+        ...
+
+    def close(self, timeout_s: float) -> None:
+        """Flush, then stop, within the timeout; later calls do nothing."""
+        ...
+
+
+_open: weakref.WeakSet[Closable] = weakref.WeakSet()
+
+
+def close_at_exit(closable: Closable) -> None:
+    """Close this at the end of the process, unless it has been collected by then."""
+    _open.add(closable)
+
+
+def never_close_at_exit(closable: Closable) -> None:
+    """Take back close_at_exit: the application flushes for itself."""
+    _open.discard(closable)
+
+
+def after_fork(method: Callable[[], None]) -> None:
+    """Call this bound method in every forked child, for as long as its object lives."""
+    if not hasattr(os, "register_at_fork"):
+        return
+    weak_method = weakref.WeakMethod(method)
+
+    def call() -> None:
+        if alive := weak_method():
+            alive()
+
+    os.register_at_fork(after_in_child=call)
+
+
+def flush_on_sigterm(timeout_s: float = EXIT_TIMEOUT_S) -> bool:
+    """Flush when SIGTERM comes, then do what would have been done without this.
+
+    The handler that the application had set is called after the flush; without one the
+    process ends by the signal, as it would have. Only the main thread may set signal
+    handlers: elsewhere, and where the handler is not Python's, nothing is installed.
+
+    Returns:
+        Whether it is installed.
+    """
+    previous = signal.getsignal(signal.SIGTERM)
+    if previous is None or threading.current_thread() is not threading.main_thread():
+        say_once("chainspan does not flush on SIGTERM: only the main thread of Python can set that up.")
+        return False
+    if not isinstance(previous, _SigtermHandler):
+        signal.signal(signal.SIGTERM, _SigtermHandler(previous, timeout_s))
+    return True
+
+
+class _SigtermHandler:
+    """Flushes, then goes on to the handler that was there before."""
+
+    def __init__(self, previous: Callable[[int, FrameType | None], object] | int, timeout_s: float) -> None:
+        self._previous = previous
+        self._timeout_s = timeout_s
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        with _at_sigterm:
+            # The signal may have interrupted a holder of one of our locks, in this very
+            # thread: another thread that waits for the lock can be left behind.
+            flusher = threading.Thread(target=_flush_open, args=(self._timeout_s,), daemon=True)
+            flusher.start()
+            flusher.join(self._timeout_s)
+        if callable(self._previous):
+            self._previous(number, frame)
+        elif self._previous == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _flush_open(timeout_s: float) -> None:
+    """Flush everything together: all begin before the first is waited for."""
+    deadline_s = monotonic() + timeout_s
+    closables = list(_open)
+    for wait in (False, True):
+        for closable in closables:
+            with _closing:
+                closable.flush(max(0.0, deadline_s - monotonic()) if wait else 0.0)
+
+
+def _close_open() -> None:
+    # No thread is started here: some Pythons forbid it at this point.
+    deadline_s = monotonic() + EXIT_TIMEOUT_S
+    closables = list(_open)
+    for closable in closables:
+        with _closing:
+            closable.flush(0.0)
+    for closable in closables:
+        with _closing:
+            closable.close(max(0.0, deadline_s - monotonic()))
+
+
+atexit.register(_close_open)

@@ -1,0 +1,271 @@
+"""What goes into ``callbacks=[...]``."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+from uuid import UUID
+
+from opentelemetry import trace
+from typing_extensions import Self
+
+from . import _pipeline, _scope, _settings
+from ._configure import provider_from_environment
+from ._console_profile import ConsoleProfile
+from ._content import ContentPolicy, Gate
+from ._delivery import Delivery
+from ._errors import ConfigurationError
+from ._guard import say_once
+from ._lifecycle import Lifecycle, Recording
+from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunKind, RunStart
+from ._pipeline import Pipeline, Target
+from ._profiles import profile as profile_named
+from .exporters import ConsoleProcessor
+from .langchain import CallbackAdapter, current_run_id, graph_base
+from .langchain._js import js_form
+
+__all__ = ["ConsoleHandler", "OtelHandler"]
+
+H = TypeVar("H", bound="OtelHandler")
+
+_STEPS = frozenset(RunKind) - {RunKind.PROMPT, RunKind.PARSER, RunKind.CHAIN}
+_MODELS = frozenset({RunKind.LLM, RunKind.CHAT, RunKind.EMBEDDINGS})
+_NOWHERE = (
+    "OtelHandler() has nowhere to send its spans: call chainspan.configure(), set up a "
+    "TracerProvider, set OTEL_EXPORTER_OTLP_ENDPOINT, or pass OtelHandler a processor or an exporter."
+)
+
+_scope.set_current_run(current_run_id)
+
+
+class _Sink:
+    """Reports runs to the pipeline that a handler feeds, which may be set up late."""
+
+    def __init__(self, find: Callable[[], Pipeline | None], recording: Recording) -> None:
+        self._find = find
+        self._recording = recording
+        self.pipeline: Pipeline | None = None
+
+    def start(self, start: RunStart, run_id: UUID) -> None:
+        lifecycle = self._lifecycle()
+        if lifecycle is not None:
+            lifecycle.start(start, self._recording, run_id)
+
+    def expect(self) -> None:
+        lifecycle = self._lifecycle()
+        if lifecycle is not None:
+            lifecycle.expect()
+
+    def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
+        if self.pipeline is not None:
+            self.pipeline.lifecycle.end(run_id, read)
+
+    def fail(self, run_id: UUID, outcome: Outcome, read: Callable[[], RunFailure]) -> None:
+        if self.pipeline is not None:
+            self.pipeline.lifecycle.fail(run_id, outcome, read)
+
+    def chunk(self, run_id: UUID, *, has_content: bool) -> None:
+        if self.pipeline is not None:
+            self.pipeline.lifecycle.chunk(run_id, has_content=has_content)
+
+    def event(self, run_id: UUID, event: RunEvent) -> None:
+        if self.pipeline is not None:
+            self.pipeline.lifecycle.event(run_id, event)
+
+    def peek(self, run_id: UUID) -> RunStart | None:
+        return None if self.pipeline is None else self.pipeline.lifecycle.peek(run_id)
+
+    def _lifecycle(self) -> Lifecycle | None:
+        self.pipeline = self._find()
+        return None if self.pipeline is None else self.pipeline.lifecycle
+
+
+class OtelHandler(CallbackAdapter):
+    """Turns every step of a chain, an agent or a graph into a nested OpenTelemetry span.
+
+    Pass it where you invoke, or bind it to a component; both may be done in one call.
+    Cheap to make for each call, and safe to share between threads and tasks.
+
+    With no target it feeds the global TracerProvider, and its spans are current while their
+    runs are open: HTTP and database spans nest below them. With targets it has a pipeline
+    of its own, which only its own runs reach; a root there has no parent but a link to the
+    span that was current.
+
+    Args:
+        targets: Processors and exporters of a pipeline of the handler's own. They are kept
+            from one another's faults. Exporters get a batching worker, one for each exporter
+            however many handlers share it.
+        tracer_provider: Feed this provider instead of the global one.
+        content: Whether prompts, answers, arguments and the like are recorded: True, False,
+            or a `ContentPolicy`. None: what ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT``
+            says, else not.
+        profile: The attribute names: ``compat``, ``latest`` or ``openinference``. None: what
+            ``OTEL_SEMCONV_STABILITY_OPT_IN`` says, else ``compat``.
+        spans: Which runs get a span: ``all``; ``steps`` leaves out plain chains, prompts and
+            parsers; ``llm`` keeps model calls alone. The others hand their children up.
+
+    Raises:
+        ConfigurationError: An argument cannot be used.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ARG004 - of the subclass
+        """Make a handler that LangGraph reports interrupts to as well, where it is in use."""
+        return object.__new__(_for_graphs(cls))
+
+    def __init__(
+        self,
+        *targets: Target,
+        tracer_provider: trace.TracerProvider | None = None,
+        content: bool | ContentPolicy | None = None,
+        profile: str | None = None,
+        spans: str = "all",
+    ) -> None:
+        if targets and tracer_provider is not None:
+            raise ConfigurationError(
+                "OtelHandler(tracer_provider=)",
+                expected="no provider where processors or exporters are given",
+                got=tracer_provider,
+            )
+        chosen = profile_named(profile)
+        recording = Recording(profile=chosen, gate=Gate.of(content), keeps=_preset(spans))
+        if targets:
+            pipeline = _pipeline.apart(targets, chosen.schema_url)
+            super().__init__(_Sink(lambda: pipeline, recording))
+        elif tracer_provider is not None:
+            pipeline = _pipeline.of_provider(tracer_provider, chosen.schema_url)
+            super().__init__(_Sink(lambda: pipeline, recording))
+        else:
+            super().__init__(_Sink(_GlobalPipeline(chosen.schema_url), recording))
+
+    def flush(self, timeout_s: float = 10.0) -> Delivery:
+        """Export what has ended, and return within the timeout what became of it.
+
+        The answer is true only if everything arrived, as far as anybody can tell.
+        """
+        pipeline = self._pipeline
+        return Delivery() if pipeline is None else pipeline.flush(timeout_s)
+
+    def in_flight(self) -> list[str]:
+        """Return the names of the runs that are open now in the handler's pipeline, oldest first."""
+        pipeline = self._pipeline
+        runs = [] if pipeline is None else pipeline.lifecycle.in_flight()
+        return [run.start.name for run in runs if run.start is not None]
+
+    def __enter__(self) -> Self:
+        """Return the handler."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Flush, so that nothing is pending when a short-lived process is frozen or ends."""
+        self.flush()
+
+    def __copy__(self) -> Self:
+        """Return the handler itself: it stands for its pipeline."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the handler itself: configs are copied deep, pipelines are not."""
+        return self
+
+    @property
+    def _pipeline(self) -> Pipeline | None:
+        return self._sink.pipeline if isinstance(self._sink, _Sink) else None
+
+
+class ConsoleHandler(OtelHandler):
+    """Prints each run as it starts and ends, in the bracketed text of LangChain.js.
+
+    Args:
+        to: A stream, a path, a logger, or a function of one string. None: standard output.
+        color: Whether to write colours. None: on a terminal, unless ``NO_COLOR`` or
+            ``FORCE_COLOR`` says otherwise.
+        content: Whether inputs and outputs are printed; a `ContentPolicy` masks in them.
+        clock: Nanoseconds since the epoch; for tests.
+    """
+
+    def __init__(
+        self,
+        to: Any = None,
+        color: bool | None = None,
+        *,
+        content: bool | ContentPolicy = True,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        profile = ConsoleProfile(js_form)
+        processor, pipeline = _console_pipeline(to, color, clock)
+        recording = Recording(
+            profile=profile,
+            gate=Gate.of(content),
+            encode_event=profile.event,
+            on_event=processor.on_event,
+        )
+        CallbackAdapter.__init__(self, _Sink(lambda: pipeline, recording))
+
+
+class _GlobalPipeline:
+    """Finds the application's own pipeline, whenever that is set up."""
+
+    def __init__(self, schema_url: str | None) -> None:
+        self._schema_url = schema_url
+        self._provider: trace.TracerProvider | None = None
+        self._pipeline: Pipeline | None = None
+
+    def __call__(self) -> Pipeline | None:
+        provider = trace.get_tracer_provider()
+        if provider is not self._provider:
+            self._pipeline = self._look(provider)
+            self._provider = provider if self._pipeline is not None else None
+        return self._pipeline
+
+    def _look(self, provider: trace.TracerProvider) -> Pipeline | None:
+        if _pipeline.is_set_up(provider):
+            return _pipeline.of_provider(provider, self._schema_url)
+        if _settings.sdk_disabled():
+            return None
+        if _settings.asks_for_export():
+            return _pipeline.of_provider(provider_from_environment(), self._schema_url)
+        say_once(_NOWHERE)
+        return None
+
+
+_presets: Mapping[str, frozenset[RunKind] | None] = {"all": None, "steps": _STEPS, "llm": _MODELS}
+_consoles: weakref.WeakValueDictionary[tuple[Any, ...], Pipeline] = weakref.WeakValueDictionary()
+_graph_classes: dict[type, type] = {}
+
+
+def _preset(name: str) -> Callable[[RunStart], bool] | None:
+    if name not in _presets:
+        raise ConfigurationError("OtelHandler(spans=)", expected="all, steps or llm", got=name)
+    kinds = _presets[name]
+    return None if kinds is None else (lambda run: run.kind in kinds)
+
+
+def _for_graphs(cls: type[H]) -> type[H]:
+    base = graph_base()
+    if base is None or issubclass(cls, base):
+        return cls
+    if cls not in _graph_classes:
+        names = {"__module__": cls.__module__, "__doc__": cls.__doc__}
+        _graph_classes[cls] = type(cls.__name__, (cls, base), names)
+    return _graph_classes[cls]
+
+
+def _console_pipeline(
+    to: Any, color: bool | None, clock: Callable[[], int] | None
+) -> tuple[ConsoleProcessor, Pipeline]:
+    """Return one pipeline for each place that is printed to, so that no run is printed twice."""
+    key = (id(to) if to is not None and not isinstance(to, str) else to, color, clock)
+    pipeline = _consoles.get(key)
+    if pipeline is None:
+        pipeline = _pipeline.apart([ConsoleProcessor(to, color)], clock=clock)
+        _consoles[key] = pipeline
+    processor = pipeline.processors[0]
+    assert isinstance(processor, ConsoleProcessor)
+    return processor, pipeline

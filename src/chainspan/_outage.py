@@ -1,0 +1,123 @@
+"""One log line per outage, with a count, however often the attempts fail.
+
+A dead endpoint fails every few seconds and loses spans by the thousand. Who reads the
+log wants to know once: since when, why, how many are lost and how many still wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from time import monotonic
+
+from ._guard import log_quietly
+
+__all__ = ["OutageLog"]
+
+_WORTH_A_WARNING_S = 10.0
+
+
+class OutageLog:
+    """Gathers failures and losses, and says them in one line at a time.
+
+    A line is written when an outage ends, when it has lasted for ``quiet_s``, and when
+    the process ends during it; losses outside an outage at most every ``quiet_s``.
+    Thread-safe; the clock and the writer are injected for tests.
+
+    Args:
+        target: Where the spans should go, for the log.
+        waiting: Returns what waits now, in words, such as ``12 spans wait in memory``.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        waiting: Callable[[], str] = str,
+        quiet_s: float = 60.0,
+        clock: Callable[[], float] = monotonic,
+        log: Callable[[int, str], None] = log_quietly,
+    ) -> None:
+        self.waiting = waiting
+        self._target = target
+        self._quiet_s = quiet_s
+        self._clock = clock
+        self._log = log
+        self._lock = threading.Lock()
+        self._losses: Counter[str] = Counter()
+        self._reason = ""
+        self._began_s: float | None = None
+        self._said_s: float | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether the last attempt failed."""
+        return self._began_s is not None
+
+    def failed(self, reason: str) -> None:
+        """Note an attempt that failed and will be repeated."""
+        with self._lock:
+            self._reason = reason
+            if self._began_s is None:
+                self._began_s, self._said_s = self._clock(), None
+        self._say_when_due()
+
+    def arrived(self) -> None:
+        """Note an attempt that reached the endpoint: an outage, if there was one, is over."""
+        if self._began_s is not None:
+            self._say_end()
+        elif self._losses:
+            self._say_when_due()
+
+    def lost(self, spans: int, why: str) -> None:
+        """Note spans that will not arrive. Logs nothing: it may be called in a callback."""
+        with self._lock:
+            self._losses[why] += spans
+
+    def closed(self) -> None:
+        """Say what has not been said, because the process ends."""
+        if self._losses or (self.active and self._said_s is None):
+            self._say(logging.WARNING)
+        self._began_s = None
+
+    def reset(self) -> None:
+        """Forget everything: in a forked child, it is the parent's to tell."""
+        self._lock = threading.Lock()
+        self._losses.clear()
+        self._began_s = self._said_s = None
+
+    def _say_when_due(self) -> None:
+        began_s, said_s, now_s = self._began_s, self._said_s, self._clock()
+        if began_s is not None:
+            due = said_s is None and now_s - began_s >= self._quiet_s
+        else:
+            due = said_s is None or now_s - said_s >= self._quiet_s
+        if due:
+            self._say(logging.WARNING)
+
+    def _say_end(self) -> None:
+        lasted_s = self._clock() - (self._began_s or 0.0)
+        unsaid = self._said_s is None and lasted_s >= _WORTH_A_WARNING_S
+        self._say(logging.WARNING if unsaid or self._losses else logging.INFO, over=True)
+        self._began_s = self._said_s = None
+
+    def _say(self, level: int, *, over: bool = False) -> None:
+        with self._lock:
+            losses, self._losses = self._losses, Counter()
+            self._said_s = self._clock()
+        facts = [f"{spans:,} {_spans(spans)} lost ({why})" for why, spans in losses.items()]
+        facts += [] if over else filter(None, [self.waiting()])
+        self._log(level, f"{self._subject(over=over)}: {', '.join(facts) or 'none lost'}.")
+
+    def _subject(self, *, over: bool) -> str:
+        if self._began_s is None:
+            return f"chainspan could not deliver all spans to {self._target}"
+        lasted_s = self._clock() - self._began_s
+        tense = "reached" if over else "have reached"
+        return f"No spans {tense} {self._target} for {lasted_s:.0f} s ({self._reason})"
+
+
+def _spans(count: int) -> str:
+    return "span was" if count == 1 else "spans were"

@@ -1,0 +1,266 @@
+"""Where a handler's spans go: the application's provider, or a pipeline of the handler's own.
+
+A pipeline holds the lifecycle of its runs, so that two handlers that feed the same one
+claim each run once. Nothing here changes OpenTelemetry's global state.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TypeAlias
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.trace import ProxyTracerProvider
+from typing_extensions import override
+
+from ._batching import processor_for
+from ._delivery import Delivery, flush_all
+from ._errors import ConfigurationError
+from ._guard import Guard
+from ._lifecycle import Lifecycle
+from ._version import version
+
+__all__ = [
+    "Pipeline",
+    "Target",
+    "apart",
+    "is_set_up",
+    "isolated",
+    "known_processors",
+    "of_provider",
+    "open_span",
+    "processor_of",
+]
+
+Target: TypeAlias = SpanProcessor | SpanExporter
+
+_MOST_WORKERS = 64
+"""Exporters whose worker threads are kept for the next handler. The one used longest ago
+makes room, if no handler uses it."""
+
+_lock = threading.Lock()
+_of_provider: weakref.WeakKeyDictionary[trace.TracerProvider, Pipeline] = (
+    weakref.WeakKeyDictionary()
+)
+_apart: weakref.WeakValueDictionary[tuple[int, ...], Pipeline] = weakref.WeakValueDictionary()
+_workers: OrderedDict[int, SpanProcessor] = OrderedDict()
+
+
+class Pipeline:
+    """A tracer provider, and the lifecycle of the runs that are traced with it.
+
+    Attributes:
+        lifecycle: Decides over the runs.
+        processors: The processors that this pipeline has to itself; none of a given provider.
+    """
+
+    def __init__(
+        self,
+        provider: trace.TracerProvider,
+        *,
+        has_scope: bool,
+        processors: Sequence[SpanProcessor] = (),
+        targets: Sequence[Target] = (),
+        schema_url: str | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        tracer = provider.get_tracer("chainspan", version(), schema_url)
+        self.lifecycle = Lifecycle(tracer, has_scope=has_scope, clock=clock)
+        self.processors = tuple(processors)
+        self._targets = tuple(targets)  # keeps their ids from being given to others
+        self._provider: Callable[[], trace.TracerProvider | None]
+        self._provider = weakref.ref(provider) if has_scope else lambda: provider
+        _live_pipelines.add(self)
+        atexit.unregister(_at_exit)
+        atexit.register(_at_exit)  # runs before the exit hooks of every provider made until now
+
+    def flush(self, timeout_s: float) -> Delivery:
+        """Have everything that has ended exported within the timeout, and say what arrived."""
+        return flush_all(self.feeds(), timeout_s)
+
+    def feeds(self) -> Sequence[SpanProcessor]:
+        """Return what the spans go to; the provider as a whole where no more is known."""
+        provider = self._provider()
+        if self.processors or provider is None:
+            return self.processors
+        return (_Provider(provider),)
+
+
+class _Provider(SpanProcessor):
+    """Flushes a provider whose processors are not ours to know."""
+
+    def __init__(self, provider: trace.TracerProvider) -> None:
+        self._provider = provider
+
+    @override
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        flush = getattr(self._provider, "force_flush", None)
+        return flush is None or flush(timeout_millis) is not False
+
+
+_live_pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+def of_provider(
+    provider: trace.TracerProvider,
+    schema_url: str | None = None,
+    processors: Sequence[SpanProcessor] = (),
+) -> Pipeline:
+    """Return the pipeline of a tracer provider that the application set up.
+
+    Args:
+        processors: All that the provider feeds, where that is known.
+    """
+    with _lock:
+        pipeline = _of_provider.get(provider)
+        if pipeline is None:
+            pipeline = Pipeline(
+                provider, has_scope=True, schema_url=schema_url, processors=processors
+            )
+            _of_provider[provider] = pipeline
+        return pipeline
+
+
+def apart(
+    targets: Sequence[Target],
+    schema_url: str | None = None,
+    clock: Callable[[], int] | None = None,
+) -> Pipeline:
+    """Return the pipeline that feeds the given processors and exporters and nothing else.
+
+    The same objects give the same pipeline, for as long as a handler uses it; an exporter
+    keeps one worker thread, however many handlers are made of it.
+    """
+    key = tuple(id(target) for target in targets)
+    with _lock:
+        pipeline = _apart.get(key)
+        if pipeline is None:
+            processors = [processor_of(target) for target in targets]
+            provider = _provider_apart(processors)
+            pipeline = Pipeline(
+                provider,
+                has_scope=False,
+                processors=processors,
+                targets=targets,
+                schema_url=schema_url,
+                clock=clock,
+            )
+            _apart[key] = pipeline
+        return pipeline
+
+
+def open_span(run_id: int) -> trace.Span | None:
+    """Return the span of an open run in one of the application's own pipelines, or None."""
+    for pipeline in list(_of_provider.values()):
+        span = pipeline.lifecycle.span_of(run_id)
+        if span is not None:
+            return span
+    return None
+
+
+def is_set_up(provider: trace.TracerProvider) -> bool:
+    """Return whether a provider is more than the API's placeholder."""
+    return not isinstance(provider, ProxyTracerProvider)
+
+
+def _provider_apart(processors: Sequence[SpanProcessor]) -> TracerProvider:
+    provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
+    for processor in processors:
+        provider.add_span_processor(isolated(processor))
+    return provider
+
+
+def _resource() -> Resource:
+    """Return the application's resource, so that its spans and ours name the same service."""
+    resource = getattr(trace.get_tracer_provider(), "resource", None)
+    return resource if isinstance(resource, Resource) else _default_resource()
+
+
+@lru_cache(maxsize=1)
+def _default_resource() -> Resource:
+    return Resource.create()
+
+
+def processor_of(target: Target) -> SpanProcessor:
+    """Return what feeds a processor or an exporter that a user named."""
+    if isinstance(target, SpanProcessor):
+        return target
+    if not isinstance(target, SpanExporter):
+        raise ConfigurationError(
+            "OtelHandler(*targets)", expected="SpanProcessors or SpanExporters", got=target
+        )
+    processor = processor_for(target)
+    _workers[id(processor)] = processor
+    _workers.move_to_end(id(processor))
+    if len(_workers) > _MOST_WORKERS:
+        _retire(_workers.popitem(last=False)[1])
+    return processor
+
+
+def _retire(processor: SpanProcessor) -> None:
+    """Stop a worker that no handler uses any more, without waiting for it."""
+    if not any(processor in pipeline.processors for pipeline in list(_live_pipelines)):
+        threading.Thread(target=processor.shutdown, daemon=True, name="chainspan-retire").start()
+
+
+def isolated(processor: SpanProcessor) -> SpanProcessor:
+    """Return a processor whose faults reach neither the application nor the next processor."""
+    return _Isolated(processor)
+
+
+def known_processors() -> list[SpanProcessor]:
+    """Return the processors of all pipelines that are in use, each once."""
+    found: dict[int, SpanProcessor] = {}
+    for pipeline in list(_live_pipelines):
+        for processor in pipeline.feeds():
+            found[id(processor)] = processor
+    return list(found.values())
+
+
+class _Isolated(SpanProcessor):
+    """Keeps one processor's faults from the application and from the next processor.
+
+    In opentelemetry-python 1.45 a processor that raises in ``on_start`` raises out of
+    ``start_span``, and one that raises in ``on_end`` starves those after it.
+    """
+
+    def __init__(self, processor: SpanProcessor) -> None:
+        self._processor = processor
+        self._guard = Guard(f"processor {type(processor).__qualname__}")
+
+    @override
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        with self._guard:
+            self._processor.on_start(span, parent_context)
+
+    @override
+    def on_end(self, span: ReadableSpan) -> None:
+        with self._guard:
+            self._processor.on_end(span)
+
+    @override
+    def shutdown(self) -> None:
+        with self._guard:
+            self._processor.shutdown()
+
+    @override
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        with self._guard:
+            return self._processor.force_flush(timeout_millis) is not False
+        return False
+
+
+def _at_exit() -> None:
+    """End what is still open, while there is somebody to export it."""
+    for pipeline in list(_live_pipelines):
+        with Guard("exit"):
+            pipeline.lifecycle.close_all()

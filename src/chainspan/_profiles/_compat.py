@@ -1,0 +1,216 @@
+"""The GenAI conventions 1.41, with additions that no backend of today misreads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opentelemetry.trace import SpanKind
+
+from .. import _semconv as names
+from .._content import Gate
+from .._model import (
+    AttributeValue,
+    ModelRequest,
+    ModelResponse,
+    RunEnd,
+    RunFailure,
+    RunKind,
+    RunStart,
+    Streaming,
+    Usage,
+)
+from . import _shared as shared
+from ._content import add_documents, add_input, add_output, add_query, add_tool_input, add_tool_output
+
+__all__ = ["COMPAT", "GenAiProfile"]
+
+_REQUEST: Final = {
+    "temperature": names.GEN_AI_REQUEST_TEMPERATURE,
+    "top_p": names.GEN_AI_REQUEST_TOP_P,
+    "top_k": names.GEN_AI_REQUEST_TOP_K,
+    "max_tokens": names.GEN_AI_REQUEST_MAX_TOKENS,
+    "frequency_penalty": names.GEN_AI_REQUEST_FREQUENCY_PENALTY,
+    "presence_penalty": names.GEN_AI_REQUEST_PRESENCE_PENALTY,
+    "stop_sequences": names.GEN_AI_REQUEST_STOP_SEQUENCES,
+    "seed": names.GEN_AI_REQUEST_SEED,
+    "choice_count": names.GEN_AI_REQUEST_CHOICE_COUNT,
+    "reasoning_level": names.GEN_AI_REQUEST_REASONING_LEVEL,
+    "previous_response_id": names.GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID,
+    "service_tier": names.OPENAI_REQUEST_SERVICE_TIER,
+    "encoding_formats": names.GEN_AI_REQUEST_ENCODING_FORMATS,
+    "dimensions": names.GEN_AI_EMBEDDINGS_DIMENSION_COUNT,
+}
+_USAGE: Final = {
+    "input_tokens": names.GEN_AI_USAGE_INPUT_TOKENS,
+    "output_tokens": names.GEN_AI_USAGE_OUTPUT_TOKENS,
+    "cache_read": names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+    "cache_write": names.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
+    "reasoning": names.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+}
+_TOTALS: Final = frozenset({"input_tokens", "output_tokens"})
+_MODELS: Final = frozenset({RunKind.CHAT, RunKind.LLM, RunKind.EMBEDDINGS})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenAiProfile:
+    """A version of the GenAI conventions.
+
+    Attributes:
+        usage: What the counts of a `Usage` are called; those not named are not written.
+        finish_reason_in_messages: Whether an output message says why the model stopped.
+        wrap_results: Whether a tool's result that is no object is put into one.
+        prompts: Whether the names of prompt templates are written. Langfuse takes every key
+            that begins with ``gen_ai.prompt`` for the input, and then hides the messages.
+    """
+
+    name: str
+    schema_url: str | None
+    usage: Mapping[str, str]
+    finish_reason_in_messages: bool = True
+    wrap_results: bool = False
+    prompts: bool = False
+
+    def span_name(self, run: RunStart) -> str:
+        """Return the name of the run's span."""
+        return shared.span_name(run)
+
+    def span_kind(self, run: RunStart) -> SpanKind:
+        """Return the kind of the run's span."""
+        return shared.SPAN_KINDS.get(run.kind, SpanKind.INTERNAL)
+
+    def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
+        """Return what is known when the run starts."""
+        attributes = shared.own(run)
+        tags = shared.user_tags(run, gate)
+        if tags:
+            attributes[names.CHAINSPAN_TAGS] = tags
+        for key, value in shared.user_metadata(run, gate).items():
+            attributes[f"{names.CHAINSPAN_METADATA}.{key}"] = value
+        operation = shared.OPERATIONS.get(run.kind)
+        if operation is None:
+            attributes[names.OI_AGENT_NAME] = run.agent_name
+            add_input(attributes, run, run.inputs, gate)
+        else:
+            attributes[names.GEN_AI_OPERATION_NAME] = operation
+            attributes[names.GEN_AI_CONVERSATION_ID] = run.conversation_id
+            attributes[names.GEN_AI_AGENT_NAME] = run.agent_name
+            _STARTS[run.kind](attributes, run, gate)
+        return shared.exportable(attributes)
+
+    def end(self, run: RunStart, end: RunEnd, gate: Gate) -> dict[str, AttributeValue]:
+        """Return what is known when the run has ended well."""
+        attributes: shared.Attributes = {}
+        if end.inputs is not None:
+            add_input(attributes, run, end.inputs, gate)
+        if run.kind in _MODELS:
+            self._response(attributes, end.response, end.streaming, gate)
+        elif run.kind is RunKind.TOOL:
+            add_tool_output(attributes, end.outputs, gate, wrap=self.wrap_results)
+        elif run.kind is RunKind.RETRIEVER:
+            add_documents(attributes, end, gate)
+        else:
+            add_output(attributes, run, end.outputs, gate)
+        shared.ended(attributes, end)
+        return shared.exportable(attributes)
+
+    def failure(self, run: RunStart, failure: RunFailure, gate: Gate) -> dict[str, AttributeValue]:
+        """Return what is known when the run has raised."""
+        attributes: shared.Attributes = {}
+        if failure.inputs is not None:
+            add_input(attributes, run, failure.inputs, gate)
+        if run.kind in _MODELS:
+            self._response(attributes, failure.response, failure.streaming, gate)
+        shared.failed(attributes, failure)
+        return shared.exportable(attributes)
+
+    def _response(
+        self, attributes: shared.Attributes, response: ModelResponse | None, streaming: Streaming | None, gate: Gate
+    ) -> None:
+        if streaming is not None:
+            attributes[names.GEN_AI_REQUEST_STREAM] = True
+            attributes[names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = streaming.first_content_s
+        if response is None:
+            return
+        attributes[names.GEN_AI_RESPONSE_MODEL] = response.model
+        attributes[names.GEN_AI_RESPONSE_ID] = response.response_id
+        attributes[names.GEN_AI_RESPONSE_FINISH_REASONS] = response.finish_reasons or None
+        attributes.update(response.extra)
+        if response.usage is not None:
+            self._usage(attributes, response.usage, cache_hit=response.cache_hit)
+        if gate.on:
+            written = gate.messages(response.messages(), finish_reason=self.finish_reason_in_messages)
+            attributes[names.GEN_AI_OUTPUT_MESSAGES] = written if written != "[]" else None
+        if response.cache_hit:
+            attributes[names.CHAINSPAN_CACHE_HIT] = True
+
+    def _usage(self, attributes: shared.Attributes, usage: Usage, *, cache_hit: bool) -> None:
+        if cache_hit:  # nothing was billed
+            attributes[names.CHAINSPAN_SAVED_INPUT_TOKENS] = usage.input_tokens
+            attributes[names.CHAINSPAN_SAVED_OUTPUT_TOKENS] = usage.output_tokens
+            return
+        for field, name in self.usage.items():
+            count = getattr(usage, field)
+            attributes[name] = count if count or field in _TOTALS else None  # of the details only what is not 0
+
+
+# ---------------------------------------------------------------- what is known at the start, by kind of run
+
+
+def _model(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
+    request = run.model or ModelRequest()
+    attributes[names.GEN_AI_PROVIDER_NAME] = request.provider
+    attributes[names.GEN_AI_REQUEST_MODEL] = request.model
+    attributes[names.SERVER_ADDRESS] = request.server_address
+    attributes[names.SERVER_PORT] = request.server_port
+    attributes[names.GEN_AI_OUTPUT_TYPE] = request.output_type
+    attributes[names.GEN_AI_REQUEST_STREAM] = request.stream or None
+    if request.parameters:
+        attributes.update(shared.parameters(request, _REQUEST))
+    if not gate.on:
+        return
+    if run.kind is not RunKind.EMBEDDINGS:
+        attributes[names.GEN_AI_INPUT_MESSAGES] = gate.messages(run.messages())
+    if request.tools and gate.policy.tool_definitions:
+        attributes[names.GEN_AI_TOOL_DEFINITIONS] = gate.json(request.tools)
+    if request.output_schema is not None:
+        attributes[names.CHAINSPAN_OUTPUT_SCHEMA] = gate.json(request.output_schema)
+
+
+def _tool(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
+    tool = run.tool
+    attributes[names.GEN_AI_TOOL_NAME] = tool.name if tool else run.name
+    attributes[names.GEN_AI_TOOL_TYPE] = tool.type if tool else "function"
+    if tool is None:
+        return
+    attributes[names.GEN_AI_TOOL_CALL_ID] = tool.call_id
+    add_tool_input(attributes, tool, gate)
+
+
+def _retriever(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
+    attributes[names.CHAINSPAN_RETRIEVER_STORE] = run.metadata.get("ls_vector_store_provider")
+    add_query(attributes, run.query, gate)
+
+
+def _agent(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
+    attributes[names.GEN_AI_AGENT_NAME] = run.agent_name or run.name
+    add_input(attributes, run, run.inputs, gate)
+
+
+def _workflow(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
+    attributes[names.GEN_AI_WORKFLOW_NAME] = shared.workflow_name(run)
+    add_input(attributes, run, run.inputs, gate)
+
+
+_STARTS: Final[Mapping[RunKind, Callable[[Any, RunStart, Gate], None]]] = {
+    RunKind.CHAT: _model,
+    RunKind.LLM: _model,
+    RunKind.EMBEDDINGS: _model,
+    RunKind.TOOL: _tool,
+    RunKind.RETRIEVER: _retriever,
+    RunKind.AGENT: _agent,
+    RunKind.WORKFLOW: _workflow,
+}
+
+COMPAT: Final = GenAiProfile(name="compat", schema_url=names.SCHEMA_URL, usage=_USAGE)

@@ -1,0 +1,111 @@
+"""The content that the GenAI profiles write: messages where there are any, else input and output values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from .. import _semconv as names
+from .._content import Gate
+from .._encode import plain
+from .._model import RetrievedDocument, RunEnd, RunKind, RunStart, ToolRequest
+from ._shared import Attributes, io
+
+__all__ = [
+    "INPUT",
+    "OUTPUT",
+    "add_documents",
+    "add_input",
+    "add_output",
+    "add_query",
+    "add_tool_input",
+    "add_tool_output",
+    "document_fields",
+]
+
+INPUT: Final = (names.INPUT_VALUE, names.INPUT_MIME_TYPE)
+OUTPUT: Final = (names.OUTPUT_VALUE, names.OUTPUT_MIME_TYPE)
+_WITH_MESSAGES: Final = frozenset({RunKind.AGENT, RunKind.WORKFLOW})
+
+
+def add_input(attributes: Attributes, run: RunStart, value: object, gate: Gate) -> None:
+    """Record what went into a run: the messages of a graph's state, else the whole value."""
+    if not gate.on:
+        return
+    messages = _messages_in(value) if run.kind in _WITH_MESSAGES else []
+    if messages:
+        attributes[names.GEN_AI_INPUT_MESSAGES] = gate.json(messages)
+    else:
+        io(attributes, value, gate, INPUT)
+
+
+def add_output(attributes: Attributes, run: RunStart, value: object, gate: Gate) -> None:
+    """Record what came out of a run: the last message of a graph's state, else the whole value."""
+    if not gate.on:
+        return
+    messages = _messages_in(value) if run.kind in _WITH_MESSAGES else []
+    if messages:
+        attributes[names.GEN_AI_OUTPUT_MESSAGES] = gate.json(messages[-1:])
+    else:
+        io(attributes, value, gate, OUTPUT)
+
+
+def _messages_in(value: object) -> list[Any]:
+    """Return the messages of a graph's state in the conventions' shape, or nothing."""
+    held = value.get("messages") if isinstance(value, Mapping) else value
+    if not isinstance(held, (list, tuple)) or not held:
+        return []
+    made = plain(held)
+    return made if all(isinstance(item, dict) and "role" in item and "parts" in item for item in made) else []
+
+
+def add_tool_input(attributes: Attributes, tool: ToolRequest, gate: Gate) -> None:
+    """Record what a tool is for and what it was called with."""
+    if not gate.on:
+        return
+    if tool.description:
+        attributes[names.GEN_AI_TOOL_DESCRIPTION] = gate.text(tool.description)
+    if tool.arguments is not None:
+        written = gate.value(tool.arguments)
+        attributes[names.GEN_AI_TOOL_CALL_ARGUMENTS] = written[0] if written else None
+
+
+def add_tool_output(attributes: Attributes, result: object, gate: Gate, *, wrap: bool) -> None:
+    """Record what a tool returned: a text as it is, anything else as JSON."""
+    if not gate.on or result is None:
+        return
+    if wrap and not isinstance(result, (str, Mapping)):
+        result = {"result": result}
+    written = gate.value(result)
+    attributes[names.GEN_AI_TOOL_CALL_RESULT] = written[0] if written else None
+
+
+def add_query(attributes: Attributes, query: str | None, gate: Gate) -> None:
+    """Record what was searched for, under both names that backends read."""
+    if gate.on and query is not None:
+        attributes[names.GEN_AI_RETRIEVAL_QUERY_TEXT] = attributes[names.INPUT_VALUE] = gate.text(query)
+        attributes[names.INPUT_MIME_TYPE] = names.MIME_TEXT
+
+
+def add_documents(attributes: Attributes, end: RunEnd, gate: Gate) -> None:
+    """Record what a retriever found, under both names that backends read."""
+    if gate.on and end.documents is not None:
+        found = gate.json([document_fields(document) for document in end.documents()])
+        attributes[names.GEN_AI_RETRIEVAL_DOCUMENTS] = attributes[names.OUTPUT_VALUE] = found
+        attributes[names.OUTPUT_MIME_TYPE] = names.MIME_JSON
+
+
+def document_fields(document: RetrievedDocument) -> dict[str, object]:
+    """Return a document in the shape of the conventions, which allow further keys."""
+    fields = {
+        "id": document.id,
+        "score": document.score,
+        "content": document.content,
+        "metadata": document.metadata or None,
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def is_sequence_of_text(value: object) -> bool:
+    """Return whether a value is a list of texts, as an attribute may hold it."""
+    return isinstance(value, Sequence) and all(isinstance(item, str) for item in value)

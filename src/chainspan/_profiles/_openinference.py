@@ -1,0 +1,190 @@
+"""OpenInference: flattened attributes, for Arize AX and older versions of Phoenix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from opentelemetry.trace import SpanKind
+
+from .. import _semconv as names
+from .._content import Gate
+from .._encode import dumps, plain
+from .._model import AttributeValue, Message, ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
+from . import _shared as shared
+from ._content import INPUT, OUTPUT, document_fields
+
+__all__ = ["OPENINFERENCE"]
+
+_MODELS: Final = frozenset({RunKind.CHAT, RunKind.LLM, RunKind.EMBEDDINGS})
+# 128 attributes is the SDK's default limit, and it drops the oldest ones first.
+_MOST_MESSAGES: Final = 20
+_MOST_DOCUMENTS: Final = 20
+
+_USAGE: Final = {
+    "input_tokens": names.OI_TOKENS_PROMPT,
+    "output_tokens": names.OI_TOKENS_COMPLETION,
+    "cache_read": names.OI_TOKENS_CACHE_READ,
+    "cache_write": names.OI_TOKENS_CACHE_WRITE,
+    "reasoning": names.OI_TOKENS_REASONING,
+    "audio_input": names.OI_TOKENS_PROMPT_AUDIO,
+    "audio_output": names.OI_TOKENS_COMPLETION_AUDIO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInferenceProfile:
+    """The names of OpenInference."""
+
+    name: str = "openinference"
+    schema_url: str | None = None
+
+    def span_name(self, run: RunStart) -> str:
+        """Return the name of the run's span."""
+        return shared.span_name(run)
+
+    def span_kind(self, run: RunStart) -> SpanKind:
+        """Return the kind of the run's span."""
+        return shared.SPAN_KINDS.get(run.kind, SpanKind.INTERNAL)
+
+    def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
+        """Return what is known when the run starts."""
+        attributes = shared.own(run)
+        attributes[names.OI_AGENT_NAME] = run.agent_name
+        attributes[names.OI_TAGS] = shared.user_tags(run, gate) or None
+        metadata = shared.user_metadata(run, gate)
+        if metadata:
+            attributes[names.OI_METADATA] = dumps(plain(metadata))
+        if run.kind in _MODELS:
+            _request(attributes, run, gate)
+        elif run.kind is RunKind.TOOL:
+            _tool(attributes, run, gate)
+        else:
+            shared.io(attributes, run.inputs if run.query is None else run.query, gate, INPUT)
+        return shared.exportable(attributes)
+
+    def end(self, run: RunStart, end: RunEnd, gate: Gate) -> dict[str, AttributeValue]:
+        """Return what is known when the run has ended well."""
+        attributes: shared.Attributes = {}
+        if run.kind in _MODELS:
+            _response(attributes, end.response, gate)
+        elif run.kind is RunKind.RETRIEVER:
+            _documents(attributes, end, gate)
+        else:
+            shared.io(attributes, end.inputs, gate, INPUT)
+            shared.io(attributes, end.outputs, gate, OUTPUT)
+        shared.ended(attributes, end)
+        return shared.exportable(attributes)
+
+    def failure(self, run: RunStart, failure: RunFailure, gate: Gate) -> dict[str, AttributeValue]:
+        """Return what is known when the run has raised."""
+        attributes: shared.Attributes = {}
+        shared.io(attributes, failure.inputs, gate, INPUT)
+        if run.kind in _MODELS:
+            _response(attributes, failure.response, gate)
+        shared.failed(attributes, failure)
+        return shared.exportable(attributes)
+
+
+def _request(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
+    request = run.model or ModelRequest()
+    model_key = names.OI_EMBEDDING_MODEL_NAME if run.kind is RunKind.EMBEDDINGS else names.OI_MODEL_NAME
+    attributes[model_key] = request.model
+    attributes[names.OI_PROVIDER] = attributes[names.OI_SYSTEM] = request.provider
+    attributes[names.SERVER_ADDRESS] = request.server_address
+    attributes[names.SERVER_PORT] = request.server_port
+    if request.parameters:
+        attributes[names.OI_INVOCATION_PARAMETERS] = dumps(plain(request.parameters))
+    if not gate.on or run.kind is RunKind.EMBEDDINGS:
+        return
+    attributes.update(_messages(names.OI_INPUT_MESSAGES, run.messages(), gate))
+    for index, tool in enumerate(request.tools[:_MOST_MESSAGES]):
+        attributes[f"{names.OI_TOOLS}.{index}.tool.json_schema"] = gate.json(tool)
+
+
+def _tool(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
+    tool = run.tool
+    attributes[names.OI_TOOL_NAME] = tool.name if tool else run.name
+    if tool is None:
+        return
+    attributes[names.OI_TOOL_ID] = tool.call_id
+    if gate.on and tool.description:
+        attributes[names.OI_TOOL_DESCRIPTION] = gate.text(tool.description)
+    shared.io(attributes, tool.arguments, gate, INPUT)
+    attributes[names.OI_TOOL_PARAMETERS] = attributes.get(names.INPUT_VALUE)
+
+
+def _response(attributes: shared.Attributes, response: ModelResponse | None, gate: Gate) -> None:
+    if response is None:
+        return
+    attributes["llm.response.model_name"] = response.model
+    attributes[names.OI_FINISH_REASON] = response.finish_reasons[0] if response.finish_reasons else None
+    if response.cache_hit:
+        attributes[names.CHAINSPAN_CACHE_HIT] = True
+    elif response.usage is not None:
+        usage = response.usage
+        attributes.update({name: getattr(usage, field) for field, name in _USAGE.items()})
+        if usage.input_tokens is not None and usage.output_tokens is not None:
+            attributes[names.OI_TOKENS_TOTAL] = usage.input_tokens + usage.output_tokens
+    if gate.on:
+        attributes.update(_messages(names.OI_OUTPUT_MESSAGES, response.messages(), gate))
+
+
+def _documents(attributes: shared.Attributes, end: RunEnd, gate: Gate) -> None:
+    if not gate.on or end.documents is None:
+        return
+    for index, document in enumerate(list(end.documents())[:_MOST_DOCUMENTS]):
+        prefix = f"{names.OI_DOCUMENTS}.{index}.document"
+        for key, value in document_fields(document).items():
+            attributes[f"{prefix}.{key}"] = _scalar(value, gate)
+
+
+def _scalar(value: object, gate: Gate) -> AttributeValue | None:
+    if isinstance(value, str):
+        return gate.text(value)
+    return value if isinstance(value, (int, float)) else gate.json(value)
+
+
+def _messages(prefix: str, messages: Iterable[Message], gate: Gate) -> shared.Attributes:
+    attributes: shared.Attributes = {}
+    # The last messages: the beginning of a long history stands on the spans before.
+    for index, message in enumerate(list(messages)[-_MOST_MESSAGES:]):
+        base = f"{prefix}.{index}.message"
+        attributes[f"{base}.role"] = message.role
+        attributes[f"{base}.name"] = message.name
+        _parts(attributes, base, message, gate)
+    return attributes
+
+
+def _parts(attributes: shared.Attributes, base: str, message: Message, gate: Gate) -> None:
+    texts: list[str] = []
+    calls = 0
+    for part in message.parts:
+        kind = part.get("type")
+        if kind == "tool_call":
+            _tool_call(attributes, f"{base}.tool_calls.{calls}.tool_call", part, gate)
+            calls += 1
+        elif kind == "tool_call_response":
+            attributes[f"{base}.tool_call_id"] = part.get("id")
+            texts.append(_text_of(part.get("response"), gate))
+        elif kind == "text":
+            texts.append(_text_of(part.get("content"), gate))
+        elif kind != "reasoning" or gate.policy.reasoning:
+            texts.append(gate.messages([Message(role=message.role, parts=[part])]) or "")
+    if texts:
+        attributes[f"{base}.content"] = "\n".join(texts)
+
+
+def _tool_call(attributes: shared.Attributes, base: str, part: Mapping[str, object], gate: Gate) -> None:
+    attributes[f"{base}.id"] = part.get("id")
+    attributes[f"{base}.function.name"] = part.get("name")
+    attributes[f"{base}.function.arguments"] = _text_of(part.get("arguments"), gate)
+
+
+def _text_of(value: object, gate: Gate) -> str:
+    written = gate.value(value)
+    return written[0] if written else ""
+
+
+OPENINFERENCE: Final = OpenInferenceProfile()

@@ -1,0 +1,213 @@
+"""What every profile says alike: who ran, in which conversation, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from opentelemetry.trace import SpanKind
+
+from .. import _semconv as names
+from .._content import Gate
+from .._model import AttributeValue, ModelRequest, Outcome, RunEnd, RunFailure, RunKind, RunStart
+
+__all__ = [
+    "OPERATIONS",
+    "SPAN_KINDS",
+    "Attributes",
+    "ended",
+    "error_type",
+    "exportable",
+    "failed",
+    "io",
+    "own",
+    "parameters",
+    "span_name",
+    "user_metadata",
+    "user_tags",
+]
+
+Attributes = dict[str, Any]
+
+# Runs that are no operation of the GenAI conventions are not in here, and carry no gen_ai.* key.
+OPERATIONS: Final[Mapping[RunKind, str]] = {
+    RunKind.CHAT: names.OPERATION_CHAT,
+    RunKind.LLM: names.OPERATION_TEXT_COMPLETION,
+    RunKind.EMBEDDINGS: names.OPERATION_EMBEDDINGS,
+    RunKind.TOOL: names.OPERATION_EXECUTE_TOOL,
+    RunKind.RETRIEVER: names.OPERATION_RETRIEVAL,
+    RunKind.AGENT: names.OPERATION_INVOKE_AGENT,
+    RunKind.WORKFLOW: names.OPERATION_INVOKE_WORKFLOW,
+}
+SPAN_KINDS: Final[Mapping[RunKind, SpanKind]] = {
+    RunKind.CHAT: SpanKind.CLIENT,
+    RunKind.LLM: SpanKind.CLIENT,
+    RunKind.EMBEDDINGS: SpanKind.CLIENT,
+    RunKind.RETRIEVER: SpanKind.CLIENT,
+}
+_OPENINFERENCE_KINDS: Final[Mapping[RunKind, str]] = {
+    RunKind.CHAT: "LLM",
+    RunKind.LLM: "LLM",
+    RunKind.EMBEDDINGS: "EMBEDDING",
+    RunKind.TOOL: "TOOL",
+    RunKind.RETRIEVER: "RETRIEVER",
+    RunKind.AGENT: "AGENT",
+    RunKind.PROMPT: "PROMPT",
+}
+
+# What LangChain and LangGraph put into metadata and tags for themselves.
+_THEIR_METADATA: Final = (
+    "ls_",
+    "lc_",
+    "langgraph_",
+    "__",
+    "chainspan.",
+    "checkpoint_",
+    "thread_id",
+    "session_id",
+    "conversation_id",
+    "user_id",
+)
+_THEIR_TAGS: Final = ("seq:step:", "graph:step:", "map:key:", "retry:attempt:", "langsmith:", "chainspan")
+_INT64: Final = 1 << 63
+
+
+def own(run: RunStart) -> Attributes:
+    """Return what every span says of its run, whichever the profile."""
+    attributes: Attributes = {
+        names.CHAINSPAN_RUN_ID: str(run.run_id),
+        names.CHAINSPAN_RUN_TYPE: run.run_type,
+        names.CHAINSPAN_RUN_NAME: run.name,
+        names.OPENINFERENCE_SPAN_KIND: _OPENINFERENCE_KINDS.get(run.kind, "CHAIN"),
+    }
+    if run.attempt is not None:
+        attributes[names.CHAINSPAN_RUN_ATTEMPT] = run.attempt
+    if run.conversation_id is not None:
+        attributes[names.SESSION_ID] = run.conversation_id
+    if run.user_id is not None:
+        attributes[names.USER_ID] = run.user_id
+    if run.kind is RunKind.NODE:
+        _node(attributes, run)
+    return attributes
+
+
+def _node(attributes: Attributes, run: RunStart) -> None:
+    namespace = run.metadata.get("langgraph_checkpoint_ns")
+    attributes[names.CHAINSPAN_NODE] = attributes[names.OI_NODE_NAME] = run.metadata.get("langgraph_node", run.name)
+    attributes[names.CHAINSPAN_STEP] = run.metadata.get("langgraph_step")
+    attributes[names.CHAINSPAN_CHECKPOINT] = attributes[names.OI_NODE_ID] = namespace
+
+
+def user_tags(run: RunStart, gate: Gate) -> list[str]:
+    """Return the user's own tags that may be recorded."""
+    return [tag for tag in gate.tags(run.tags) if not tag.startswith(_THEIR_TAGS)] if run.tags else []
+
+
+def user_metadata(run: RunStart, gate: Gate) -> Mapping[str, AttributeValue]:
+    """Return the user's own metadata that may be recorded."""
+    if not run.metadata or (not gate.on and not gate.policy.metadata):
+        return {}
+    mine = {key: value for key, value in run.metadata.items() if _is_users(key, gate)}
+    return gate.metadata(mine) if mine else {}
+
+
+def _is_users(key: object, gate: Gate) -> bool:
+    if not isinstance(key, str):
+        return False
+    return key in (gate.policy.metadata or ()) or not key.startswith(_THEIR_METADATA)
+
+
+def span_name(run: RunStart) -> str:
+    """Return a span's name: the user's, else the operation and what it is applied to."""
+    operation = OPERATIONS.get(run.kind)
+    if operation is None:
+        return run.name
+    if run.named and run.kind not in _ALWAYS_NAMED:
+        return run.name
+    target = _TARGETS[run.kind](run)
+    return f"{operation} {target}" if target else operation
+
+
+def _model_name(run: RunStart) -> str | None:
+    return run.model.model if run.model else None
+
+
+def _tool_name(run: RunStart) -> str | None:
+    return run.tool.name if run.tool else run.name
+
+
+def workflow_name(run: RunStart) -> str | None:
+    """Return the name of a graph, where it has one; ``LangGraph`` is what all others are called."""
+    return None if run.name == "LangGraph" else run.name
+
+
+_TARGETS: Final[Mapping[RunKind, Callable[[RunStart], str | None]]] = {
+    RunKind.CHAT: _model_name,
+    RunKind.LLM: _model_name,
+    RunKind.EMBEDDINGS: _model_name,
+    RunKind.TOOL: _tool_name,
+    RunKind.RETRIEVER: lambda run: run.name,
+    RunKind.AGENT: lambda run: run.agent_name or run.name,
+    RunKind.WORKFLOW: workflow_name,
+}
+_ALWAYS_NAMED: Final = frozenset({RunKind.AGENT, RunKind.WORKFLOW})  # a graph names its own run
+
+
+def parameters(request: ModelRequest, table: Mapping[str, str]) -> Attributes:
+    """Return request parameters under the names that a table gives them."""
+    attributes = {table[key]: value for key, value in request.parameters.items() if key in table}
+    if attributes.get(names.GEN_AI_REQUEST_CHOICE_COUNT) == 1:
+        del attributes[names.GEN_AI_REQUEST_CHOICE_COUNT]
+    return attributes
+
+
+def io(attributes: Attributes, value: object, gate: Gate, keys: tuple[str, str]) -> None:
+    """Record what went into a run or came out of it, with its type; nothing where there was nothing."""
+    if value is None or not gate.on:
+        return
+    written = gate.value(value)
+    if written is not None:
+        attributes[keys[0]] = written[0]
+        attributes[keys[1]] = names.MIME_JSON if written[1] else names.MIME_TEXT
+
+
+def error_type(error: BaseException) -> str:
+    """Return the ``error.type`` of an exception: its full class name, a builtin's unqualified."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def ended(attributes: Attributes, end: RunEnd) -> None:
+    """Record of a run that did not raise whether it failed all the same."""
+    if end.failed is not None:
+        attributes[names.ERROR_TYPE] = "tool_error"
+        attributes[names.CHAINSPAN_RUN_OUTCOME] = Outcome.ERROR.value
+
+
+def failed(attributes: Attributes, failure: RunFailure) -> None:
+    """Record why a run did not end well."""
+    attributes[names.CHAINSPAN_RUN_OUTCOME] = failure.outcome.value
+    if failure.outcome is Outcome.ERROR:
+        attributes[names.ERROR_TYPE] = error_type(failure.error)
+
+
+def exportable(attributes: Attributes) -> dict[str, AttributeValue]:
+    """Return attributes without those that cannot be exported; the one place where values are checked."""
+    return {key: _exportable(value) for key, value in attributes.items() if value is not None}
+
+
+def _exportable(value: Any) -> AttributeValue:
+    if isinstance(value, str):
+        return _exportable_text(value)
+    if isinstance(value, (bool, float)):
+        return value
+    if isinstance(value, int):
+        return value if -_INT64 <= value < _INT64 else str(value)
+    if isinstance(value, (list, tuple)):
+        return [_exportable_text(item) for item in value]
+    return _exportable_text(value)
+
+
+def _exportable_text(value: Any) -> str:
+    text = value if isinstance(value, str) else str(value)
+    return str.__str__(text) if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

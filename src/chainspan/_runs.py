@@ -1,0 +1,238 @@
+"""The runs that are open now, and each one's place in the tree.
+
+LangChain knows a run by a UUID and reports it twice: started, then ended or failed.
+All that has to last from the first report to the second is kept here, so a pipeline
+owns one registry instead of one dict for each fact about a run.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
+from typing_extensions import override
+
+from ._model import ModelResponse, RunStart, Streaming
+from ._stack import Seat
+
+__all__ = ["Run", "RunRegistry", "Trace"]
+
+_MOST_CALLS = 10_000  # tool calls remembered for one trace
+
+
+@dataclass(slots=True, eq=False)
+class Trace:
+    """What all runs below one root share: a clock, and what their model calls add up to.
+
+    The clock reads the wall once, at the root's start, and counts from there: a step of
+    the wall clock neither makes a duration negative nor puts a child before its parent.
+
+    Attributes:
+        clock: Nanoseconds since the epoch; None: the machine's.
+        asked: The model spans that asked for tool calls, by the call's id.
+    """
+
+    clock: Callable[[], int] | None = None
+    model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    asked: dict[str, SpanContext] = field(default_factory=dict)
+    _offset_ns: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the wall clock."""
+        self._offset_ns = time.time_ns() - time.perf_counter_ns()
+
+    def now_ns(self) -> int:
+        """Return the time in nanoseconds since the epoch."""
+        if self.clock is not None:
+            return self.clock()
+        return time.perf_counter_ns() + self._offset_ns
+
+    def add(self, span: SpanContext, response: ModelResponse) -> None:
+        """Count a model's answer in, and remember which tools it asked for."""
+        for call_id in response.tool_call_ids:
+            if len(self.asked) < _MOST_CALLS:
+                self.asked[call_id] = span
+        if response.cache_hit:
+            return
+        self.model_calls += 1
+        if response.usage is not None:
+            self.input_tokens += response.usage.input_tokens or 0
+            self.output_tokens += response.usage.output_tokens or 0
+
+    def totals(self) -> dict[str, int]:
+        """Return the sums as attributes of the root's span."""
+        return {
+            "chainspan.usage.model_calls": self.model_calls,
+            "chainspan.usage.input_tokens": self.input_tokens,
+            "chainspan.usage.output_tokens": self.output_tokens,
+            "chainspan.usage.total_tokens": self.input_tokens + self.output_tokens,
+        }
+
+
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
+class Run:
+    """One run, from its start until nobody refers to it any more.
+
+    An ended run may live on in a context that somebody copied. It then keeps its place
+    and its span's identity, and lets go of everything else.
+
+    Attributes:
+        id: The run id's integer. LangChain's UUID object itself is not kept: that it is
+            gone shows that nobody is left who could end the run.
+        start: What was reported when the run started; None once it has ended.
+        span: The span that is current inside; of a run that has no span of its own, its
+            nearest ancestor's.
+        own: Whether ``span`` is this run's own.
+        parent: The run that it was started by; None for a root.
+        children: The runs below that are open, by id.
+        native: The id of the foreign span that the run's span hangs below, or None.
+        seat: Where the run was started; None once it has ended.
+        first_chunk_ns: When the first content of a streamed answer came.
+        chunks: How many pieces of a streamed answer came.
+        keep: How the handler that claimed the run wants it recorded.
+        gate: What decides over the run's content.
+        attached: The context that was made current at the start, where one was.
+        watch: What tells that nobody is left to end the run.
+        twin: The run that the same frame started just before, where it is open still.
+        trace: What it shares with the other runs below its root.
+    """
+
+    id: int
+    start: RunStart | None
+    span: Span
+    own: bool
+    parent: Run | None
+    registry: RunRegistry
+    trace: Trace
+    native: int | None = None
+    seat: Seat | None = None
+    open: bool = True
+    started_ns: int = 0
+    first_chunk_ns: int | None = None
+    chunks: int = 0
+    keep: Any = None
+    gate: Any = None
+    attached: Context | None = None
+    watch: object = None
+    twin: Run | None = None
+    children: dict[int, Run] = field(default_factory=dict)
+
+    @override
+    def __repr__(self) -> str:
+        """Name the run."""
+        name = self.start.name if self.start is not None else "ended"
+        return f"<Run {name} {self.id:032x}>"
+
+    @property
+    def context(self) -> SpanContext:
+        """The identity of the run's span."""
+        return self.span.get_span_context()
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether LangChain does not say when this run is the current one (models, retrievers)."""
+        return self.start is not None and self.start.run_type in ("llm", "retriever")
+
+    def is_within(self, ancestor: Run) -> bool:
+        """Return whether this run is another one or lies below it."""
+        run: Run | None = self
+        while run is not None:
+            if run is ancestor:
+                return True
+            run = run.parent
+        return False
+
+    def knows_native(self, span_id: int) -> bool:
+        """Return whether a foreign span stands above this run or one of its ancestors."""
+        run: Run | None = self
+        while run is not None:
+            if run.native == span_id:
+                return True
+            run = run.parent
+        return False
+
+    def streaming(self) -> Streaming | None:
+        """Return how the answer was streamed; None where it was not."""
+        if not self.chunks:
+            return None
+        first = self.first_chunk_ns
+        seconds = None if first is None else (first - self.started_ns) / 1e9
+        return Streaming(chunks=self.chunks, first_content_s=seconds)
+
+    def open_below(self) -> list[Run]:
+        """Return the runs below this one that are open, deepest first."""
+        return [
+            run
+            for child in list(self.children.values())
+            for run in (*child.open_below(), child)
+        ]
+
+    def let_go(self) -> None:
+        """Mark the run as ended and keep no more of it than its identity."""
+        self.open = False
+        if self.parent is not None:
+            self.parent.children.pop(self.id, None)
+        self.span = NonRecordingSpan(self.context)
+        self.start = self.seat = self.keep = self.gate = None
+        self.attached = self.watch = self.twin = None
+
+
+class RunRegistry:
+    """The open runs of one pipeline, by id.
+
+    Safe to share between threads: ``batch()`` reports to one handler from many. An id
+    that is not open is answered with None, never with an exception.
+
+    Args:
+        max_open: How many runs to keep. An application that is cut off between start and
+            end never reports the end, and would leak the run.
+        on_evict: Called, outside the lock, with each run that had to make room.
+    """
+
+    def __init__(self, *, max_open: int = 10_000, on_evict: Callable[[Run], None]) -> None:
+        self._max_open = max_open
+        self._on_evict = on_evict
+        self._lock = threading.Lock()
+        self._open: dict[int, Run] = {}  # oldest first
+
+    def add(self, run: Run) -> None:
+        """Register a run that has started."""
+        self._open[run.id] = run
+        if run.parent is not None:
+            run.parent.children[run.id] = run
+        if len(self._open) > self._max_open:
+            self._make_room()
+
+    def get(self, run_id: int) -> Run | None:
+        """Return the open run with this id, or None."""
+        return self._open.get(run_id)
+
+    def take(self, run_id: int) -> Run | None:
+        """Forget a run that has ended, and return it, or None."""
+        return self._open.pop(run_id, None)
+
+    def __contains__(self, run_id: int) -> bool:
+        """Return whether a run is open."""
+        return run_id in self._open
+
+    def __iter__(self) -> Iterator[Run]:
+        """Go through the runs that are open now, oldest first."""
+        return iter(self._open.copy().values())
+
+    def __len__(self) -> int:
+        """Return how many runs are open: 0 when no trace is in progress."""
+        return len(self._open)
+
+    def _make_room(self) -> None:
+        with self._lock:  # only those who evict exclude one another; dict operations are atomic
+            oldest = next(iter(self._open.copy().values()), None)
+            evicted = self._open.pop(oldest.id, None) if oldest is not None else None
+        if evicted is not None:
+            self._on_evict(evicted)

@@ -1,0 +1,400 @@
+"""Which span is current, answered when it is asked.
+
+Callbacks cannot bracket the body of a run: LangChain reports the end of asynchronous
+runs from another task, streams start in one frame and end in another, and a consumer's
+own code runs between two chunks. So nothing here depends on being detached. The start
+of a run puts a context in place that *resolves* the current span whenever somebody
+asks, from three witnesses, the most exact first:
+
+1. LangChain's own word: the run id that it carries into every thread and task, if it
+   lies inside the run of the scope.
+2. The stack: the innermost frame that started an open run inside the scope's run.
+3. Inheritance: code in another thread or task than the run was started in, which holds
+   a copy of its context.
+
+A scope none of whose witnesses speaks is passed over, and the span below it answers. A
+context left behind in a caller is therefore harmless.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Span,
+    SpanContext,
+    Status,
+    StatusCode,
+    set_span_in_context,
+)
+from opentelemetry.util.types import Attributes, AttributeValue
+from typing_extensions import override
+
+from . import _stack
+from ._runs import Run
+
+__all__ = [
+    "ScopeSpan",
+    "ambient_span",
+    "attach",
+    "displaced_run",
+    "pending",
+    "raw_span",
+    "restore",
+    "set_current_run",
+]
+
+_SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+
+_starters: dict[int, Run] = {}  # address of a frame -> the run that it started last
+
+
+def _no_current_run() -> int | None:
+    return None
+
+
+_current_run: Callable[[], int | None] = _no_current_run
+
+
+def set_current_run(witness: Callable[[], int | None]) -> None:
+    """Say how to ask for the id of the run whose body is executing, as the framework knows it."""
+    global _current_run  # noqa: PLW0603 - set once, when the framework's adapter is loaded
+    _current_run = witness
+
+
+class ScopeSpan(Span):
+    """Stands in a context for whichever span is current to the one who asks.
+
+    Seen only by code that copies a context's values: a context made by `attach` hands
+    out the real span.
+
+    Attributes:
+        run: The run that put the scope in place; None while its start is pending.
+        under: The span that was current before, possibly another scope's.
+        is_mixed: Whether a scope below belongs to a run that is no ancestor. A parser that
+            is streamed pulls the model's answer from within its own body, and both are open.
+    """
+
+    def __init__(self, run: Run | None, under: Span | None) -> None:
+        self.run = run
+        self.under = under
+        self.is_mixed = isinstance(under, ScopeSpan) and (
+            under.is_mixed or run is None or under.run is None or not run.is_within(under.run)
+        )
+
+    def resolve(self, *, above: FrameType | None = None) -> Span:
+        """Return the span that is current to the caller, or the invalid span."""
+        return _resolve(self, above) or INVALID_SPAN
+
+    @override
+    def get_span_context(self) -> SpanContext:
+        """Return the identity of the current span."""
+        return self.resolve().get_span_context()
+
+    @override
+    def is_recording(self) -> bool:
+        """Return whether the current span records."""
+        return self.resolve().is_recording()
+
+    @override
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        """Set an attribute of the current span."""
+        self.resolve().set_attribute(key, value)
+
+    @override
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Set attributes of the current span."""
+        self.resolve().set_attributes(attributes)
+
+    @override
+    def add_event(
+        self, name: str, attributes: Attributes = None, timestamp: int | None = None
+    ) -> None:
+        """Add an event to the current span."""
+        self.resolve().add_event(name, attributes, timestamp)
+
+    @override
+    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
+        """Add a link to the current span."""
+        self.resolve().add_link(context, attributes)
+
+    @override
+    def update_name(self, name: str) -> None:
+        """Rename the current span."""
+        self.resolve().update_name(name)
+
+    @override
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """Set the status of the current span."""
+        self.resolve().set_status(status, description)
+
+    @override
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Record an exception on the current span."""
+        self.resolve().record_exception(exception, attributes, timestamp, escaped)
+
+    @override
+    def end(self, end_time: int | None = None) -> None:
+        """Do nothing: a run's span is ended by its run."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Answer for what an SDK's span has besides."""
+        return getattr(self.resolve(), name)
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        """Compare the current span."""
+        mine = self.resolve()
+        return mine == (other.resolve() if isinstance(other, ScopeSpan) else other)
+
+    @override
+    def __hash__(self) -> int:
+        """Hash as the current span does."""
+        return hash(self.resolve())
+
+
+class ScopedContext(Context):
+    """A context whose span is resolved whenever it is asked for."""
+
+    scope: ScopeSpan
+    previous: Context
+
+    @override
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value; for the span's key, the span that is current to the caller."""
+        if key != _SPAN_KEY:
+            return super().get(key, default)
+        span = _resolve(self.scope, None)
+        return default if span is None else span
+
+    @override
+    def __getitem__(self, key: str) -> Any:
+        """Return a value, as `get` does."""
+        if key != _SPAN_KEY:
+            return super().__getitem__(key)
+        return self.scope.resolve()
+
+    @override
+    def copy(self) -> dict[str, Any]:
+        """Return the values, without scopes whose runs are over."""
+        values = super().copy()
+        return _with_span(values, _live(self.scope))
+
+
+def raw_span(context: Context) -> Span | None:
+    """Return the span that stands in a context, unresolved."""
+    span = dict.get(context, _SPAN_KEY)
+    return span if isinstance(span, Span) else None
+
+
+def ambient_span(context: Context, above: FrameType | None) -> Span | None:
+    """Return the span around a run that is about to start.
+
+    Args:
+        context: The context that the run starts in.
+        above: The frame that starts the run. Only runs started further out can be around
+            it: ``batch`` starts all its roots in one frame, and none is in another.
+    """
+    span = raw_span(context)
+    if isinstance(span, ScopeSpan):
+        return _resolve(span, above)
+    return span
+
+
+def displaced_run(context: Context, run_id: int) -> Run | None:
+    """Return the run with this id whose scope stands in a context, ended or not."""
+    span = raw_span(context)
+    while isinstance(span, ScopeSpan):
+        if span.run is not None and span.run.id == run_id:
+            return span.run
+        span = span.under
+    return None
+
+
+def attach(run: Run, frame: FrameType | None) -> None:
+    """Make a run's scope current from here on, for whoever turns out to be inside the run.
+
+    A scope that is pending is given the run. Where another pipeline has put a scope in
+    place for the same run, that one stays: only one span can be current.
+    """
+    current = otel_context.get_current()
+    top = raw_span(current)
+    if isinstance(top, ScopeSpan) and top.run is None:
+        top.run = run
+        run.attached = current
+    elif not (isinstance(top, ScopeSpan) and top.run is not None and top.run.id == run.id):
+        context = _clean(current)
+        run.attached = _put(ScopeSpan(run, raw_span(context)), context)
+    if run.attached is not None and frame is not None:
+        run.twin = _seated_in(frame)
+        _starters[id(frame)] = run
+
+
+def pending() -> None:
+    """Make a scope current whose run is reported later, from a task that copies this context."""
+    context = _clean(otel_context.get_current())
+    _put(ScopeSpan(None, raw_span(context)), context)
+
+
+def restore(run: Run) -> None:
+    """Take a run's scope back out of the context, where its end is reported in the same one."""
+    seat = run.seat
+    if seat is not None and _starters.get(seat.frame_id) is run:
+        del _starters[seat.frame_id]
+    if run.attached is None:
+        return
+    current = otel_context.get_current()
+    if current is run.attached:
+        otel_context.attach(_clean(current))
+
+
+def _put(scope: ScopeSpan, context: Context) -> ScopedContext:
+    scoped = ScopedContext(_with_span(dict(context), scope))
+    scoped.scope = scope
+    scoped.previous = context
+    otel_context.attach(scoped)  # never detached: see the module's docstring
+    return scoped
+
+
+def _with_span(values: dict[str, Any], span: Span | None) -> dict[str, Any]:
+    if span is None:
+        values.pop(_SPAN_KEY, None)
+    else:
+        values[_SPAN_KEY] = span
+    return values
+
+
+def _is_over(scope: ScopeSpan) -> bool:
+    return scope.run is None or not scope.run.open
+
+
+def _live(span: Span | None) -> Span | None:
+    """Return the first span from here down that is not a scope whose run is over."""
+    while isinstance(span, ScopeSpan) and _is_over(span):
+        span = span.under
+    return span
+
+
+def _clean(context: Context) -> Context:
+    """Return the newest context below whose scope is not over; the same values otherwise."""
+    while isinstance(context, ScopedContext) and _is_over(context.scope):
+        context = context.previous
+    top = raw_span(context)
+    live = _live(top)
+    if live is top:
+        return context
+    return Context(_with_span(dict(context), live))
+
+
+def _resolve(scope: ScopeSpan, above: FrameType | None) -> Span | None:
+    current = _current_run()
+    frame = above.f_back if above is not None else None
+    span: Span | None = scope
+    while isinstance(span, ScopeSpan):
+        run = span.run
+        if run is not None:
+            found = _named(current, run)
+            if found is None:
+                found = _seated(run, frame)
+            elif span.is_mixed:
+                found = _pulled(found, frame)
+            if found is not None:
+                return found.span
+            if isinstance(span.under, ScopeSpan) and _is_over(span.under):
+                span.under = _live(span.under)  # keeps chains short where ends come in any order
+        span = span.under
+    return span
+
+
+def _named(current: int | None, run: Run) -> Run | None:
+    """Return the run that the framework names, if it lies inside a scope's run."""
+    if current is None:
+        return None
+    if current == run.id:
+        return run
+    found = run.registry.get(current)
+    return found if found is not None and found.is_within(run) else None
+
+
+def _pulled(named: Run, frame: FrameType | None) -> Run:
+    """Return the run that executes inside a body, pulled by it without being started by it."""
+    frame = frame or sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
+    while frame is not None:
+        run = _seated_in(frame)
+        if run is not None and run.trace is named.trace:
+            return named if named.is_within(run) else run
+        frame = frame.f_back
+    return named
+
+
+def _seated(run: Run, frame: FrameType | None) -> Run | None:
+    """Return the run that the stack, or else inheritance, says the caller is inside of."""
+    seat = run.seat
+    if not run.open or seat is None:
+        return None
+    frame = frame or sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
+    found = _on_stack(run, frame)
+    if found is None and _inherits(run, seat, frame):
+        found = run
+    return found if found is None or found.twin is None else _of_twins(found, frame)
+
+
+def _on_stack(scope_run: Run, frame: FrameType | None) -> Run | None:
+    while frame is not None:
+        run = _seated_in(frame)
+        if run is not None and run.is_within(scope_run):
+            return run
+        frame = frame.f_back
+    return None
+
+
+def _seated_in(frame: FrameType) -> Run | None:
+    """Return the open run that a frame started last."""
+    run = _starters.get(id(frame))
+    if run is None or not run.open or run.seat is None:
+        return None
+    return run if run.seat.code is frame.f_code else None
+
+
+def _of_twins(run: Run, frame: FrameType | None) -> Run:
+    """Tell apart the runs that one frame started before it executes them one by one.
+
+    ``generate`` starts a run for each prompt first. It then hands each model call its
+    run's manager, under the name ``run_manager`` (langchain_core.language_models).
+    """
+    twins: dict[int, Run] = {}
+    twin: Run | None = run
+    while twin is not None:
+        twins[twin.id] = twin
+        twin = twin.twin if twin.twin is not None and twin.twin.open else None
+    while frame is not None and len(twins) > 1:
+        if "run_manager" in frame.f_code.co_varnames:
+            run_id = getattr(frame.f_locals.get("run_manager"), "run_id", None)
+            found = twins.get(getattr(run_id, "int", 0))
+            if found is not None:
+                return found
+        frame = frame.f_back
+    return run
+
+
+def _inherits(run: Run, seat: _stack.Seat, frame: FrameType) -> bool:
+    """Return whether code in another thread or task belongs to a run whose context it copied."""
+    if seat.is_here():
+        return False  # it would be on the stack
+    if seat.is_generator:
+        if run.is_leaf:
+            return run.chunks == 0  # afterwards it is more likely to be the consumer's
+        return _stack.has_package(seat.package, frame)
+    return run.parent is None or run.parent.open

@@ -1,0 +1,148 @@
+"""Who is asking: the frames, the thread and the asyncio task that code runs in.
+
+OpenTelemetry's context says which runs *may* be current; it is copied into threads and
+tasks and left behind in callers, so it cannot say whether the code that asks is still
+inside the run. The stack can: the frame that started a run is on the stack of
+everything that runs inside it, and is not on the stack of a stream's consumer, nor of
+anybody after the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from types import CodeType, FrameType
+from typing import Any
+
+__all__ = ["Seat", "current_task", "has_package", "starter"]
+
+_AWAITED = (  # how to go from one awaiting object to its frame, and to what it awaits
+    ("cr_frame", "cr_await"),
+    ("gi_frame", "gi_yieldfrom"),
+    ("ag_frame", "ag_await"),
+)
+
+_DISPATCH = "langchain_core.callbacks"
+_TRANSPARENT = ("chainspan", "contextlib")  # between a callback and the code that it is about
+_MOST_FRAMES = 12  # of dispatch between a callback and the code that caused it
+
+
+class Seat:
+    """Where a run was started.
+
+    Frames are known by address and code and are not held: a frame would keep all its
+    locals alive, and with them the run ids whose end shows that a run is over.
+
+    Attributes:
+        frame_id: The address of the frame that started the run.
+        code: That frame's code; together with the address it names one living frame. None
+            where the event loop itself called back: its frames are shared by everybody.
+        package: The top-level package of that code, such as ``langgraph``.
+        thread_id: The thread that the run was started in.
+        task: The asyncio task that it was started in, or None.
+    """
+
+    __slots__ = ("code", "frame_id", "package", "task", "thread_id")
+
+    def __init__(self, frame: FrameType | None) -> None:
+        self.frame_id = id(frame)
+        self.code: CodeType | None = frame.f_code if frame is not None else None
+        self.package = _package(frame) if frame is not None else ""
+        self.thread_id = threading.get_ident()
+        self.task = current_task()
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether the run lives in a generator, which pauses to let its consumer run."""
+        return self._has(CO_GENERATOR | CO_ASYNC_GENERATOR)
+
+    @property
+    def is_coroutine(self) -> bool:
+        """Whether the run lives in a coroutine, hence is over when its task is done."""
+        return self._has(CO_COROUTINE)
+
+    def is_here(self) -> bool:
+        """Return whether the caller runs in the same thread and the same task."""
+        return self.thread_id == threading.get_ident() and self.task is current_task()
+
+    def holds(self, frame: FrameType | None) -> bool:
+        """Return whether a frame is the one that started the run."""
+        return id(frame) == self.frame_id and frame is not None and frame.f_code is self.code
+
+    def is_over(self) -> bool:
+        """Return whether the coroutine that started the run has certainly finished.
+
+        False also means "cannot be told": for runs that were not started by a coroutine,
+        and behind awaitables that do not show what they await.
+        """
+        if self.task is None or not self.is_coroutine:
+            return False
+        if self.task.done():
+            return True
+        if self.task is current_task():
+            return not self._is_on_stack(sys._getframe(1))  # noqa: SLF001 - the only way to see it
+        return not self._is_awaited(self.task.get_coro())
+
+    def _is_on_stack(self, frame: FrameType | None) -> bool:
+        while frame is not None:
+            if self.holds(frame):
+                return True
+            frame = frame.f_back
+        return False
+
+    def _is_awaited(self, awaiting: object) -> bool:
+        while awaiting is not None:
+            names = next((names for names in _AWAITED if hasattr(awaiting, names[0])), None)
+            if names is None:
+                return not isinstance(awaiting, asyncio.Future)
+            if self.holds(getattr(awaiting, names[0])):
+                return True
+            awaiting = getattr(awaiting, names[1])
+        return False
+
+    def _has(self, flags: int) -> bool:
+        return self.code is not None and bool(self.code.co_flags & flags)
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """Return the running asyncio task, or None outside one."""
+    loop = asyncio._get_running_loop()  # noqa: SLF001 - in asyncio.__all__; get_running_loop raises
+    return None if loop is None else asyncio.current_task(loop)
+
+
+def starter(frame: FrameType | None) -> FrameType | None:
+    """Return the frame that caused a callback: the first one outside LangChain's dispatch.
+
+    Where LangChain did not dispatch (a callback called by hand), it is the first frame
+    outside chainspan.
+    """
+    outside: FrameType | None = None
+    dispatched = False
+    for _ in range(_MOST_FRAMES):
+        if frame is None:
+            break
+        module: str = frame.f_globals.get("__name__", "")
+        if module.startswith(_DISPATCH):
+            dispatched = True
+        elif not module.startswith(_TRANSPARENT):
+            if dispatched:
+                return None if module.startswith("asyncio") else frame
+            outside = outside or frame
+        frame = frame.f_back
+    return outside
+
+
+def has_package(package: str, frame: FrameType | None) -> bool:
+    """Return whether code of a top-level package is on the stack."""
+    while frame is not None:
+        if _package(frame) == package:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _package(frame: FrameType) -> str:
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0]

@@ -1,0 +1,188 @@
+"""Sends what a spool directory holds: one process at a time, oldest first, for as long as it takes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+from .._delivery import untraced
+from .._errors import ConfigurationError
+from .._guard import Guard
+from ._courier import Courier, narrowed
+from ._encoding import joined
+from ._senders import Answer, Verdict
+from ._spool_files import SpoolFile, SpoolFiles
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+__all__ = ["Settle", "Shipper", "require_filelock"]
+
+_POLL_S = 0.5  # how soon files of other processes, and a lock that has become free, are seen
+_DOUBTS = 6  # within some eight seconds
+
+_shipping = Guard("spool.ship")
+
+
+class Settle(Protocol):
+    """Told what became of a file, whose removal is left to it."""
+
+    def __call__(self, file: SpoolFile, *, delivered: int, rejected: int, reason: str) -> None:
+        """Count the spans of this file, and remove it or set it aside."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A file that was taken, with its content."""
+
+    file: SpoolFile
+    body: bytes
+
+
+class Shipper:
+    """The thread that sends. It starts when told to, and ends with stop() or its process.
+
+    Args:
+        ship_memory: Sends what found no room on the disk; returns whether there was any.
+        settle: Told of every file that has got a final answer.
+        now_ns: The clock that the files' names are made with.
+    """
+
+    def __init__(
+        self,
+        files: SpoolFiles,
+        courier: Courier,
+        *,
+        ship_memory: Callable[[], bool],
+        settle: Settle,
+        now_ns: Callable[[], int],
+        max_request_bytes: int,
+    ) -> None:
+        self._files = files
+        self._courier = courier
+        self._ship_memory = ship_memory
+        self._settle = settle
+        self._now_ns = now_ns
+        self._max_request_bytes = max_request_bytes
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        """Begin without thread and lock: at first, and in a forked child."""
+        self._wake = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._lock = _new_lock(self._files)
+        self._doubted: frozenset[SpoolFile] = frozenset()
+
+    def wake(self) -> None:
+        """Say that there is something to send, and start the thread if there is none."""
+        self._wake.set()
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None and not self._courier.stopped:
+                    thread = threading.Thread(target=self._work, name="chainspan-spool", daemon=True)
+                    thread.start()
+                    self._thread = thread
+
+    def stop(self, timeout_s: float) -> None:
+        """End the thread; what it could not send waits for another process, or the next start."""
+        self._courier.stop()
+        self._wake.set()
+        if self._thread:
+            self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        with untraced():
+            while not self._courier.stopped:
+                if not self._ship_something():
+                    self._wake.wait(_POLL_S)
+                    self._wake.clear()
+            if self._lock.is_locked:
+                self._lock.release()
+
+    def _ship_something(self) -> bool:
+        with _shipping:
+            return self._ship_memory() or (self._has_lock() and self._ship_files())
+        return False
+
+    def _has_lock(self) -> bool:
+        if self._lock.is_locked:
+            return True
+        filelock = import_module("filelock")
+        try:
+            self._lock.acquire(blocking=False)
+        except filelock.Timeout:
+            return False
+        self._files.recover(self._now_ns())
+        return True
+
+    def _ship_files(self) -> bool:
+        waiting = self._files.waiting()
+        others = [file for file in waiting if file not in self._doubted]
+        if not others:
+            self._doubted = frozenset()
+        pieces = self._take(others or waiting)
+        if pieces:
+            self._ship(pieces)
+        return bool(pieces)
+
+    def _take(self, files: Sequence[SpoolFile]) -> list[_Piece]:
+        return [_Piece(file, body) for file, body in self._files.take(files, self._max_request_bytes)]
+
+    def _ship(self, pieces: Sequence[_Piece]) -> None:
+        """Send some files; those that only got doubtful answers are judged by what others get."""
+        verdicts = [self._apply(part, answer) for part, answer in narrowed(pieces, self._send)]
+        if Verdict.ACCEPTED in verdicts and self._doubted:
+            self._ship_doubted()
+        elif Verdict.DOUBTFUL in verdicts:
+            # Both were doubted: then it is the endpoint, and the oldest comes first again.
+            first = not self._doubted
+            self._doubted = frozenset(piece.file.turned("otlp") for piece in pieces) if first else frozenset()
+
+    def _ship_doubted(self) -> None:
+        """Send again what was doubted, now that others were accepted: what fails alone is at fault."""
+        doubted, self._doubted = sorted(self._doubted), frozenset()
+        for part, answer in narrowed(self._take(doubted), self._send_once):
+            self._apply(part, answer)
+
+    def _send(self, pieces: Sequence[_Piece]) -> Answer:
+        return self._courier.deliver(joined([piece.body for piece in pieces]), doubts=_DOUBTS)
+
+    def _send_once(self, pieces: Sequence[_Piece]) -> Answer:
+        answer = self._courier.deliver(joined([piece.body for piece in pieces]), doubts=1)
+        return replace(answer, verdict=Verdict.REFUSED) if answer.verdict is Verdict.DOUBTFUL else answer
+
+    def _apply(self, pieces: Sequence[_Piece], answer: Answer) -> Verdict:
+        """Settle some files by the answer that they got together."""
+        rejected = answer.rejected_spans  # of all of them; it is not said of which
+        for piece in pieces:
+            spans = piece.file.spans
+            if not answer.final:
+                self._files.put_back(piece.file)
+            elif answer.verdict is Verdict.REFUSED or not piece.body:
+                self._settle(piece.file, delivered=0, rejected=spans, reason=answer.reason or "an empty file")
+            else:
+                share = min(spans, rejected)
+                rejected -= share
+                self._settle(piece.file, delivered=spans - share, rejected=share, reason=answer.reason)
+        return answer.verdict
+
+
+def require_filelock() -> None:
+    """Raise a ConfigurationError that names the cure, where the lock library is missing."""
+    try:
+        import_module("filelock")
+    except ImportError as error:
+        raise ConfigurationError(
+            "spool", expected="the package filelock; install chainspan[spool]", got="no such package"
+        ) from error
+
+
+def _new_lock(files: SpoolFiles) -> FileLock:
+    from filelock import FileLock  # noqa: PLC0415  of the extra `spool`
+
+    return FileLock(files.directory / "shipper.lock", mode=0o600)

@@ -1,0 +1,260 @@
+"""Where the console's text goes: a stream, a file, a logger or a function."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import BinaryIO, Protocol, TextIO, TypeAlias
+
+from typing_extensions import override
+
+from chainspan._errors import ConfigurationError
+from chainspan._guard import log_quietly
+
+__all__ = ["Outlet", "Target"]
+
+AnyLogger: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
+Target: TypeAlias = "TextIO | str | os.PathLike[str] | AnyLogger | Callable[[str], object] | None"
+
+_MOST_WAITING = 1_000
+
+
+class _Sink(Protocol):
+    """One place that takes text."""
+
+    def is_enabled(self) -> bool:
+        """Return whether text that is written would be seen at all."""
+        ...
+
+    def wants_color(self) -> bool:
+        """Return whether the place shows colours, when the user has not said."""
+        ...
+
+    def write(self, text: str) -> None:
+        """Take one piece of text, without the line's end."""
+        ...
+
+    def close(self) -> None:
+        """Give back what was opened here."""
+        ...
+
+
+class Outlet:
+    """Writes pieces of text, whole and in order, to one place.
+
+    Safe to share between threads, and never waits for one: a thread that finds another
+    writing leaves its text to that one and goes on. Hence a place that is slow, that
+    waits for another thread or that traces a chain itself cannot block the application;
+    more than 1,000 pieces that wait for it are dropped. A place that raises is reported
+    once, through the logger ``chainspan``, and tried again with the next piece.
+
+    Args:
+        to: A stream, a path, a logger, or a function of one str; None for ``sys.stdout``
+            as it is at the time of writing.
+        color: Whether to write colours; None for: on a terminal.
+    """
+
+    def __init__(self, to: Target, color: bool | None) -> None:
+        self._sink = _sink_for(to)
+        self._color = color
+        self._waiting: deque[str] = deque()
+        self._writing = threading.Lock()
+        self._reported = False
+
+    def is_enabled(self) -> bool:
+        """Return whether it is worth making the text."""
+        return self._sink.is_enabled()
+
+    def has_color(self) -> bool:
+        """Return whether the text is to be coloured."""
+        if self._color is not None:
+            return self._color
+        try:
+            return self._sink.wants_color()
+        except Exception:  # noqa: BLE001 - a closed stream, which write() will report
+            return False
+
+    def write(self, text: str) -> None:
+        """Write a piece of text, now or by the thread that is writing now."""
+        if len(self._waiting) >= _MOST_WAITING:
+            self._report("it takes no more text")
+            return
+        self._waiting.append(text)
+        # Asked again after the lock was given back: a text may have come in between.
+        while self._waiting and self._writing.acquire(blocking=False):
+            try:
+                self._write_waiting()
+            finally:
+                self._writing.release()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until the text that other threads took over is written."""
+        give_up_at = time.monotonic() + timeout_s
+        while self._waiting and time.monotonic() < give_up_at:
+            time.sleep(0.001)
+        return not self._waiting
+
+    def close(self) -> None:
+        """Close what was opened here; a stream, logger or function of the user stays open."""
+        self._sink.close()
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            text = self._waiting.popleft()
+            try:
+                self._sink.write(text)
+            except Exception as error:  # noqa: BLE001 - the user's stream or function may raise anything
+                self._report("it failed", error)
+
+    def _report(self, what: str, error: Exception | None = None) -> None:
+        if self._reported:
+            return
+        self._reported = True
+        log_quietly(
+            logging.WARNING,
+            f"The console cannot write to {self._sink!r}: {what}. The application goes on; "
+            "text is lost until it works again. This is said once.",
+            error,
+        )
+
+
+def _sink_for(to: object) -> _Sink:
+    if to is None:
+        return _StreamSink(None)
+    if isinstance(to, (logging.Logger, logging.LoggerAdapter)):
+        return _LoggerSink(to)
+    if isinstance(to, (str, os.PathLike)):
+        return _FileSink(os.fspath(to))
+    if callable(getattr(to, "write", None)):
+        return _StreamSink(to)  # type: ignore[arg-type] # write() is all that is needed
+    if callable(to):
+        return _FunctionSink(to)
+    raise ConfigurationError("to", expected="a stream, a path, a logger, a function or None", got=to)
+
+
+class _StreamSink:
+    """A text stream, which stays open."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    @override
+    def __repr__(self) -> str:
+        return "standard output" if self._stream is None else f"the stream {type(self._stream).__name__}"
+
+    def is_enabled(self) -> bool:
+        return self._target() is not None
+
+    def wants_color(self) -> bool:
+        stream = self._target()
+        if os.environ.get("NO_COLOR"):  # https://no-color.org: present and not empty
+            return False
+        # https://force-color.org speaks of a program's output: not of a file it has opened.
+        if os.environ.get("FORCE_COLOR") and (stream is sys.stdout or stream is sys.stderr):
+            return True
+        return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+    def write(self, text: str) -> None:
+        stream = self._target()
+        if stream is None:  # pythonw has no standard output
+            return
+        line = f"{text}\n"
+        try:
+            stream.write(line)
+        except UnicodeEncodeError:
+            encoding = getattr(stream, "encoding", None) or "ascii"
+            stream.write(line.encode(encoding, "replace").decode(encoding))
+        if callable(flush := getattr(stream, "flush", None)):
+            flush()
+
+    def close(self) -> None:
+        pass
+
+    def _target(self) -> TextIO | None:
+        return sys.stdout if self._stream is None else self._stream
+
+
+class _FileSink:
+    """A file, opened with the first text that is written and appended to."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._closed = False
+
+    @override
+    def __repr__(self) -> str:
+        return f"the file {self._path!r}"
+
+    def is_enabled(self) -> bool:
+        return not self._closed
+
+    def wants_color(self) -> bool:
+        return False
+
+    def write(self, text: str) -> None:
+        file = self._file or self._open()
+        file.write(f"{text}\n".encode("utf-8", "replace"))
+        file.flush()
+
+    def close(self) -> None:
+        self._closed = True
+        if self._file is not None:
+            self._file.close()
+
+    def _open(self) -> BinaryIO:
+        file = self._file = open(self._path, "ab")  # noqa: PTH123, SIM115 - any path; it stays open
+        weakref.finalize(self, file.close)  # for a handler that is dropped and never shut down
+        return file
+
+
+class _LoggerSink:
+    """A logger, at level INFO."""
+
+    def __init__(self, logger: AnyLogger) -> None:
+        self._logger = logger
+
+    @override
+    def __repr__(self) -> str:
+        return "the logger"
+
+    def is_enabled(self) -> bool:
+        return self._logger.isEnabledFor(logging.INFO)
+
+    def wants_color(self) -> bool:
+        return False
+
+    def write(self, text: str) -> None:
+        self._logger.info("%s", text)
+
+    def close(self) -> None:
+        pass
+
+
+class _FunctionSink:
+    """A function, called with each piece of text."""
+
+    def __init__(self, function: Callable[[str], object]) -> None:
+        self._function = function
+
+    @override
+    def __repr__(self) -> str:
+        return f"the function {getattr(self._function, '__name__', type(self._function).__name__)}"
+
+    def is_enabled(self) -> bool:
+        return True
+
+    def wants_color(self) -> bool:
+        return False
+
+    def write(self, text: str) -> None:
+        self._function(text)
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,210 @@
+"""The files of a spool directory: one encoded request each, whole or not there at all.
+
+    <ns>-<pid>-<number>-<spans>.otlp       waits to be sent
+    <ns>-<pid>-<number>-<spans>.sending    taken by the one process that sends
+    <ns>-<pid>-<number>-<spans>.tmp        being written; never read
+    rejected/<same name>.otlp              refused by the endpoint, kept aside
+    losses.tsv                             what one process lost of another's
+
+Every change is one rename or one unlink, which only one process can succeed in. So
+nothing is sent and dropped both, whoever is killed when. Content may be private: the
+files are the owner's alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["SpoolFile", "SpoolFiles"]
+
+_ABANDONED_NS = 600 * 10**9  # a .tmp of this age has lost its writer
+_MAX_LEDGER_BYTES = 1 << 20
+_READY, _SENDING, _WRITING = "otlp", "sending", "tmp"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SpoolFile:
+    """One file, as its name tells; sorts by age.
+
+    Attributes:
+        pid: The process that wrote it.
+        state: The suffix of the name.
+    """
+
+    written_ns: int
+    pid: int
+    number: int
+    spans: int
+    state: str = _READY
+
+    @property
+    def stem(self) -> str:
+        """The name without its state, the same for as long as the file exists."""
+        return f"{self.written_ns:020d}-{self.pid}-{self.number:06d}-{self.spans}"
+
+    @property
+    def name(self) -> str:
+        """The name within the directory."""
+        return f"{self.stem}.{self.state}"
+
+    def turned(self, state: str) -> SpoolFile:
+        """Return the same file in another state."""
+        return SpoolFile(self.written_ns, self.pid, self.number, self.spans, state)
+
+    @classmethod
+    def parse(cls, name: str) -> SpoolFile | None:
+        """Return what a name tells; None for files that are not ours."""
+        stem, _, state = name.partition(".")
+        parts = stem.split("-")
+        if len(parts) != 4 or not all(part.isdecimal() for part in parts):
+            return None
+        written_ns, pid, number, spans = map(int, parts)
+        return cls(written_ns, pid, number, spans, state)
+
+
+class SpoolFiles:
+    """What can be done with the files of one directory. Holds no state but a counter."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.rejected_directory = directory / "rejected"
+        self._numbers = itertools.count(1)
+        self.rejected_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def put(self, body: bytes, *, spans: int, now_ns: int) -> SpoolFile:
+        """Write a request; when this returns, it survives the process.
+
+        Raises:
+            OSError: Nothing was written, for the disk is full or the directory gone.
+        """
+        file = SpoolFile(now_ns, os.getpid(), next(self._numbers), spans)
+        temporary = self._path(file.turned(_WRITING))
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "wb", buffering=0) as stream:  # noqa: PTH123  opened above, for its mode
+                _write_all(stream.fileno(), body)
+            temporary.rename(self._path(file))
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        return file
+
+    def waiting(self) -> list[SpoolFile]:
+        """Return all requests that have not been sent, oldest first."""
+        return sorted(file for file in self._scan() if file.state in {_READY, _SENDING})
+
+    def take(self, files: Iterable[SpoolFile], max_bytes: int) -> Iterator[tuple[SpoolFile, bytes]]:
+        """Take files for sending until they fill a request, and yield each with its body.
+
+        The first is taken whatever its size. Who has been faster got the rest.
+        """
+        total = 0
+        for file in files:
+            size = self._size(file)
+            if total and total + size > max_bytes:
+                return
+            if (taken := self._turn(file, _SENDING)) is None:
+                continue
+            total += size
+            yield taken, self._path(taken).read_bytes()
+
+    def put_back(self, file: SpoolFile) -> None:
+        """Let a file wait again that was taken and could not be sent."""
+        self._turn(file, _READY)
+
+    def remove(self, file: SpoolFile) -> bool:
+        """Remove a file; False when somebody else has."""
+        return _succeeded(self._path(file).unlink)
+
+    def set_aside(self, file: SpoolFile, max_bytes: int) -> None:
+        """Move a refused file to ``rejected/``, where the oldest make room for the newest."""
+        kept = self.rejected_directory / file.turned(_READY).name
+        if not _succeeded(lambda: self._path(file).rename(kept)):
+            self.remove(file)
+        sizes = [(path.name, path.stat().st_size) for path in sorted(self.rejected_directory.iterdir())]
+        excess = sum(size for _, size in sizes) - max_bytes
+        for name, size in sizes:
+            if excess <= 0:
+                return
+            (self.rejected_directory / name).unlink(missing_ok=True)
+            excess -= size
+
+    def trim(self, max_bytes: int) -> tuple[int, list[SpoolFile]]:
+        """Remove the oldest until what waits is below the bound; return its size and what was removed.
+
+        What is being sent just now is left: it is about to go anyway.
+        """
+        sized = [(file, self._size(file)) for file in self.waiting()]
+        total, removed = sum(size for _, size in sized), []
+        for file, size in sized:
+            if total <= max_bytes:
+                break
+            if file.state == _READY and self.remove(file):
+                removed.append(file)
+                total -= size
+        return total, removed
+
+    def recover(self, now_ns: int) -> None:
+        """Let wait again what a process was sending that has ended. Only for who holds the lock."""
+        for file in self._scan():
+            if file.state == _SENDING:
+                self._turn(file, _READY)
+            elif file.state == _WRITING and now_ns - file.written_ns > _ABANDONED_NS:
+                self.remove(file)
+
+    def note_loss(self, file: SpoolFile, fate: str) -> None:
+        """Leave word of what was lost of another process, for its own count."""
+        ledger = self.directory / "losses.tsv"
+        line = f"{file.stem}\t{file.spans}\t{fate}\n".encode()
+        with contextlib.suppress(OSError):
+            if ledger.exists() and ledger.stat().st_size > _MAX_LEDGER_BYTES:
+                ledger.unlink()
+            descriptor = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with open(descriptor, "ab", buffering=0) as stream:  # noqa: PTH123  opened above, for its mode
+                stream.write(line)
+
+    def losses(self) -> Iterator[tuple[SpoolFile, int, str]]:
+        """Yield what others lost: the file, its lost spans, and their fate."""
+        with contextlib.suppress(OSError):
+            for line in (self.directory / "losses.tsv").read_text("utf-8").splitlines():
+                stem, spans, fate = line.split("\t")
+                if file := SpoolFile.parse(f"{stem}.{_READY}"):
+                    yield file, int(spans), fate
+
+    def _scan(self) -> Iterator[SpoolFile]:
+        with contextlib.suppress(OSError), os.scandir(self.directory) as entries:
+            yield from filter(None, (SpoolFile.parse(entry.name) for entry in entries))
+
+    def _path(self, file: SpoolFile) -> Path:
+        return self.directory / file.name
+
+    def _size(self, file: SpoolFile) -> int:
+        with contextlib.suppress(OSError):
+            return self._path(file).stat().st_size
+        return 0
+
+    def _turn(self, file: SpoolFile, state: str) -> SpoolFile | None:
+        turned = file.turned(state)
+        return turned if _succeeded(lambda: self._path(file).rename(self._path(turned))) else None
+
+
+def _write_all(descriptor: int, body: bytes) -> None:
+    """Write everything: a disk that is nearly full takes a part, and fails at the next."""
+    view = memoryview(body)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _succeeded(change: Callable[[], object]) -> bool:
+    """Return whether a change of names was made; False when another process was faster."""
+    try:
+        change()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,36 @@
+"""What a handler must inherit from, so that LangChain takes it for one of its own."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from langchain_core.callbacks.base import BaseCallbackHandler as HandlerBase
+else:
+    try:
+        # Constructors check `callbacks=` by isinstance; calls would take a look-alike.
+        from langchain_core.callbacks.base import BaseCallbackHandler as HandlerBase
+    except ImportError:
+
+        class HandlerBase:
+            """Stands in for LangChain's base where LangChain is not installed."""
+
+            raise_error = False
+
+
+__all__ = ["HandlerBase", "graph_base"]
+
+
+def graph_base() -> type | None:
+    """Return LangGraph's base for handlers of interrupts and resumes, if LangGraph is in use.
+
+    It is not imported for that: only an application that has loaded it runs graphs.
+    """
+    if "langgraph.pregel" not in sys.modules:
+        return None
+    try:
+        from langgraph.callbacks import GraphCallbackHandler
+    except ImportError:  # LangGraph < 1.1.7 has no such hooks
+        return None
+    return GraphCallbackHandler

@@ -1,0 +1,308 @@
+"""LangChain's callbacks, turned into chainspan's own words and handed on.
+
+LangChain swallows what a callback raises and logs it; nothing is raised here all the
+same, since other dispatchers do not swallow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import sys
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any
+from uuid import UUID
+
+from chainspan._guard import Guard
+from chainspan._model import (
+    Outcome,
+    RunEnd,
+    RunEvent,
+    RunFailure,
+    RunKind,
+    RunSink,
+    RunStart,
+)
+
+from . import _kinds, _payloads
+from ._base import HandlerBase
+
+__all__ = ["CallbackAdapter"]
+
+_CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
+_START, _END, _EVENT = Guard("langchain.start"), Guard("langchain.end"), Guard("langchain.event")
+
+
+class CallbackAdapter(HandlerBase):
+    """A LangChain callback handler that reports to a sink.
+
+    LangChain calls it in the caller's own context, in synchronous and asynchronous code
+    alike (`run_inline`): what it makes current must be seen by the code that runs next.
+
+    Args:
+        sink: Where the runs are reported to.
+    """
+
+    raise_error = False
+
+    def __init__(self, sink: RunSink) -> None:
+        self._sink = sink
+
+    @property
+    def run_inline(self) -> bool:  # type: ignore[override]
+        """Whether LangChain calls this handler itself rather than in a worker thread.
+
+        Always, but for one question: see `_drops_others`.
+        """
+        with _START:
+            if _drops_others(sys._getframe(1)):  # noqa: SLF001 - the only way to see who asks
+                # It is then called in a task of its own, whose context the model's code
+                # does not run in: the run's place is kept in this one.
+                self._sink.expect()
+                return False
+        return True
+
+    # ------------------------------------------------------------------ chains
+    def on_chain_start(
+        self, serialized: Any, inputs: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
+    ) -> None:
+        """Open the run of a chain, a prompt, a parser, a graph or a node."""
+        with _START:
+            run_type = kwargs.get("run_type")
+            start = self._begin(RunKind.CHAIN, serialized, inputs, run_id, parent_run_id, kwargs)
+            parent = self._sink.peek(start.parent_id) if start.parent_id is not None else None
+            start.kind = _kinds.chain_kind(run_type, start.tags, start.metadata, parent)
+            start.run_type = run_type if isinstance(run_type, str) and run_type else "chain"
+            self._sink.start(start, _uuid(run_id))
+
+    def on_chain_end(self, outputs: Any, *, run_id: Any, **kwargs: Any) -> None:
+        """Close the run of a chain."""
+        with _END:
+            inputs = kwargs.get("inputs")
+            self._sink.end(_uuid(run_id), lambda: RunEnd(outputs=outputs, inputs=inputs))
+
+    def on_chain_error(self, error: Any, *, run_id: Any, **kwargs: Any) -> None:
+        """Close the run of a chain that raised."""
+        self._fail(error, run_id, kwargs)
+
+    # ------------------------------------------------------------------ models
+    def on_chat_model_start(
+        self, serialized: Any, messages: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
+    ) -> None:
+        """Open the run of a model that answers messages."""
+        with _START:
+            inputs = {"messages": messages}
+            start = self._begin(RunKind.CHAT, serialized, inputs, run_id, parent_run_id, kwargs)
+            start.model, start.messages = _payloads.chat_request(serialized, messages, kwargs)
+            start.run_type = "llm"
+            self._sink.start(start, _uuid(run_id))
+
+    def on_llm_start(
+        self, serialized: Any, prompts: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
+    ) -> None:
+        """Open the run of a model that completes text."""
+        with _START:
+            inputs = {"prompts": prompts}
+            start = self._begin(RunKind.LLM, serialized, inputs, run_id, parent_run_id, kwargs)
+            start.model, start.messages = _payloads.text_request(serialized, prompts, kwargs)
+            start.run_type = "llm"
+            self._sink.start(start, _uuid(run_id))
+
+    def on_llm_new_token(self, token: Any, *, run_id: Any, **_: Any) -> None:
+        """Note a piece of a streamed answer."""
+        with _EVENT:
+            self._sink.chunk(run_id, has_content=bool(token))
+
+    def on_stream_event(self, event: Any, *, run_id: Any, **_: Any) -> None:
+        """Note a piece of an answer that is streamed as protocol events."""
+        with _EVENT:
+            kind = event.get("event") if isinstance(event, Mapping) else None
+            self._sink.chunk(_uuid(run_id), has_content=kind == "content-block-delta")
+
+    def on_llm_end(self, response: Any, *, run_id: Any, **_: Any) -> None:
+        """Close the run of a model."""
+        with _END:
+            self._sink.end(
+                _uuid(run_id),
+                lambda: RunEnd(outputs=response, response=_payloads.model_response(response)),
+            )
+
+    def on_llm_error(self, error: Any, *, run_id: Any, **kwargs: Any) -> None:
+        """Close the run of a model that raised or was cut off."""
+        self._fail(error, run_id, kwargs)
+
+    # ------------------------------------------------------------------ tools
+    def on_tool_start(
+        self, serialized: Any, input_str: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
+    ) -> None:
+        """Open the run of a tool."""
+        with _START:
+            given = kwargs.get("inputs")
+            inputs = input_str if given is None else given
+            start = self._begin(RunKind.TOOL, serialized, inputs, run_id, parent_run_id, kwargs)
+            start.tool = _payloads.tool_request(serialized, input_str, kwargs)
+            start.run_type = "tool"
+            self._sink.start(start, _uuid(run_id))
+
+    def on_tool_end(self, output: Any, *, run_id: Any, **_: Any) -> None:
+        """Close the run of a tool."""
+        with _END:
+            self._sink.end(_uuid(run_id), lambda: _tool_end(output))
+
+    def on_tool_error(self, error: Any, *, run_id: Any, **kwargs: Any) -> None:
+        """Close the run of a tool that raised."""
+        self._fail(error, run_id, kwargs)
+
+    # ------------------------------------------------------------------ retrievers
+    def on_retriever_start(
+        self, serialized: Any, query: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
+    ) -> None:
+        """Open the run of a retriever."""
+        with _START:
+            inputs = {"query": query}
+            kind = RunKind.RETRIEVER
+            start = self._begin(kind, serialized, inputs, run_id, parent_run_id, kwargs)
+            start.query = query if isinstance(query, str) else str(query)
+            start.run_type = "retriever"
+            self._sink.start(start, _uuid(run_id))
+
+    def on_retriever_end(self, documents: Any, *, run_id: Any, **_: Any) -> None:
+        """Close the run of a retriever."""
+        with _END:
+            self._sink.end(
+                _uuid(run_id),
+                lambda: RunEnd(
+                    outputs={"documents": documents},
+                    documents=lambda: _payloads.documents(documents),
+                ),
+            )
+
+    def on_retriever_error(self, error: Any, *, run_id: Any, **kwargs: Any) -> None:
+        """Close the run of a retriever that raised."""
+        self._fail(error, run_id, kwargs)
+
+    # ------------------------------------------------------------------ events inside a run
+    def on_text(self, text: Any, *, run_id: Any, **_: Any) -> None:
+        """Record a text that a chain reports."""
+        self._event("text", text, run_id)
+
+    def on_retry(self, retry_state: Any, *, run_id: Any, **_: Any) -> None:
+        """Record that a call is tried again."""
+        with _EVENT:
+            attempt = getattr(retry_state, "attempt_number", None)
+            self._event("retry", {"attempt_number": attempt}, run_id)
+
+    def on_agent_action(self, action: Any, *, run_id: Any, **_: Any) -> None:
+        """Record what an agent chose to do."""
+        self._event("agent_action", action, run_id)
+
+    def on_agent_finish(self, finish: Any, *, run_id: Any, **_: Any) -> None:
+        """Record an agent's last word."""
+        self._event("agent_finish", finish, run_id)
+
+    def on_custom_event(self, name: Any, data: Any, *, run_id: Any, **_: Any) -> None:
+        """Record an event of the application's own, from ``dispatch_custom_event``."""
+        self._event(str(name), data, run_id)
+
+    def on_interrupt(self, event: Any) -> None:
+        """Record that a graph pauses for a human; reported by LangGraph >= 1.1.7."""
+        data = {
+            "checkpoint_id": getattr(event, "checkpoint_id", None),
+            "interrupts": getattr(event, "interrupts", None),
+        }
+        self._event("interrupt", data, getattr(event, "run_id", None))
+
+    def on_resume(self, event: Any) -> None:
+        """Record that a graph goes on from a checkpoint; reported by LangGraph >= 1.1.7."""
+        data = {"checkpoint_id": getattr(event, "checkpoint_id", None)}
+        self._event("resume", data, getattr(event, "run_id", None))
+
+    # ------------------------------------------------------------------ what they share
+    def _begin(
+        self,
+        kind: RunKind,
+        serialized: Any,
+        inputs: Any,
+        run_id: Any,
+        parent_run_id: Any,
+        kwargs: Mapping[str, Any],
+    ) -> RunStart:
+        name, named = _kinds.run_name(serialized, kwargs.get("name"), kind.value)
+        tags, metadata = kwargs.get("tags") or (), kwargs.get("metadata") or {}
+        known = _payloads.identity(metadata, tags)
+        return RunStart(
+            run_id=UUID(int=_uuid(run_id).int),  # a copy: see Run.id
+            parent_id=None if parent_run_id is None else _uuid(parent_run_id),
+            kind=kind,
+            run_type=kind.value,
+            name=name,
+            named=named,
+            inputs=inputs,
+            tags=tags,
+            metadata=metadata,
+            conversation_id=known.conversation_id,
+            user_id=known.user_id,
+            agent_name=known.agent_name,
+            attempt=known.attempt,
+        )
+
+    def _fail(self, error: Any, run_id: Any, kwargs: Mapping[str, Any]) -> None:
+        with _END:
+            raised = error if isinstance(error, BaseException) else Exception(str(error))
+            outcome = _outcome(raised)
+            self._sink.fail(_uuid(run_id), outcome, _failure(raised, outcome, kwargs))
+
+    def _event(self, name: str, data: Any, run_id: Any) -> None:
+        with _EVENT:
+            if run_id is not None:
+                self._sink.event(_uuid(run_id), RunEvent(name=name, data=data))
+
+
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(str(value))
+
+
+def _tool_end(output: Any) -> RunEnd:
+    result, failed = _payloads.tool_output(output)
+    return RunEnd(outputs=result, failed=failed)
+
+
+def _failure(
+    error: BaseException, outcome: Outcome, kwargs: Mapping[str, Any]
+) -> Callable[[], RunFailure]:
+    def read() -> RunFailure:
+        partial = kwargs.get("response")
+        return RunFailure(
+            error=error,
+            outcome=outcome,
+            response=None if partial is None else _payloads.model_response(partial),
+            inputs=kwargs.get("inputs"),
+        )
+
+    return read
+
+
+def _outcome(error: BaseException) -> Outcome:
+    """Tell what an exception means for the run that it left."""
+    if isinstance(error, _CANCELLED):
+        return Outcome.CANCELLED
+    if isinstance(error, GeneratorExit):
+        return Outcome.ABANDONED
+    graph = sys.modules.get("langgraph.errors")  # no exception of its without it being loaded
+    control_flow = getattr(graph, "GraphBubbleUp", ())
+    return Outcome.INTERRUPTED if isinstance(error, control_flow) else Outcome.ERROR
+
+
+def _drops_others(asker: FrameType) -> bool:
+    """Return whether saying "inline" now would keep other handlers from a start event.
+
+    For an asynchronous text model, langchain-core calls either the inline handlers or the
+    others, and forgets the rest (``AsyncCallbackManager.on_llm_start``, seen in 1.7.2).
+    """
+    frame = asker.f_back if asker.f_code.co_name == "<listcomp>" else asker
+    if frame is None or frame.f_code.co_name != "on_llm_start":
+        return False
+    handlers = getattr(frame.f_locals.get("self"), "handlers", ())
+    foreign = [handler for handler in handlers if not isinstance(handler, CallbackAdapter)]
+    return bool(foreign) and not any(handler.run_inline for handler in foreign)

@@ -1,0 +1,78 @@
+"""What kind of run LangChain reports, told from where it stands and what it carries."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chainspan._model import RunKind, RunStart
+from chainspan._stack import starter
+
+__all__ = ["chain_kind", "run_name"]
+
+_BY_RUN_TYPE = {"prompt": RunKind.PROMPT, "parser": RunKind.PARSER, "tool": RunKind.TOOL}
+_AGENT = "langchain_create_agent"
+_STEP_TAG = "graph:step:"
+_ENGINE = "langgraph.pregel"
+
+
+def chain_kind(
+    run_type: str | None,
+    tags: Sequence[str],
+    metadata: Mapping[str, Any],
+    parent: RunStart | None,
+) -> RunKind:
+    """Return the kind of a run that was reported as a chain.
+
+    Args:
+        run_type: LangChain's own word, where it has one.
+        tags: The run's tags; LangGraph marks its nodes with one.
+        metadata: The run's metadata; LangGraph and create_agent leave their names there.
+        parent: What was reported of the parent run, where that is known.
+    """
+    if run_type in _BY_RUN_TYPE:
+        return _BY_RUN_TYPE[run_type]
+    integration = metadata.get("ls_integration")
+    if integration is None and "langgraph_step" not in metadata:
+        return RunKind.CHAIN
+    if _is_started_by_engine():
+        return _graph_kind(metadata, parent)
+    if any(tag.startswith(_STEP_TAG) for tag in tags):
+        return RunKind.NODE
+    return RunKind.CHAIN
+
+
+def run_name(serialized: object, name: object, default: str) -> tuple[str, bool]:
+    """Return a run's name, and whether it was given for this run rather than taken from a class."""
+    if isinstance(name, str) and name:
+        return name, True
+    if isinstance(serialized, Mapping):
+        path = serialized.get("id")
+        last = path[-1] if isinstance(path, Sequence) and path else None
+        for candidate in (serialized.get("name"), last):
+            if isinstance(candidate, str) and candidate:
+                return candidate, False
+    return default, False
+
+
+def _is_started_by_engine() -> bool:
+    """Return whether the run is a graph: started by LangGraph's engine itself.
+
+    A subgraph, a function on a conditional edge and any runnable inside a node carry the
+    same metadata; only the code that starts them differs.
+    """
+    frame = starter(sys._getframe(1))  # noqa: SLF001 - the only way to see the stack
+    if frame is None:
+        return False
+    module: str = frame.f_globals.get("__name__", "")
+    return module.startswith(_ENGINE) and frame.f_code.co_name in ("stream", "astream")
+
+
+def _graph_kind(metadata: Mapping[str, Any], parent: RunStart | None) -> RunKind:
+    if metadata.get("ls_integration") != _AGENT:
+        return RunKind.WORKFLOW
+    above: Mapping[str, Any] = parent.metadata if parent is not None else {}
+    same = ("ls_integration", "lc_agent_name")
+    is_inside = all(metadata.get(key) == above.get(key) for key in same)
+    return RunKind.WORKFLOW if is_inside else RunKind.AGENT

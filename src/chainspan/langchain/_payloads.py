@@ -1,0 +1,284 @@
+"""What LangChain's callbacks are given, as chainspan's own types; total on whatever comes.
+
+Nothing here imports LangChain: its objects are known by what they hold, as any of them may
+come from a version, or an integration, that nobody has seen yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+
+from .. import _encode
+from .. import _semconv as names
+from .._encode import attempt
+from .._model import Message, ModelRequest, ModelResponse, RetrievedDocument, ToolRequest
+from ._messages import message, message_fields, messages
+from ._providers import finish_reason
+from ._requests import model_request
+from ._usage import usage_of
+
+__all__ = [
+    "Identity",
+    "chat_request",
+    "documents",
+    "identity",
+    "model_response",
+    "plain",
+    "text_request",
+    "tool_output",
+    "tool_request",
+]
+
+Messages = Callable[[], Sequence[Message]]
+
+_CONVERSATION: Final = ("thread_id", "session_id", "conversation_id")
+_RETRY: Final = "retry:attempt:"
+_SCORES: Final = ("relevance_score", "score", "_score", "similarity_score")
+_REASONS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+_MODELS: Final = ("model_name", "model", "model_id")
+_EXTRA: Final[Mapping[str, str]] = {
+    "service_tier": names.OPENAI_RESPONSE_SERVICE_TIER,
+    "system_fingerprint": names.OPENAI_RESPONSE_SYSTEM_FINGERPRINT,
+}
+
+
+# ---------------------------------------------------------------- models
+
+
+def chat_request(serialized: Any, messages_: Any, kwargs: Mapping[str, Any]) -> tuple[ModelRequest, Messages]:
+    """Return what a chat model is asked for, and what makes its input messages."""
+    given = messages_[0] if _is_batch(messages_) else messages_
+    return attempt(lambda: model_request(serialized, kwargs), ModelRequest()), lambda: messages(given)
+
+
+def text_request(serialized: Any, prompts: Any, kwargs: Mapping[str, Any]) -> tuple[ModelRequest, Messages]:
+    """Return what a text model is asked for, and what makes its prompts into messages."""
+    return attempt(lambda: model_request(serialized, kwargs), ModelRequest()), lambda: messages(prompts)
+
+
+def _is_batch(given: Any) -> bool:
+    return isinstance(given, (list, tuple)) and bool(given) and isinstance(given[0], (list, tuple))
+
+
+def model_response(result: object) -> ModelResponse:
+    """Return what a model answered, from an LLMResult that may hold anything."""
+    return attempt(lambda: _response(result), ModelResponse())
+
+
+def _response(result: Any) -> ModelResponse:
+    generations = _choices(result)
+    llm_output = _mapping(getattr(result, "llm_output", None))
+    facts = [_facts(generation) for generation in generations]
+    first = facts[0] if facts else {}
+    raw = [reason for fact in facts if (reason := _reason(fact)) is not None]
+    reasons = [finish_reason(reason) for reason in raw]
+    answer = getattr(generations[0], "message", None) if generations else None
+    extra = {name: str(first[key]) for key, name in _EXTRA.items() if isinstance(first.get(key), str)}
+    if raw != reasons:
+        extra[names.CHAINSPAN_FINISH_REASONS] = ",".join(raw)
+    return ModelResponse(
+        model=_text_in(first, _MODELS) or _text_in(llm_output, _MODELS),
+        response_id=_text_in(first, ("id", "response_id")) or _text_in(llm_output, ("id",)),
+        finish_reasons=reasons,
+        usage=usage_of(answer, first, llm_output),
+        cache_hit=_is_cached(answer),
+        extra=extra,
+        messages=lambda: _answers(generations, raw),
+        tool_call_ids=_tool_call_ids(answer),
+    )
+
+
+def _choices(result: Any) -> Sequence[Any]:
+    generations = getattr(result, "generations", None)
+    if not isinstance(generations, (list, tuple)) or not generations:
+        return ()
+    first = generations[0]
+    return first if isinstance(first, (list, tuple)) else generations
+
+
+def _facts(generation: Any) -> dict[str, Any]:
+    info = _mapping(getattr(generation, "generation_info", None))
+    answer = getattr(generation, "message", None)
+    return {**info, **_mapping(getattr(answer, "response_metadata", None))}
+
+
+def _reason(facts: Mapping[str, Any]) -> str | None:
+    said = _text_in(facts, _REASONS)
+    if said is not None:
+        return said
+    details = _mapping(facts.get("incomplete_details"))
+    return _text_in(details, ("reason",)) or _text_in(facts, ("status",))
+
+
+def _text_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
+    found = (source.get(key) for key in keys)
+    return next((str.__str__(value) for value in found if isinstance(value, str) and value), None)
+
+
+def _is_cached(answer: Any) -> bool:
+    # The mark of LangChain's own cache (`_convert_cached_generations`, chat_models.py).
+    return _mapping(getattr(answer, "usage_metadata", None)).get("total_cost") == 0
+
+
+def _answers(generations: Sequence[Any], raw: Sequence[str]) -> Sequence[Message]:
+    made = []
+    for index, generation in enumerate(generations):
+        reason = finish_reason(raw[index]) if len(raw) == len(generations) else None
+        answer = getattr(generation, "message", None)
+        if answer is None:
+            text = getattr(generation, "text", None)
+            parts = [{"type": "text", "content": text}] if isinstance(text, str) else []
+            made.append(Message(role="assistant", parts=parts, finish_reason=reason))
+        elif (converted := message(answer, reason or "")) is not None:
+            made.append(converted)
+    return made
+
+
+def _tool_call_ids(answer: Any) -> Sequence[str]:
+    calls = getattr(answer, "tool_calls", None)
+    if not isinstance(calls, list):
+        return ()
+    ids = (call.get("id") for call in calls if isinstance(call, Mapping))
+    return [call_id for call_id in ids if isinstance(call_id, str)]
+
+
+# ---------------------------------------------------------------- tools
+
+
+def tool_request(serialized: Any, input_str: Any, kwargs: Mapping[str, Any]) -> ToolRequest:
+    """Return which tool is called with what; `input_str` is a Python repr, hence the last resort."""
+    described = _mapping(serialized)
+    call_id = kwargs.get("tool_call_id")
+    inputs = kwargs.get("inputs")
+    return ToolRequest(
+        name=_text_in(described, ("name",)) or _text_in(kwargs, ("name",)) or "tool",
+        description=_text_in(described, ("description",)),
+        call_id=call_id if isinstance(call_id, str) else None,
+        arguments=input_str if inputs is None else inputs,
+    )
+
+
+def tool_output(output: Any) -> tuple[object, str | None]:
+    """Return what a tool returned, and what it says where it failed without raising."""
+    if not hasattr(output, "tool_call_id") or not hasattr(output, "content"):
+        return output, None
+    content = output.content
+    if getattr(output, "status", None) != "error":
+        return content, None
+    return content, content if isinstance(content, str) else _encode.to_json(content, limit_bytes=1_000)
+
+
+# ---------------------------------------------------------------- retrievers
+
+
+def documents(found: Any) -> Sequence[RetrievedDocument]:
+    """Return what a retriever found."""
+    if not isinstance(found, (list, tuple)):
+        return ()
+    return [_document(item) for item in found if hasattr(item, "page_content")]
+
+
+def _document(item: Any) -> RetrievedDocument:
+    metadata = _mapping(getattr(item, "metadata", None))
+    scores = (metadata.get(key) for key in _SCORES)
+    score = next((float(value) for value in scores if _is_number(value)), None)
+    document_id = getattr(item, "id", None) or metadata.get("id")
+    return RetrievedDocument(
+        content=str(item.page_content),
+        id=None if document_id is None else attempt(lambda: str(document_id), None),
+        score=score,
+        metadata=metadata,
+    )
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _document_fields(item: Any) -> object:
+    fields = {"id": getattr(item, "id", None), "content": item.page_content, "metadata": item.metadata}
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+# ---------------------------------------------------------------- who, in which conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who runs and in which conversation, as metadata and tags say.
+
+    Attributes:
+        attempt: Which try this is, from 2; of ``with_retry``.
+    """
+
+    conversation_id: str | None = None
+    user_id: str | None = None
+    agent_name: str | None = None
+    attempt: int | None = None
+
+
+_NOBODY: Final = Identity()
+
+
+def identity(metadata: Any, tags: Any) -> Identity:
+    """Return who a run belongs to, from its metadata and tags."""
+    if not metadata and not tags:
+        return _NOBODY
+    known = _mapping(metadata)
+    return Identity(
+        conversation_id=_id_in(known, _CONVERSATION),
+        user_id=_id_in(known, ("user_id",)),
+        agent_name=_id_in(known, ("lc_agent_name", "agent_name")),
+        attempt=_attempt(tags) if tags else None,
+    )
+
+
+def _id_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
+    for key in keys:
+        value = source.get(key)
+        if value is not None and value != "" and not isinstance(value, (Mapping, list)):
+            return value if type(value) is str else attempt(lambda: str(value), None)  # noqa: B023  # called at once
+    return None
+
+
+def _attempt(tags: Sequence[Any]) -> int | None:
+    for tag in tags:
+        if isinstance(tag, str) and tag.startswith(_RETRY):
+            number = tag[len(_RETRY) :]
+            return int(number) if number.isascii() and number.isdigit() else None
+    return None
+
+
+# ---------------------------------------------------------------- anything else
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def plain(value: object) -> object:
+    """Return anything of LangChain's as JSON-able data, messages in the conventions' shape."""
+    return _encode.plain(value)
+
+
+def _prompt_fields(value: Any) -> object:
+    return {"messages": value.messages} if hasattr(value, "messages") else value.text
+
+
+def _generation_fields(value: Any) -> object:
+    answer = getattr(value, "message", None)
+    return {"text": value.text} if answer is None else {"message": answer}
+
+
+def _command_fields(value: Any) -> object:
+    fields = {name: getattr(value, name, None) for name in ("update", "goto", "resume", "graph")}
+    return {name: held for name, held in fields.items() if held not in (None, ())}
+
+
+_encode.register("langchain_core.messages.base.BaseMessage", message_fields)
+_encode.register("langchain_core.documents.base.Document", _document_fields)
+_encode.register("langchain_core.prompt_values.PromptValue", _prompt_fields)
+_encode.register("langchain_core.outputs.generation.Generation", _generation_fields)
+_encode.register("langgraph.types.Command", _command_fields)

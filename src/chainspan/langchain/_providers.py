@@ -1,0 +1,85 @@
+"""Providers, their names in the conventions, and their words for why a model stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+__all__ = ["finish_reason", "provider_name"]
+
+# LangChain's ``ls_provider`` → ``gen_ai.provider.name``; what is not in here passes as it is.
+_PROVIDERS: Final[Mapping[str, str]] = {
+    "amazon_bedrock": "aws.bedrock",
+    "aws": "aws.bedrock",
+    "azure_ai": "azure.ai.inference",
+    "azure_openai": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "bedrock_converse": "aws.bedrock",
+    "google_anthropic_vertex": "gcp.vertex_ai",
+    "google_genai": "gcp.gemini",
+    "google_generativeai": "gcp.gemini",
+    "google_vertexai": "gcp.vertex_ai",
+    "ibm": "ibm.watsonx.ai",
+    "mistral": "mistral_ai",
+    "mistralai": "mistral_ai",
+    "moonshot": "moonshot_ai",
+    "vertexai": "gcp.vertex_ai",
+    "watsonx": "ibm.watsonx.ai",
+    "xai": "x_ai",
+}
+
+# The class decides where ``ls_provider`` is missing, or says only ``azure``.
+_CLASSES: Final[Mapping[str, str]] = {
+    "AzureAIChatCompletionsModel": "azure.ai.inference",
+    "AzureAIOpenAIApiChatModel": "azure.ai.inference",
+    "AzureChatOpenAI": "azure.ai.openai",
+    "AzureOpenAI": "azure.ai.openai",
+    "AzureOpenAIEmbeddings": "azure.ai.openai",
+    "BedrockEmbeddings": "aws.bedrock",
+    "BedrockLLM": "aws.bedrock",
+    "ChatBedrock": "aws.bedrock",
+    "ChatBedrockConverse": "aws.bedrock",
+    "ChatGoogleGenerativeAI": "gcp.gemini",
+    "ChatMistralAI": "mistral_ai",
+    "ChatVertexAI": "gcp.vertex_ai",
+    "ChatWatsonx": "ibm.watsonx.ai",
+    "ChatXAI": "x_ai",
+    "GoogleGenerativeAIEmbeddings": "gcp.gemini",
+    "MistralAIEmbeddings": "mistral_ai",
+    "VertexAIEmbeddings": "gcp.vertex_ai",
+    "WatsonxLLM": "ibm.watsonx.ai",
+}
+
+_REASONS: Final[Mapping[str, Sequence[str]]] = {
+    "stop": ("stop", "end_turn", "stop_sequence", "completed", "complete", "eos", "eos_token", "finished"),
+    "length": ("length", "max_tokens", "max_output_tokens", "model_length", "max_new_tokens", "incomplete"),
+    "tool_call": ("tool_calls", "tool_call", "tool_use", "function_call"),
+    "content_filter": (
+        "content_filter",
+        "content_filtered",
+        "safety",
+        "guardrail_intervened",
+        "refusal",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+    ),
+    "error": ("error", "failed", "cancelled"),
+}
+_REASON_OF: Final = {word: reason for reason, words in _REASONS.items() for word in words}
+
+
+def provider_name(metadata: Mapping[str, Any], class_path: Sequence[str]) -> str | None:
+    """Return a provider's name in the conventions, from LangChain's metadata or the model's class."""
+    said = metadata.get("ls_provider")
+    name = class_path[-1] if class_path else ""
+    if not isinstance(said, str) or not said or said == "azure":
+        known = _CLASSES.get(name)
+        said = known or said or name.removeprefix("Chat").lower()
+    return _PROVIDERS.get(said, said) or None
+
+
+def finish_reason(raw: str) -> str:
+    """Return why a model stopped, in the conventions' words; an unknown reason passes as it is."""
+    return _REASON_OF.get(raw.lower(), raw)

@@ -1,0 +1,354 @@
+"""The ``chainspan`` command, run as a user runs it."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from inline_snapshot import external_file, snapshot
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from typing_extensions import override
+
+COMMAND = (sys.executable, "-m", "chainspan")
+
+SPANS = 15
+"""How many spans the demo makes: 3 of the chain and the rest of the agent."""
+
+MASKS = (
+    (r"\[\d+(\.\d+)?m?s\]", "[TIME]"),
+    (r"\d+\.\d+ m?s\b", "TIME"),
+    (r"lc_run--[0-9a-f-]+", "lc_run--ID"),
+    (r'"id": "[0-9a-f-]{36}"', '"id": "UUID"'),
+    (r"\b[0-9a-f]{32}\b", "TRACE"),
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+    (r"\x1b\[[0-9;]*m", ""),
+)
+
+
+def masked(text: str) -> str:
+    """Return the text without what differs from run to run, and without colours."""
+    for pattern, stand_in in MASKS:
+        text = re.sub(pattern, stand_in, text)
+    return text
+
+
+def after(title: str, output: str) -> str:
+    """Return the part of the output that begins with a title."""
+    return output[output.index(title) :]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return this process's environment without what steers the command, and with some more."""
+    steering = re.compile(r"OTEL_|CHAINSPAN_|LANGSMITH_|LANGCHAIN_|NO_COLOR|FORCE_COLOR|COLUMNS|PYTHON|COVERAGE_")
+    kept = {name: value for name, value in os.environ.items() if not steering.match(name)}
+    return kept | {"PYTHONWARNINGS": "error", "CHAINSPAN_STRICT": "1"} | more
+
+
+def run(
+    *arguments: str, command: tuple[str, ...] = COMMAND, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    env = environment(**env or {})
+    encoding = env.get("PYTHONIOENCODING", "utf-8").partition(":")[0]
+    return subprocess.run(
+        [*command, *arguments], env=env, capture_output=True, encoding=encoding, check=False, timeout=50
+    )
+
+
+class Collector(ThreadingHTTPServer):
+    """Takes traces by OTLP over HTTP, as a collector does.
+
+    Attributes:
+        spans: What it has received.
+        answers: The HTTP status and the number of rejected spans of the next answers.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _CollectorHandler)
+        self.spans: list[Span] = []
+        self.answers: deque[tuple[int, int]] = deque()
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class _CollectorHandler(BaseHTTPRequestHandler):
+    server: Collector  # type: ignore[mutable-override]
+
+    def do_POST(self) -> None:
+        body = gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))
+        request = ExportTraceServiceRequest.FromString(body)
+        status, rejected = self.server.answers.popleft() if self.server.answers else (200, 0)
+        if status == 200 and self.path == "/v1/traces":
+            self.server.spans += [s for r in request.resource_spans for scope in r.scope_spans for s in scope.spans]
+        answer = ExportTraceServiceResponse()
+        answer.partial_success.rejected_spans = rejected
+        answer.partial_success.error_message = "quota" if rejected else ""
+        data = answer.SerializeToString()
+        self.send_response(status if self.path == "/v1/traces" else 404)
+        self.send_header("Content-Type", "application/x-protobuf")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """A collector on this machine."""
+    with Collector() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def closed_port() -> str:
+    """An address where nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_demo_prints_the_trace_live_and_as_a_tree() -> None:
+    """The demo needs no key and no network, and its text is the same in every run."""
+    done = run("demo")
+
+    assert done.stderr == ""
+    assert masked(done.stdout) == external_file("demo.txt")
+    assert done.returncode == 0
+
+
+def test_demo_writes_no_escape_codes_unless_a_terminal_reads_them() -> None:
+    """Piped output is plain; colours can be forced, and change nothing but colours."""
+    plain = run("demo")
+    forced = run("demo", env={"FORCE_COLOR": "1", "COLUMNS": "200"})
+
+    assert "\x1b" not in plain.stdout
+    assert "\x1b[" in after("The trace as a tree", forced.stdout)
+    assert masked(forced.stdout) == masked(plain.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [(("demo", "--no-color"), {}), (("demo",), {"NO_COLOR": "1"})],
+    ids=["option", "NO_COLOR"],
+)
+def test_colours_can_be_switched_off(arguments: tuple[str, ...], env: dict[str, str]) -> None:
+    """The option and NO_COLOR are both stronger than FORCE_COLOR."""
+    done = run(*arguments, env={**env, "FORCE_COLOR": "1"})
+
+    assert "\x1b" not in done.stdout
+
+
+def test_demo_prints_ascii_where_the_output_cannot_hold_more() -> None:
+    """A terminal of Windows with a code page gets a tree of plus and minus signs."""
+    done = run("demo", env={"PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"})
+
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+
+
+def test_tree_fits_a_narrow_terminal() -> None:
+    """Long labels are folded inside the tree."""
+    done = run("demo", env={"FORCE_COLOR": "1", "COLUMNS": "40"})
+
+    tree = masked(done.stdout).split("The trace as a tree\n")[1].split("\n\n")[0]
+    assert max(map(len, tree.splitlines())) <= 40
+
+
+def test_demo_sends_the_trace_and_says_that_it_arrived(collector: Collector) -> None:
+    """Every span of the two runs is at the collector, in two traces."""
+    done = run("demo", "--otlp", env={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
+
+    assert len(collector.spans) == SPANS
+    traces = list(dict.fromkeys(span.trace_id.hex() for span in collector.spans))
+    assert after("All", done.stdout).split("\n\n")[0] == "\n".join(
+        [f"All {SPANS} spans arrived at {collector.url}/v1/traces", *(f"  trace {each}" for each in traces)]
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_endpoint_option_implies_otlp_and_beats_the_environment(collector: Collector, closed_port: str) -> None:
+    """What is typed is meant."""
+    done = run("demo", "--endpoint", collector.url, env={"OTEL_EXPORTER_OTLP_ENDPOINT": closed_port})
+
+    assert len(collector.spans) == SPANS
+    assert done.returncode == 0
+
+
+def test_nothing_is_sent_unasked(collector: Collector) -> None:
+    """An endpoint in the environment is no request to send the demo there."""
+    done = run("demo", env={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
+
+    assert collector.spans == []
+    assert done.returncode == 0
+
+
+def test_demo_says_that_nobody_listens(closed_port: str) -> None:
+    """Although the SDK's own flush calls it a success."""
+    done = run("demo", "--otlp", "--endpoint", closed_port)
+
+    assert masked(done.stderr) == snapshot()
+    assert "Where to look next" in done.stdout
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "rejected", "said"),
+    [
+        (200, 3, snapshot()),
+        (400, 0, snapshot()),
+        (302, 0, snapshot()),
+    ],
+    ids=["partly", "refused", "redirected"],
+)
+def test_demo_says_what_did_not_arrive(collector: Collector, status: int, rejected: int, said: str) -> None:
+    """A collector that rejects some or all spans, or sends the client elsewhere, is quoted."""
+    collector.answers.append((status, rejected))
+
+    done = run("demo", "--endpoint", collector.url)
+
+    assert masked(done.stderr) == said
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [
+        (("demo", "--endpoint", "localhost:4317"), {}),
+        (("demo", "--otlp"), {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector"}),
+        (("demo", "--no-such-option"), {}),
+        (("no-such-command",), {}),
+    ],
+    ids=["endpoint", "environment", "option", "command"],
+)
+def test_wrong_use_exits_with_2(arguments: tuple[str, ...], env: dict[str, str]) -> None:
+    """It is said on standard error, before anything runs, and without a traceback."""
+    done = run(*arguments, env=env)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Usage:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_wrong_endpoint_is_named_with_its_source() -> None:
+    """The message says where the address stands, what was expected and what came."""
+    done = run("demo", "--otlp", env={"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4317", "COLUMNS": "200"})
+
+    assert snapshot() in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("typer", snapshot()),
+        ("rich", snapshot()),
+        ("langchain_core", snapshot()),
+    ],
+)
+def test_missing_extra_is_said_with_the_cure(missing: str, said: str) -> None:
+    """Two sentences and exit code 1, no traceback."""
+    code = f"import sys; sys.modules[{missing!r}] = None; from chainspan._cli import main; main()"
+
+    done = run("demo", command=(sys.executable, "-c", code))
+
+    assert (done.stdout, done.stderr, done.returncode) == ("", said, 1)
+
+
+def test_demo_without_the_agent_package_shows_the_chain() -> None:
+    """Only the agent needs more than langchain-core."""
+    code = "import sys; sys.modules['langchain'] = None; from chainspan._cli import main; main()"
+
+    done = run("demo", command=(sys.executable, "-c", code))
+
+    assert masked(after("The agent is left out", done.stdout)) == snapshot()
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_interrupt_leaves_quietly() -> None:
+    """Ctrl-C ends the demo with the shell's code for it, and no traceback."""
+    process = subprocess.Popen([*COMMAND, "demo"], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout
+    fcntl.fcntl(process.stdout, 1031, 4096)  # F_SETPIPE_SZ: it blocks in the midst of the trace
+    process.stdout.read(1)
+
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+
+    assert (errors, process.returncode) == (b"", 130)
+
+
+def test_closed_pipe_is_no_traceback() -> None:
+    """``chainspan demo | head -1`` ends when head does."""
+    process = subprocess.Popen([*COMMAND, "demo"], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout
+    process.stdout.close()
+
+    assert process.stderr
+    assert b"Traceback" not in process.stderr.read()
+    process.stderr.close()
+    process.wait(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentences"),
+    [
+        (
+            ("--help",),
+            [
+                "Usage: chainspan [OPTIONS] COMMAND [ARGS]...",
+                "See what your LLM chains do: every step becomes an OpenTelemetry span.",
+                "Show the version.",
+                "demo Trace a chain and an agent on this machine: no key, no network.",
+            ],
+        ),
+        (
+            ("demo", "--help"),
+            [
+                "Usage: chainspan demo [OPTIONS]",
+                "Prints each step as it happens, then the trace as a tree with times and tokens.",
+                "Exits with 1 when the trace was to be sent and did not arrive.",
+                "Also send the trace to a collector, and say whether it arrived",
+                "to OTEL_EXPORTER_OTLP_ENDPOINT where that is set, else to http://localhost:4318.",
+                "Send it there instead, by OTLP over HTTP. Implies --otlp.",
+                "Print without colours, also on a terminal.",
+            ],
+        ),
+    ],
+    ids=["command", "demo"],
+)
+def test_help_says_what_each_option_does(arguments: tuple[str, ...], sentences: list[str]) -> None:
+    """Whatever frame typer draws around it."""
+    done = run(*arguments, env={"COLUMNS": "200", "PYTHONIOENCODING": "ascii:replace"})
+
+    text = " ".join(done.stdout.replace("|", " ").split())
+    assert [sentence for sentence in sentences if sentence not in text] == []
+    assert done.returncode == 0
+
+
+def test_version_is_the_package_s() -> None:
+    """``--version`` names the package and its version on one line."""
+    done = run("--version")
+
+    assert re.fullmatch(r"chainspan \d+\.\d+\.\S+\n", done.stdout)
+    assert done.returncode == 0

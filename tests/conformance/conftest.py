@@ -1,0 +1,44 @@
+"""The bench fixture, and the table of properties at the end of a test session."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from ._bench import PROPERTIES, Bench
+
+
+@pytest.fixture
+def bench(record_property: pytest.RecordProperty) -> Bench:
+    """Return the bench, which notes each property that it judged."""
+    return Bench(lambda scores: record_property("conformance", scores))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _young_garbage_only() -> Iterator[None]:
+    # The bench collects garbage after each call; LangChain's imports need not be walked again.
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many of the scenarios have each property."""
+    passed: Counter[str] = Counter()
+    judged: Counter[str] = Counter()
+    scenarios = 0
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        for key, scores in getattr(report, "user_properties", ()):
+            if key == "conformance" and report.when == "call":
+                scenarios += 1
+                judged.update(scores.keys())
+                passed.update(letter for letter, held in scores.items() if held)
+    if scenarios:
+        table = "  ".join(f"{p} {passed[p]}/{judged[p]}" for p in PROPERTIES)
+        total = f"{passed.total()}/{judged.total()}"
+        terminalreporter.section("conformance")
+        terminalreporter.write_line(f"{scenarios} scenarios × modes: {table}  total {total}")

@@ -1,0 +1,312 @@
+"""Cancelled tasks and timeouts, in a task that lives on: runs that LangChain never closes are closed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+from langgraph.graph import START, StateGraph
+
+from ._bench import Bench
+from ._stage import Stage
+from .test_chains import PARSER, PROMPT, WORD
+from .test_graphs import EMPTY, State, node
+
+CUT_OFF = """
+    chain:RunnableSequence
+      prompt:ChatPromptTemplate
+      llm:m1
+        native:model:m1
+    native:afterwards
+"""
+
+
+class Hang:
+    """A body that says that it has begun, and never ends."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def __call__(self, _: Any) -> None:
+        self.begun.set()
+        await asyncio.Event().wait()
+
+
+async def cancelled(stage: Stage, hang: Hang, work: Awaitable[Any]) -> None:
+    """Run work in a task, and cancel it in the middle of its body."""
+    working = asyncio.ensure_future(work)
+    await hang.begun.wait()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    stage.mark("native:afterwards")
+
+
+def model_chain(stage: Stage, inside: Any) -> Any:
+    """Return a chain whose model does this inside."""
+    return PROMPT | stage.model(inside=inside) | PARSER
+
+
+def test_cancelled_in_a_model(bench: Bench) -> None:
+    """LangChain says nothing of a model whose task is cancelled; its span ends all the same."""
+
+    async def scenario(stage: Stage) -> None:
+        hang = Hang()
+        await cancelled(stage, hang, model_chain(stage, hang).ainvoke(WORD, stage.config))
+
+    seen = bench.check(scenario, CUT_OFF)
+
+    assert errors(seen) == []
+
+
+def test_cancelled_in_a_streaming_model(bench: Bench) -> None:
+    """So does the span of a model that is cancelled before its second chunk."""
+
+    async def scenario(stage: Stage) -> None:
+        hang = Hang()
+        chain = PROMPT | stage.model(midway=hang) | PARSER
+
+        async def consume() -> None:
+            async for _ in chain.astream(WORD, stage.config):
+                stage.mark("native:consumer")
+
+        await cancelled(stage, hang, consume())
+
+    seen = bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+          parser:StrOutputParser
+        native:consumer
+        native:afterwards
+        """,
+    )
+
+    assert errors(seen) == []
+
+
+def test_cancelled_in_a_tool(bench: Bench) -> None:
+    """LangChain says nothing of a cancelled tool either."""
+
+    async def scenario(stage: Stage) -> None:
+        hang = Hang()
+        await cancelled(stage, hang, stage.tool(inside=hang).ainvoke({"q": "x"}, stage.config))
+
+    seen = bench.check(
+        scenario,
+        """
+        tool:lookup
+          native:tool:lookup
+        native:afterwards
+        """,
+    )
+
+    assert errors(seen) == []
+
+
+def test_cancelled_in_a_retriever(bench: Bench) -> None:
+    """Nor of a cancelled retriever."""
+
+    async def scenario(stage: Stage) -> None:
+        hang = Hang()
+        await cancelled(stage, hang, stage.retriever(inside=hang).ainvoke("x", stage.config))
+
+    seen = bench.check(
+        scenario,
+        """
+        retriever:docs
+          native:retriever:docs
+        native:afterwards
+        """,
+    )
+
+    assert errors(seen) == []
+
+
+def hanging_graph(stage: Stage, hang: Hang) -> Any:
+    """Return a graph whose node calls a model that hangs."""
+    model = stage.model(inside=hang)
+
+    async def ask(_: Any) -> dict[str, list[str]]:
+        return {"log": [(await model.ainvoke("hi")).text]}
+
+    graph = StateGraph(State)
+    graph.add_node("ask", node(stage, "ask", None, None) if hang is None else ask)
+    graph.add_edge(START, "ask")
+    return graph.compile()
+
+
+GRAPH_CUT_OFF = """
+    chain:LangGraph
+      chain:ask
+        llm:m1
+          native:model:m1
+    native:afterwards
+"""
+
+
+def test_cancelled_in_a_node(bench: Bench) -> None:
+    """A graph that is cancelled takes its node and the node's model along."""
+
+    async def scenario(stage: Stage) -> None:
+        hang = Hang()
+        await cancelled(stage, hang, hanging_graph(stage, hang).ainvoke(EMPTY, stage.config))
+
+    seen = bench.check(scenario, GRAPH_CUT_OFF)
+
+    assert errors(seen) == []
+
+
+def test_step_timeout_of_a_graph(bench: Bench) -> None:
+    """A graph that gives up on its nodes ends their runs, and those of their models."""
+
+    async def scenario(stage: Stage) -> None:
+        graph = hanging_graph(stage, Hang())
+        graph.step_timeout = 0.05
+        with pytest.raises((asyncio.TimeoutError, TimeoutError)):
+            await graph.ainvoke(EMPTY, stage.config)
+        stage.mark("native:afterwards")
+
+    bench.check(scenario, GRAPH_CUT_OFF)
+
+
+def test_wait_for(bench: Bench) -> None:
+    """A timeout leaves the task that waited as it was."""
+
+    async def scenario(stage: Stage) -> None:
+        with pytest.raises((asyncio.TimeoutError, TimeoutError)):
+            await asyncio.wait_for(model_chain(stage, Hang()).ainvoke(WORD, stage.config), 0.05)
+        stage.mark("native:afterwards")
+
+    seen = bench.check(scenario, CUT_OFF)
+
+    assert errors(seen) == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout came with Python 3.11")
+@pytest.mark.parametrize("times", [1, 3])
+def test_timeout_in_a_long_lived_task(bench: Bench, times: int) -> None:
+    """A timeout cancels a call in the very task that goes on afterwards, again and again."""
+
+    async def scenario(stage: Stage) -> None:
+        for _ in range(times):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.03):
+                    await model_chain(stage, Hang()).ainvoke(WORD, stage.config)
+            stage.mark("native:afterwards")
+            await model_chain(stage, None).ainvoke(WORD, stage.config)
+
+    seen = bench.check(
+        scenario,
+        f"""
+        chain:RunnableSequence  x{times}
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+        chain:RunnableSequence  x{times}
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+          parser:StrOutputParser
+        native:afterwards  x{times}
+        """,
+    )
+
+    assert errors(seen) == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout came with Python 3.11")
+@pytest.mark.parametrize("part", ["model", "tool", "retriever"])
+def test_timeout_of_a_part_alone(bench: Bench, part: str) -> None:
+    """Where there is no chain around it, nobody tells of the cancelled part at all."""
+
+    async def scenario(stage: Stage) -> None:
+        parts = {"model": stage.model, "tool": stage.tool, "retriever": stage.retriever}
+        given = {"q": "x"} if part == "tool" else "x"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.03):
+                await parts[part](inside=Hang()).ainvoke(given, stage.config)
+        stage.mark("native:afterwards")
+
+    kind, name = {"model": ("llm", "m1"), "tool": ("tool", "lookup"), "retriever": ("retriever", "docs")}[part]
+    seen = bench.check(
+        scenario,
+        f"""
+        {kind}:{name}
+          native:{part}:{name}
+        native:afterwards
+        """,
+    )
+
+    assert errors(seen) == []
+
+
+def test_one_of_many_cancelled(bench: Bench) -> None:
+    """Of calls that run side by side, a cancelled one does not disturb the others."""
+
+    async def scenario(stage: Stage) -> None:
+        hang = Hang()
+        others = [asyncio.ensure_future(model_chain(stage, None).ainvoke(WORD, stage.config)) for _ in range(3)]
+        await cancelled(stage, hang, model_chain(stage, hang).ainvoke(WORD, stage.config))
+        await asyncio.gather(*others)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+        chain:RunnableSequence  x3
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+          parser:StrOutputParser
+        native:afterwards
+        """,
+    )
+
+
+def test_first_answer_wins(bench: Bench) -> None:
+    """A race between two models, of which the slower is cancelled, inside one function's run."""
+
+    async def scenario(stage: Stage) -> Any:
+        from langchain_core.runnables import RunnableLambda
+
+        slow, quick = stage.model("slow", inside=Hang()), stage.model("quick")
+
+        async def race(word: str) -> str:
+            tasks = [asyncio.ensure_future(model.ainvoke(word)) for model in (slow, quick)]
+            done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+            stage.mark("native:race")
+            return done.pop().result().text
+
+        return await RunnableLambda(race).ainvoke("hi", stage.config)
+
+    seen = bench.check(
+        scenario,
+        """
+        chain:race
+          llm:slow
+            native:model:slow
+          llm:quick
+            native:model:quick
+          native:race
+        """,
+    )
+
+    assert errors(seen) == []
+
+
+def errors(seen: Any) -> list[str]:
+    """Return the spans with an error; a cancelled run is none."""
+    return [span.name for span in seen.spans if span.status.status_code.name == "ERROR"]

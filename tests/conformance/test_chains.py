@@ -1,0 +1,546 @@
+"""Chains: sequences, parallels, functions, branches, retries, fallbacks, histories."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from langchain_core.caches import InMemoryCache
+from langchain_core.chat_history import InMemoryChatMessageHistory
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
+from langchain_core.runnables import (
+    Runnable,
+    RunnableBranch,
+    RunnableGenerator,
+    RunnableLambda,
+    RunnableParallel,
+    RunnablePassthrough,
+    chain,
+)
+from langchain_core.runnables.history import RunnableWithMessageHistory
+import pytest
+
+from ._bench import Bench
+from ._modes import ALL, CALLS, SYNC_ASYNC, Mode, modes
+from ._stage import Stage
+
+PROMPT = ChatPromptTemplate([("human", "{word}")])
+PARSER = StrOutputParser()
+WORD = {"word": "hi"}
+ATTEMPT = "chainspan.run.attempt"
+
+
+def both(stage: Stage, name: str, inside: Any = None) -> RunnableLambda[Any, Any]:
+    """Return a function with a sync and an async form, which marks its body."""
+
+    def run(given: Any) -> Any:
+        stage.mark(f"native:lambda:{name}")
+        return inside(given) if inside else given
+
+    async def arun(given: Any) -> Any:
+        return run(given)
+
+    return RunnableLambda(run, afunc=arun, name=name)
+
+
+@pytest.mark.filterwarnings("ignore:.*astream_log")
+@modes(ALL)
+def test_sequence(bench: Bench, mode: Mode) -> None:
+    """The steps of a sequence are siblings, and the model's request hangs below the model."""
+
+    def scenario(stage: Stage) -> Any:
+        return mode.run(PROMPT | stage.model() | PARSER, WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+          parser:StrOutputParser
+        """,
+    )
+
+
+@modes(CALLS)
+def test_sequence_with_a_model_that_knows_no_async(bench: Bench, mode: Mode) -> None:
+    """A model that LangChain moves to a thread takes its run along."""
+
+    def scenario(stage: Stage) -> Any:
+        return mode.run(PROMPT | stage.sync_model() | PARSER, WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+          parser:StrOutputParser
+        """,
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*astream_log")
+@modes(ALL)
+def test_text_model(bench: Bench, mode: Mode) -> None:
+    """A model that completes text is a run as a chat model is, and other handlers hear of it."""
+
+    def scenario(stage: Stage) -> Any:
+        prompt = PromptTemplate.from_template("{word}")
+        return mode.run(prompt | stage.llm() | PARSER, WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:PromptTemplate
+          llm:t1
+            native:llm:t1
+          parser:StrOutputParser
+        """,
+    )
+
+
+@modes(CALLS)
+def test_model_alone(bench: Bench, mode: Mode) -> None:
+    """A model called without any chain is a root."""
+
+    def scenario(stage: Stage) -> Any:
+        return mode.run(stage.model(), "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        llm:m1
+          native:model:m1
+        """,
+    )
+
+
+BATCH_OF_FOUR = """
+    chain:RunnableSequence  x4
+      prompt:ChatPromptTemplate
+      llm:m1
+        native:model:m1
+      parser:StrOutputParser
+"""
+
+
+@pytest.mark.parametrize("limit", [None, 1], ids=["at-once", "one-by-one"])
+@modes(SYNC_ASYNC)
+def test_batch_of_four(bench: Bench, mode: Mode, limit: int | None) -> None:
+    """Each item of a batch is a tree of its own, though all their roots start before one runs."""
+
+    def scenario(stage: Stage) -> Any:
+        sequence = PROMPT | stage.model() | PARSER
+        config = {**stage.config, "max_concurrency": limit}
+        batch = sequence.abatch if mode.is_async else sequence.batch
+        return batch([WORD] * 4, config)
+
+    bench.check(scenario, BATCH_OF_FOUR)
+
+
+@modes(SYNC_ASYNC)
+def test_batch_as_completed(bench: Bench, mode: Mode) -> None:
+    """Items that come back as they complete are trees of their own too."""
+
+    async def scenario_async(stage: Stage) -> Any:
+        sequence = PROMPT | stage.model() | PARSER
+        items = sequence.abatch_as_completed([WORD] * 4, stage.config)
+        return sorted([item async for item in items])
+
+    def scenario(stage: Stage) -> Any:
+        sequence = PROMPT | stage.model() | PARSER
+        return sorted(sequence.batch_as_completed([WORD] * 4, stage.config))
+
+    bench.check(scenario_async if mode.is_async else scenario, BATCH_OF_FOUR)
+
+
+@modes(SYNC_ASYNC)
+def test_map(bench: Bench, mode: Mode) -> None:
+    """A mapped sequence has one run for the whole, and the items below it."""
+
+    def scenario(stage: Stage) -> Any:
+        return mode.run((PROMPT | stage.model()).map(), [WORD] * 3, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableEach<RunnableSequence>
+          chain:RunnableSequence  x3
+            prompt:ChatPromptTemplate
+            llm:m1
+              native:model:m1
+        """,
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_generate_with_two_prompts(bench: Bench, mode: Mode) -> None:
+    """Two conversations given to one ``generate`` call are two runs, and neither parents the other."""
+
+    def scenario(stage: Stage) -> Any:
+        model, prompts = stage.model(), [PROMPT.format_messages(**WORD)] * 2
+        generate = model.agenerate if mode.is_async else model.generate
+        return generate(prompts, callbacks=stage.callbacks)
+
+    bench.check(
+        scenario,
+        """
+        llm:m1  x2
+          native:model:m1
+        """,
+    )
+
+
+@modes(CALLS)
+def test_parallel(bench: Bench, mode: Mode) -> None:
+    """Branches that run at once, in threads or tasks, keep their own children."""
+
+    def scenario(stage: Stage) -> Any:
+        branches = {name: PROMPT | stage.model(name) for name in ("a", "b", "c")}
+        parallel = RunnableParallel(branches) | both(stage, "join", sorted)
+        # The order in which branches stream is theirs to choose.
+        return mode.run(parallel, WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          chain:RunnableParallel<a,b,c>
+            chain:RunnableSequence
+              prompt:ChatPromptTemplate
+              llm:a
+                native:model:a
+            chain:RunnableSequence
+              prompt:ChatPromptTemplate
+              llm:b
+                native:model:b
+            chain:RunnableSequence
+              prompt:ChatPromptTemplate
+              llm:c
+                native:model:c
+          chain:join
+            native:lambda:join
+        """,
+    )
+
+
+@modes(CALLS)
+def test_assign(bench: Bench, mode: Mode) -> None:
+    """A value that is assigned beside the input keeps its own children."""
+
+    def scenario(stage: Stage) -> Any:
+        assign = RunnablePassthrough.assign(answer=PROMPT | stage.model() | PARSER)
+        return mode.run(assign | both(stage, "after"), WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          chain:RunnableAssign<answer>
+            chain:RunnableParallel<answer>
+              chain:RunnableSequence
+                prompt:ChatPromptTemplate
+                llm:m1
+                  native:model:m1
+                parser:StrOutputParser
+          chain:after
+            native:lambda:after
+        """,
+    )
+
+
+@modes(CALLS)
+def test_chain_function(bench: Bench, mode: Mode) -> None:
+    """What a ``@chain`` function opens hangs below it, before and after the call it makes."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.model()
+
+        @chain
+        def shout(word: str) -> str:
+            stage.mark("native:before")
+            answer = model.invoke(word).text
+            stage.mark("native:after")
+            return answer
+
+        @chain
+        async def ashout(word: str) -> str:
+            stage.mark("native:before")
+            answer = (await model.ainvoke(word)).text
+            stage.mark("native:after")
+            return answer
+
+        return mode.run((ashout if mode.is_async else shout).with_config(run_name="shout"), "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:shout
+          native:before
+          llm:m1
+            native:model:m1
+          native:after
+        """,
+    )
+
+
+@modes(CALLS)
+def test_chain_generator(bench: Bench, mode: Mode) -> None:
+    """What a ``@chain`` generator opens between two yields hangs below it."""
+
+    def scenario(stage: Stage) -> Any:
+        def words(given: Iterator[str]) -> Iterator[str]:
+            for word in given:
+                stage.mark("native:generator:one")
+                yield word
+                stage.mark("native:generator:two")
+                yield word
+
+        async def awords(given: AsyncIterator[str]) -> AsyncIterator[str]:
+            async for word in given:
+                stage.mark("native:generator:one")
+                yield word
+                stage.mark("native:generator:two")
+                yield word
+
+        step: Runnable[Any, Any] = RunnableGenerator(words, awords, name="words")
+        return mode.run(step, "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:words
+          native:generator:one
+          native:generator:two
+        """,
+    )
+
+
+@modes(CALLS)
+def test_generator_followed_by_another_step(bench: Bench, mode: Mode) -> None:
+    """A generator's stream flows on into the next step, and each keeps what it opened."""
+
+    def scenario(stage: Stage) -> Any:
+        def upper(given: Iterator[Any]) -> Iterator[str]:
+            for chunk in given:
+                stage.mark("native:upper")
+                yield chunk.text.upper()
+
+        async def aupper(given: AsyncIterator[Any]) -> AsyncIterator[str]:
+            async for chunk in given:
+                stage.mark("native:upper")
+                yield chunk.text.upper()
+
+        step: Runnable[Any, Any] = RunnableGenerator(upper, aupper, name="upper")
+        sequence = stage.model("m1", "word") | step | both(stage, "last")
+        return mode.run(sequence, "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          llm:m1
+            native:model:m1
+          chain:upper
+            native:upper
+          chain:last
+            native:lambda:last
+        """,
+    )
+
+
+@modes(CALLS)
+def test_branch(bench: Bench, mode: Mode) -> None:
+    """Conditions and the branch taken hang below the branching step."""
+
+    def scenario(stage: Stage) -> Any:
+        no = both(stage, "no", lambda _: False)
+        branch = RunnableBranch((no, stage.model("m1")), stage.model("m2"))
+        return mode.run(branch, "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableBranch
+          chain:no
+            native:lambda:no
+          llm:m2
+            native:model:m2
+        """,
+    )
+
+
+@modes(CALLS)
+def test_function_that_returns_a_runnable(bench: Bench, mode: Mode) -> None:
+    """The Runnable that a routing function returns runs below the function."""
+
+    def scenario(stage: Stage) -> Any:
+        route = both(stage, "route", lambda _: PROMPT | stage.model())
+        return mode.run(route, WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:route
+          native:lambda:route
+          chain:RunnableSequence
+            prompt:ChatPromptTemplate
+            llm:m1
+              native:model:m1
+        """,
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_retry(bench: Bench, mode: Mode) -> None:
+    """Each attempt is a run of its own below the retrying one, with its number."""
+
+    def scenario(stage: Stage) -> Any:
+        replies = [ValueError("busy"), ValueError("busy"), "yes"]
+        flaky = both(stage, "flaky") | stage.model("m1", *replies)
+        return mode.run(flaky.with_retry(wait_exponential_jitter=False), "hi", stage.config)
+
+    seen = bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          chain:RunnableSequence  x3
+            chain:flaky
+              native:lambda:flaky
+            llm:m1
+              native:model:m1
+        """,
+    )
+
+    # The retrying run bears the name of what it retries.
+    assert seen.attributes("chain:RunnableSequence", ATTEMPT) == [None, 1, 2, 3]
+
+
+@modes(CALLS)
+def test_fallbacks(bench: Bench, mode: Mode) -> None:
+    """The model that failed and the one that stepped in are both there."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.model("m1", ValueError("down")).with_fallbacks([stage.model("m2")])
+        return mode.run(PROMPT | model | PARSER, WORD, stage.config)
+
+    bench.check(scenario, FALLBACKS_STREAMED if "stream" in mode.name else FALLBACKS_CALLED)
+
+
+# LangChain reports the models of a call beside the run that tries them (runnables/fallbacks.py
+# hands them the outer config), and those of a stream below it. The tree says what it says.
+FALLBACKS_CALLED = """
+    chain:RunnableSequence
+      prompt:ChatPromptTemplate
+      chain:RunnableWithFallbacks
+      llm:m1
+        native:model:m1
+      llm:m2
+        native:model:m2
+      parser:StrOutputParser
+"""
+FALLBACKS_STREAMED = """
+    chain:RunnableSequence
+      prompt:ChatPromptTemplate
+      chain:RunnableWithFallbacks
+        llm:m1
+          native:model:m1
+        llm:m2
+          native:model:m2
+      parser:StrOutputParser
+"""
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+@modes(CALLS)
+def test_message_history(bench: Bench, mode: Mode) -> None:
+    """The history's own steps and the model stay in one tree."""
+
+    def scenario(stage: Stage) -> Any:
+        past = InMemoryChatMessageHistory()
+        prompt = ChatPromptTemplate([MessagesPlaceholder("past"), ("human", "{word}")])
+        talk = RunnableWithMessageHistory(
+            prompt | stage.model(), lambda session_id: past, input_messages_key="word",
+            history_messages_key="past",
+        )
+        return mode.run(talk, WORD, {**stage.config, "configurable": {"session_id": "1"}})
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableWithMessageHistory
+          chain:insert_history
+            chain:RunnableParallel<past>
+              chain:load_history
+          chain:check_sync_or_async
+            chain:RunnableSequence
+              prompt:ChatPromptTemplate
+              llm:m1
+                native:model:m1
+        """,
+    )
+
+
+@modes(CALLS)
+def test_failing_model(bench: Bench, mode: Mode) -> None:
+    """An error passes through unchanged, and leaves neither an open span nor a current one."""
+
+    def scenario(stage: Stage) -> Any:
+        return mode.run(PROMPT | stage.model("m1", ValueError("no")) | PARSER, WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+        """,
+        fails="ValueError",
+    )
+
+
+@modes(CALLS)
+def test_failing_prompt(bench: Bench, mode: Mode) -> None:
+    """An error in the first step leaves the others out."""
+
+    def scenario(stage: Stage) -> Any:
+        return mode.run(PROMPT | stage.model() | PARSER, {"other": "hi"}, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+        """,
+        fails="KeyError",
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_cached_answer(bench: Bench, mode: Mode) -> None:
+    """An answer from LangChain's cache is a run without a request in it."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.model(cache=InMemoryCache())
+        if mode.is_async:
+            return _twice(model, stage.config)
+        return [model.invoke("hi", stage.config).text for _ in range(2)]
+
+    bench.check(
+        scenario,
+        """
+        llm:m1
+          native:model:m1
+        llm:m1
+        """,
+    )
+
+
+async def _twice(model: Runnable[Any, Any], config: Any) -> list[str]:
+    return [(await model.ainvoke("hi", config)).text for _ in range(2)]

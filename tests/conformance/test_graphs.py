@@ -1,0 +1,532 @@
+"""LangGraph: nodes, joins, subgraphs, fan-out, commands, interrupts, checkpointers, stream modes."""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+from collections.abc import Callable
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from langchain_core.runnables import RunnableLambda
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.func import entrypoint, task
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command, RetryPolicy, Send, StreamMode, interrupt
+
+from ._bench import Bench
+from ._modes import CALLS, SYNC_ASYNC, Mode, modes
+from ._stage import Stage
+
+
+class State(TypedDict):
+    """A log of what the nodes did."""
+
+    log: Annotated[list[str], operator.add]
+
+
+EMPTY: State = {"log": []}
+Step = Callable[[Any], Any]
+
+
+def node(stage: Stage, name: str, mode: Mode | None = None, then: Any = None) -> Any:
+    """Return a node that marks its body and does a piece of work, in the form that the mode asks for."""
+
+    def run(state: Any) -> Any:
+        stage.mark(f"native:node:{name}")
+        return then(state) if then else {"log": [name]}
+
+    async def arun(state: Any) -> Any:
+        with stage.native(f"native:node:{name}"):
+            await asyncio.sleep(0)
+        outcome = then(state) if then else {"log": [name]}
+        return await outcome if hasattr(outcome, "__await__") else outcome
+
+    return arun if mode is not None and mode.is_async else run
+
+
+def asks(model: Any, mode: Mode, *, streams: bool = False) -> Step:
+    """Return the body of a node that calls a model without any config."""
+
+    def ask(_: Any) -> Any:
+        return {"log": [model.invoke("hi").text]}
+
+    async def aask(_: Any) -> Any:
+        return {"log": [(await model.ainvoke("hi")).text]}
+
+    return aask if mode.is_async else ask
+
+
+@modes(CALLS)
+def test_parallel_nodes_and_a_join(bench: Bench, mode: Mode) -> None:
+    """Nodes that run at once keep their own bodies, and the join is no child of either."""
+
+    def scenario(stage: Stage) -> Any:
+        graph = StateGraph(State)
+        for name in ("a", "b"):
+            graph.add_node(name, node(stage, name, mode, asks(stage.model(name), mode)))
+            graph.add_edge(START, name)
+        graph.add_node("join", node(stage, "join", mode))
+        graph.add_edge(["a", "b"], "join")
+        return mode.run(graph.compile(name="fork"), EMPTY, stage.config, stream_mode="values")
+
+    bench.check(
+        scenario,
+        """
+        chain:fork
+          chain:a
+            native:node:a
+            llm:a
+              native:model:a
+          chain:b
+            native:node:b
+            llm:b
+              native:model:b
+          chain:join
+            native:node:join
+        """,
+    )
+
+
+@modes(CALLS)
+def test_sync_nodes_in_an_async_run(bench: Bench, mode: Mode) -> None:
+    """A sync node that LangGraph moves to a thread takes its run along, and so does its model."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.sync_model()
+        graph = StateGraph(State)
+        graph.add_node("a", node(stage, "a", None, lambda _: {"log": [model.invoke("hi").text]}))
+        graph.add_node("b", node(stage, "b"))
+        graph.add_edge(START, "a")
+        graph.add_edge("a", "b")
+        return mode.run(graph.compile(), EMPTY, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:a
+            native:node:a
+            llm:m1
+              native:model:m1
+          chain:b
+            native:node:b
+        """,
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_conditional_edges(bench: Bench, mode: Mode) -> None:
+    """A routing function is a run of its own below the node that it follows."""
+
+    def scenario(stage: Stage) -> Any:
+        def route(state: Any) -> str:
+            stage.mark("native:route")
+            return "b" if len(state["log"]) < 3 else END
+
+        graph = StateGraph(State)
+        graph.add_node("a", node(stage, "a", mode))
+        graph.add_node("b", node(stage, "b", mode))
+        graph.add_edge(START, "a")
+        graph.add_conditional_edges("a", route, ["b", END])
+        graph.add_edge("b", "a")
+        return mode.run(graph.compile(), EMPTY, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:a  x2
+            native:node:a
+            chain:route
+              native:route
+          chain:b
+            native:node:b
+        """,
+    )
+
+
+def inner_graph(stage: Stage, mode: Mode, **options: Any) -> Any:
+    """Return a compiled graph of one node."""
+    graph = StateGraph(State)
+    graph.add_node("deep", node(stage, "deep", mode))
+    graph.add_edge(START, "deep")
+    return graph.compile(name="inner", **options)
+
+
+@modes(CALLS)
+def test_subgraph_as_a_node(bench: Bench, mode: Mode) -> None:
+    """A graph that is a node of another hangs below its node, under its own name."""
+
+    def scenario(stage: Stage) -> Any:
+        graph = StateGraph(State)
+        graph.add_node("sub", inner_graph(stage, mode))
+        graph.add_node("after", node(stage, "after", mode))
+        graph.add_edge(START, "sub")
+        graph.add_edge("sub", "after")
+        return mode.run(graph.compile(name="outer"), EMPTY, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          chain:sub
+            chain:inner
+              chain:deep
+                native:node:deep
+          chain:after
+            native:node:after
+        """,
+    )
+
+
+@modes(CALLS)
+def test_subgraph_called_in_a_node(bench: Bench, mode: Mode) -> None:
+    """A graph that a node calls hangs below the node."""
+
+    def scenario(stage: Stage) -> Any:
+        inner = inner_graph(stage, mode)
+
+        def call(_: Any) -> Any:
+            return (inner.ainvoke if mode.is_async else inner.invoke)(EMPTY)
+
+        graph = StateGraph(State)
+        graph.add_node("caller", node(stage, "caller", mode, call))
+        graph.add_edge(START, "caller")
+        return mode.run(graph.compile(name="outer"), EMPTY, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          chain:caller
+            native:node:caller
+            chain:inner
+              chain:deep
+                native:node:deep
+        """,
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_send_fans_out(bench: Bench, mode: Mode) -> None:
+    """Each packet that is sent is a run of the node."""
+
+    def scenario(stage: Stage) -> Any:
+        def fan_out(_: Any) -> list[Send]:
+            return [Send("work", EMPTY)] * 3
+
+        graph = StateGraph(State)
+        graph.add_node("plan", node(stage, "plan", mode))
+        graph.add_node("work", node(stage, "work", mode))
+        graph.add_edge(START, "plan")
+        graph.add_conditional_edges("plan", fan_out, ["work"])
+        return mode.run(graph.compile(), EMPTY, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:plan
+            native:node:plan
+            chain:fan_out
+          chain:work  x3
+            native:node:work
+        """,
+    )
+
+
+@modes(CALLS)
+def test_command_to_the_parent_graph(bench: Bench, mode: Mode) -> None:
+    """A subgraph that hands over to a node of its parent is no error, and leaves nothing current."""
+
+    def scenario(stage: Stage) -> Any:
+        def hand_over(_: Any) -> Any:
+            return Command(goto="other", graph=Command.PARENT, update={"log": ["moved"]})
+
+        inner = StateGraph(State)
+        inner.add_node("leave", node(stage, "leave", None, hand_over))
+        inner.add_edge(START, "leave")
+        graph = StateGraph(State)
+        graph.add_node("sub", inner.compile(), destinations=("other",))
+        graph.add_node("other", node(stage, "other", mode))
+        graph.add_edge(START, "sub")
+        return mode.run(graph.compile(name="outer"), EMPTY, stage.config)
+
+    seen = bench.check(
+        scenario,
+        """
+        chain:outer
+          chain:sub
+            chain:LangGraph
+              chain:leave
+                native:node:leave
+          chain:other
+            native:node:other
+        """,
+    )
+
+    assert [span.name for span in seen.spans if not span.status.is_unset] == []
+
+
+class TracingSaver(InMemorySaver):
+    """A checkpointer on a traced database: each read and write opens a native span."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._stage = stage
+
+    def get_tuple(self, config: Any) -> Any:
+        """Read."""
+        self._stage.mark("native:saver:get")
+        return super().get_tuple(config)
+
+    def put(self, *args: Any) -> Any:
+        """Write a checkpoint."""
+        self._stage.mark("native:saver:put")
+        return super().put(*args)
+
+    def put_writes(self, *args: Any) -> None:
+        """Write what a node wrote."""
+        self._stage.mark("native:saver:writes")
+        super().put_writes(*args)
+
+    async def aget_tuple(self, config: Any) -> Any:
+        """Read."""
+        return self.get_tuple(config)
+
+    async def aput(self, *args: Any) -> Any:
+        """Write a checkpoint."""
+        return self.put(*args)
+
+    async def aput_writes(self, *args: Any) -> None:
+        """Write what a node wrote."""
+        self.put_writes(*args)
+
+
+THREAD = {"configurable": {"thread_id": "1"}}
+
+
+@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
+@modes(CALLS)
+def test_checkpointer(bench: Bench, mode: Mode, durability: str) -> None:
+    """What a checkpointer opens, in whatever thread it writes, hangs below the graph's run."""
+
+    def scenario(stage: Stage) -> Any:
+        graph = StateGraph(State)
+        graph.add_node("a", node(stage, "a", mode))
+        graph.add_edge(START, "a")
+        compiled = graph.compile(checkpointer=TracingSaver(stage))
+        return mode.run(compiled, EMPTY, {**stage.config, **THREAD}, durability=durability)
+
+    puts = {"sync": 3, "async": 3, "exit": 1}[durability]
+    writes = {"sync": 2, "async": 2, "exit": 0}[durability]
+    bench.check(
+        scenario,
+        f"""
+        chain:LangGraph
+          native:saver:get
+          native:saver:put  x{puts}
+          {"native:saver:writes  x" + str(writes) if writes else ""}
+          chain:a
+            native:node:a
+        """,
+    )
+
+
+@modes(CALLS)
+def test_interrupt_and_resume(bench: Bench, mode: Mode) -> None:
+    """An interrupted node is no error; resumed, it runs again, in a call of its own."""
+
+    def scenario(stage: Stage) -> Any:
+        def ask(_: Any) -> Any:
+            return {"log": [interrupt("may I?")]}
+
+        graph = StateGraph(State)
+        graph.add_node("ask", node(stage, "ask", mode, ask))
+        graph.add_node("after", node(stage, "after", mode))
+        graph.add_edge(START, "ask")
+        graph.add_edge("ask", "after")
+        compiled = graph.compile(checkpointer=InMemorySaver())
+        config = {**stage.config, **THREAD}
+        if not mode.is_async:
+            return [mode.run(compiled, given, config) for given in (EMPTY, Command(resume="yes"))]
+
+        async def both() -> Any:
+            return [await mode.run(compiled, given, config) for given in (EMPTY, Command(resume="yes"))]
+
+        return both()
+
+    seen = bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:ask
+            native:node:ask
+        chain:LangGraph
+          chain:ask
+            native:node:ask
+          chain:after
+            native:node:after
+        """,
+    )
+
+    assert [span.name for span in seen.spans if not span.status.is_unset] == []
+    assert [span.name for span in seen.spans if span.events] == []
+
+
+@pytest.mark.parametrize(
+    "stream_mode", ["values", "updates", "custom", "messages", "debug", "tasks", "checkpoints", ["values", "messages"]], ids=str
+)
+@modes([CALLS[2], CALLS[3]])
+def test_stream_modes(bench: Bench, mode: Mode, stream_mode: StreamMode) -> None:
+    """What a graph streams to its consumer changes nothing in its tree."""
+
+    def scenario(stage: Stage) -> Any:
+        graph = StateGraph(State)
+        graph.add_node("a", node(stage, "a", mode, asks(stage.model(), mode)))
+        graph.add_node("b", node(stage, "b", mode))
+        graph.add_edge(START, "a")
+        graph.add_edge("a", "b")
+        compiled = graph.compile(checkpointer=InMemorySaver())
+        return mode.run(compiled, EMPTY, {**stage.config, **THREAD}, stream_mode=stream_mode)
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:a
+            native:node:a
+            llm:m1
+              native:model:m1
+          chain:b
+            native:node:b
+        """,
+    )
+
+
+@modes(CALLS)
+def test_functional_api(bench: Bench, mode: Mode) -> None:
+    """Tasks hang below their entrypoint, also those that run at once."""
+
+    def scenario(stage: Stage) -> Any:
+        @task
+        def half(word: str) -> str:
+            stage.mark("native:task:half")
+            return word
+
+        @task
+        async def ahalf(word: str) -> str:
+            stage.mark("native:task:half")
+            await asyncio.sleep(0)
+            return word
+
+        @entrypoint()
+        def flow(word: str) -> list[str]:
+            futures = [half(word) for _ in range(2)]
+            stage.mark("native:flow")
+            return [future.result() for future in futures]
+
+        @entrypoint()
+        async def aflow(word: str) -> list[str]:
+            futures = [ahalf(word) for _ in range(2)]
+            stage.mark("native:flow")
+            return list(await asyncio.gather(*futures))
+
+        return mode.run((aflow if mode.is_async else flow), "hi", stage.config)
+
+    prefix = "a" if mode.is_async else ""
+    bench.check(
+        scenario,
+        f"""
+        chain:LangGraph
+          chain:{prefix}flow
+            native:flow
+            chain:{prefix}half  x2
+              native:task:half
+        """,
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_retried_node(bench: Bench, mode: Mode) -> None:
+    """A node that LangGraph retries is one run per attempt."""
+
+    def scenario(stage: Stage) -> Any:
+        attempts: list[int] = []
+
+        def flaky(_: Any) -> Any:
+            attempts.append(1)
+            if len(attempts) < 3:
+                raise ConnectionError
+            return {"log": ["at last"]}
+
+        graph = StateGraph(State)
+        policy = RetryPolicy(initial_interval=0.001, jitter=False)
+        graph.add_node("flaky", node(stage, "flaky", mode, flaky), retry_policy=policy)
+        graph.add_edge(START, "flaky")
+        return mode.run(graph.compile(), EMPTY, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:flaky  x3
+            native:node:flaky
+        """,
+    )
+
+
+@modes(CALLS)
+def test_failing_node(bench: Bench, mode: Mode) -> None:
+    """A node that raises while another still runs ends the graph, and every span."""
+
+    def scenario(stage: Stage) -> Any:
+        def fail(_: Any) -> Any:
+            raise LookupError
+
+        graph = StateGraph(State)
+        graph.add_node("fails", node(stage, "fails", mode, fail))
+        graph.add_edge(START, "fails")
+        return mode.run(graph.compile(), EMPTY, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:fails
+            native:node:fails
+        """,
+        fails="LookupError",
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_chain_in_a_graph_in_a_chain(bench: Bench, mode: Mode) -> None:
+    """Graphs and chains nest in each other."""
+
+    def scenario(stage: Stage) -> Any:
+        step = RunnableLambda(lambda state: state["log"][0], name="first") | stage.model() | (lambda m: {"log": [m.text]})
+        graph = StateGraph(State)
+        graph.add_node("a", node(stage, "a", mode))
+        graph.add_node("chain", step)
+        graph.add_edge(START, "a")
+        graph.add_edge("a", "chain")
+        whole = graph.compile(name="graph") | RunnableLambda(lambda state: state["log"], name="log")
+        return mode.run(whole, EMPTY, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          chain:graph
+            chain:a
+              native:node:a
+            chain:chain
+              chain:first
+              llm:m1
+                native:model:m1
+              chain:RunnableLambda
+          chain:log
+        """,
+    )

@@ -1,0 +1,313 @@
+"""What a streaming model, generator or graph opens while its stream is pulled, in every way to pull it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
+
+from ._bench import Bench
+from ._modes import CALLS, Mode, modes
+from ._stage import Stage
+from .test_chains import PARSER, PROMPT, WORD
+
+STREAMS = [CALLS[2], CALLS[3]]
+
+SEQUENCE = """
+    chain:RunnableSequence
+      prompt:ChatPromptTemplate
+      llm:m1
+        native:model:m1
+      parser:StrOutputParser
+"""
+
+
+def sequence(stage: Stage, **extra: Any) -> Runnable[Any, Any]:
+    """Return a chain that streams three words."""
+    return PROMPT | stage.model(**extra) | PARSER
+
+
+@modes(STREAMS)
+def test_model_that_makes_a_second_request_midway(bench: Bench, mode: Mode) -> None:
+    """A request between two chunks of a stream hangs below the model, though the consumer had its turn."""
+
+    def scenario(stage: Stage) -> Any:
+        return mode.run(sequence(stage, midway=lambda _: stage.mark("native:second")), WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+            native:second
+          parser:StrOutputParser
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_second_request_of_a_model_alone(bench: Bench, mode: Mode) -> None:
+    """So it does where no chain is around the model."""
+
+    def scenario(stage: Stage) -> Any:
+        return mode.run(stage.model(midway=lambda _: stage.mark("native:second")), "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        llm:m1
+          native:model:m1
+          native:second
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_second_request_and_a_watchful_consumer(bench: Bench, mode: Mode) -> None:
+    """The model's spans and the consumer's take turns, each in its own place."""
+
+    def scenario(stage: Stage) -> Any:
+        stream = sequence(stage, midway=lambda _: stage.mark("native:second"))
+
+        async def aconsume() -> None:
+            async for _ in stream.astream(WORD, stage.config):
+                stage.mark("native:consumer")
+
+        if mode.is_async:
+            return aconsume()
+        for _ in stream.stream(WORD, stage.config):
+            stage.mark("native:consumer")
+        return None
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+            native:second
+          parser:StrOutputParser
+        native:consumer  x3
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_model_that_fails_midway(bench: Bench, mode: Mode) -> None:
+    """A stream that breaks ends every span, and leaves nothing current."""
+
+    def scenario(stage: Stage) -> Any:
+        def fail(_: Any) -> None:
+            raise ConnectionError
+
+        return mode.run(sequence(stage, midway=fail), WORD, stage.config)
+
+    bench.check(scenario, SEQUENCE, fails="ConnectionError")
+
+
+@modes(STREAMS)
+def test_fallback_streams_from_outside(bench: Bench, mode: Mode) -> None:
+    """The later chunks of a fallback's stream, pulled outside its context, belong to its model."""
+
+    def scenario(stage: Stage) -> Any:
+        second = stage.model("m2", midway=lambda _: stage.mark("native:second"))
+        model = stage.model("m1", ConnectionError("down")).with_fallbacks([second])
+        return mode.run(PROMPT | model | PARSER, WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          chain:RunnableWithFallbacks
+            llm:m1
+              native:model:m1
+            llm:m2
+              native:model:m2
+              native:second
+          parser:StrOutputParser
+        """,
+    )
+
+
+def test_each_chunk_pulled_in_another_thread(bench: Bench) -> None:
+    """A web server that pulls a sync stream chunk by chunk in its thread pool changes nothing."""
+
+    def scenario(stage: Stage) -> list[Any]:
+        stream = sequence(stage, midway=lambda _: stage.mark("native:second")).stream(WORD, stage.config)
+        chunks = []
+        with ThreadPoolExecutor(1) as pool:
+            while (chunk := pool.submit(contextvars.copy_context().run, next, stream, None).result()) is not None:
+                chunks.append(chunk)
+                stage.mark("native:consumer")
+        return chunks
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+            native:second
+          parser:StrOutputParser
+        native:consumer  x3
+        """,
+    )
+
+
+def test_each_chunk_pulled_in_another_task(bench: Bench) -> None:
+    """So does a server that pulls each chunk of an async stream in a task of its own."""
+
+    async def scenario(stage: Stage) -> list[Any]:
+        stream = sequence(stage, midway=lambda _: stage.mark("native:second")).astream(WORD, stage.config)
+        chunks = []
+        while (chunk := await asyncio.ensure_future(anext(stream, None))) is not None:
+            chunks.append(chunk)
+            stage.mark("native:consumer")
+        return chunks
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+            native:second
+          parser:StrOutputParser
+        native:consumer  x3
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_stream_pulled_by_a_function(bench: Bench, mode: Mode) -> None:
+    """A body that consumes a nested stream has its own spans between the chunks, not the model's."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.model()
+
+        def run(word: str) -> str:
+            chunks = []
+            for chunk in model.stream(word):
+                stage.mark("native:between")
+                chunks.append(chunk.text)
+            return " ".join(chunks)
+
+        async def arun(word: str) -> str:
+            chunks = []
+            async for chunk in model.astream(word):
+                stage.mark("native:between")
+                chunks.append(chunk.text)
+            return " ".join(chunks)
+
+        return mode.run(RunnableLambda(run, arun, name="outer"), "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          llm:m1
+            native:model:m1
+          native:between  x3
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_nested_call_between_chunks(bench: Bench, mode: Mode) -> None:
+    """A model called between two chunks of another one's stream is its sibling, not its child."""
+
+    def scenario(stage: Stage) -> Any:
+        slow, quick = stage.model("slow"), stage.model("quick")
+
+        def run(word: str) -> int:
+            return sum(1 for _ in slow.stream(word) if quick.invoke(word))
+
+        async def arun(word: str) -> int:
+            return len([await quick.ainvoke(word) async for _ in slow.astream(word)])
+
+        return mode.run(RunnableLambda(run, arun, name="outer"), "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          llm:slow
+            native:model:slow
+          llm:quick  x3
+            native:model:quick
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_generators_in_a_row(bench: Bench, mode: Mode) -> None:
+    """Generators that pull each other chunk by chunk keep their spans apart."""
+
+    def scenario(stage: Stage) -> Any:
+        def step(name: str) -> Runnable[Any, Any]:
+            def run(given: Iterator[Any]) -> Iterator[Any]:
+                stage.mark(f"native:{name}:open")
+                for chunk in given:
+                    stage.mark(f"native:{name}")
+                    yield chunk
+
+            async def arun(given: AsyncIterator[Any]) -> AsyncIterator[Any]:
+                stage.mark(f"native:{name}:open")
+                async for chunk in given:
+                    stage.mark(f"native:{name}")
+                    yield chunk
+
+            return RunnableGenerator(run, arun, name=name)
+
+        return mode.run(stage.model() | PARSER | step("g1") | step("g2"), "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          llm:m1
+            native:model:m1
+          parser:StrOutputParser
+          chain:g1
+            native:g1:open
+            native:g1  x3
+          chain:g2
+            native:g2:open
+            native:g2  x3
+        """,
+    )
+
+
+def test_async_iteration_of_a_sync_model(bench: Bench) -> None:
+    """A sync model streamed by an async caller is pulled in threads, and its requests stay below it."""
+
+    async def scenario(stage: Stage) -> list[Any]:
+        threads = set()
+
+        def midway(_: Any) -> None:
+            threads.add(threading.current_thread() is threading.main_thread())
+            stage.mark("native:second")
+
+        chunks = [chunk async for chunk in stage.sync_model(midway=midway).astream("hi", stage.config)]
+        assert threads == {False}
+        return chunks
+
+    bench.check(
+        scenario,
+        """
+        llm:m1
+          native:model:m1
+          native:second
+        """,
+    )
