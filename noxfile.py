@@ -29,7 +29,16 @@ os.environ["PATH"] = os.pathsep.join(
 )
 
 # What the group "test" has and "test-tools" has not.
-BEYOND_CORE = ("importlinter", "langchain", "langchain_anthropic", "langchain_openai", "langgraph", "rich", "typer")
+BEYOND_CORE = (
+    "filelock",
+    "importlinter",
+    "langchain",
+    "langchain_anthropic",
+    "langchain_openai",
+    "langgraph",
+    "rich",
+    "typer",
+)
 
 
 def tests_without(*packages: str) -> list[str]:
@@ -49,7 +58,7 @@ def tests_without(*packages: str) -> list[str]:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run all tests against the built package."""
-    session.install(".[demo]", "--group", "test")
+    session.install(".[demo,spool]", "--group", "test")
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -80,12 +89,12 @@ def core(session: nox.Session) -> None:
 @nox.session
 def api(session: nox.Session) -> None:
     """Check that every public name has a complete type, as a user's type checker sees it."""
-    session.install(".[demo]", "basedpyright>=1.31")
+    session.install(".[demo,spool]", "basedpyright>=1.31")
     session.run("basedpyright", "--ignoreexternal", "--verifytypes", "chainspan")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure what a run costs."""
-    session.install(".[demo]", "--group", "test")
+    session.install(".[demo,spool]", "--group", "test")
     session.run("python", "-m", "pytest", "--benchmark-enable", "--benchmark-only", "benchmarks", *session.posargs)

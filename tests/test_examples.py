@@ -35,23 +35,259 @@ def run(name: str) -> tuple[str, str]:
 
 def test_every_example_is_tested() -> None:
     """A new example needs a test here."""
-    assert {path.stem for path in EXAMPLES.glob("*.py")} - LIBRARIES == snapshot()
+    assert {path.stem for path in EXAMPLES.glob("*.py")} - LIBRARIES == snapshot(
+        {"console_sinks", "langgraph_agent", "own_pipeline", "quickstart"}
+    )
 
 
 def test_quickstart_prints_the_trace_of_the_chain() -> None:
     """Without a key, the stand-in answers and the trace is the one that the README shows."""
     output, note = run("quickstart")
 
-    assert re.sub(r"lc_run--[0-9a-f-]+", "lc_run--ID", output) == snapshot()
-    assert note == snapshot()
+    assert re.sub(r"lc_run--[0-9a-f-]+", "lc_run--ID", output) == snapshot("""\
+[chain/start] [1:chain:RunnableSequence] Entering Chain run with input: {
+  "number": "2"
+}
+[chain/start] [1:chain:RunnableSequence > 2:prompt:ChatPromptTemplate] Entering Chain run with input: {
+  "number": "2"
+}
+[chain/end] [1:chain:RunnableSequence > 2:prompt:ChatPromptTemplate] [TIME] Exiting Chain run with output: {
+  "lc": 1,
+  "type": "constructor",
+  "id": [
+    "langchain_core",
+    "prompt_values",
+    "ChatPromptValue"
+  ],
+  "kwargs": {
+    "messages": [
+      {
+        "lc": 1,
+        "type": "constructor",
+        "id": [
+          "langchain_core",
+          "messages",
+          "HumanMessage"
+        ],
+        "kwargs": {
+          "content": "What is 1 + 2?",
+          "additional_kwargs": {},
+          "response_metadata": {}
+        }
+      }
+    ]
+  }
+}
+[llm/start] [1:chain:RunnableSequence > 3:llm:ChatAnthropic] Entering LLM run with input: {
+  "messages": [
+    [
+      {
+        "lc": 1,
+        "type": "constructor",
+        "id": [
+          "langchain_core",
+          "messages",
+          "HumanMessage"
+        ],
+        "kwargs": {
+          "content": "What is 1 + 2?",
+          "additional_kwargs": {},
+          "response_metadata": {}
+        }
+      }
+    ]
+  ]
+}
+[llm/end] [1:chain:RunnableSequence > 3:llm:ChatAnthropic] [TIME] Exiting LLM run with output: {
+  "generations": [
+    [
+      {
+        "text": "1 + 2 = 3",
+        "message": {
+          "lc": 1,
+          "type": "constructor",
+          "id": [
+            "langchain_core",
+            "messages",
+            "AIMessage"
+          ],
+          "kwargs": {
+            "content": "1 + 2 = 3",
+            "usage_metadata": {
+              "input_tokens": 5,
+              "output_tokens": 5,
+              "total_tokens": 10,
+              "input_token_details": {}
+            },
+            "response_metadata": {
+              "id": "msg_stub",
+              "container": null,
+              "diagnostics": null,
+              "model": "claude-sonnet-5-5",
+              "stop_details": null,
+              "stop_reason": "end_turn",
+              "stop_sequence": null,
+              "usage": {
+                "cache_creation": null,
+                "cache_creation_input_tokens": null,
+                "cache_read_input_tokens": null,
+                "inference_geo": null,
+                "input_tokens": 5,
+                "output_tokens": 5,
+                "output_tokens_details": null,
+                "server_tool_use": null,
+                "service_tier": null,
+                "speed": null
+              },
+              "model_name": "claude-sonnet-5-5",
+              "model_provider": "anthropic"
+            },
+            "tool_calls": [],
+            "invalid_tool_calls": [],
+            "additional_kwargs": {},
+            "id": "lc_run--ID"
+          }
+        }
+      }
+    ]
+  ],
+  "llmOutput": {
+    "id": "msg_stub",
+    "container": null,
+    "diagnostics": null,
+    "model": "claude-sonnet-5-5",
+    "stop_details": null,
+    "stop_reason": "end_turn",
+    "stop_sequence": null,
+    "usage": {
+      "cache_creation": null,
+      "cache_creation_input_tokens": null,
+      "cache_read_input_tokens": null,
+      "inference_geo": null,
+      "input_tokens": 5,
+      "output_tokens": 5,
+      "output_tokens_details": null,
+      "server_tool_use": null,
+      "service_tier": null,
+      "speed": null
+    },
+    "model_name": "claude-sonnet-5-5"
+  }
+}
+[chain/end] [1:chain:RunnableSequence] [TIME] Exiting Chain run with output: {
+  "lc": 1,
+  "type": "constructor",
+  "id": [
+    "langchain_core",
+    "messages",
+    "AIMessage"
+  ],
+  "kwargs": {
+    "content": "1 + 2 = 3",
+    "usage_metadata": {
+      "input_tokens": 5,
+      "output_tokens": 5,
+      "total_tokens": 10,
+      "input_token_details": {}
+    },
+    "response_metadata": {
+      "id": "msg_stub",
+      "container": null,
+      "diagnostics": null,
+      "model": "claude-sonnet-5-5",
+      "stop_details": null,
+      "stop_reason": "end_turn",
+      "stop_sequence": null,
+      "usage": {
+        "cache_creation": null,
+        "cache_creation_input_tokens": null,
+        "cache_read_input_tokens": null,
+        "inference_geo": null,
+        "input_tokens": 5,
+        "output_tokens": 5,
+        "output_tokens_details": null,
+        "server_tool_use": null,
+        "service_tier": null,
+        "speed": null
+      },
+      "model_name": "claude-sonnet-5-5",
+      "model_provider": "anthropic"
+    },
+    "tool_calls": [],
+    "invalid_tool_calls": [],
+    "additional_kwargs": {},
+    "id": "lc_run--ID"
+  }
+}
+""")
+    assert note == snapshot("ANTHROPIC_API_KEY is not set: a stand-in on this machine answers for Anthropic.\n")
 
 
 @pytest.mark.parametrize(
     ("name", "printed"),
     [
-        ("own_pipeline", snapshot()),
-        ("langgraph_agent", snapshot()),
-        ("console_sinks", snapshot()),
+        (
+            "own_pipeline",
+            snapshot(
+                (
+                    """\
+ChatPromptTemplate ran in a run
+chat ran in a run
+StrOutputParser ran in a run
+RunnableSequence ran by itself
+""",
+                    "",
+                )
+            ),
+        ),
+        (
+            "langgraph_agent",
+            snapshot(
+                (
+                    """\
+The tool says: 42
+chat claude-sonnet-5-5
+model
+execute_tool multiply
+tools
+chat claude-sonnet-5-5
+model
+invoke_agent calculator
+""",
+                    "ANTHROPIC_API_KEY is not set: a stand-in on this machine answers for Anthropic.\n",
+                )
+            ),
+        ),
+        (
+            "console_sinks",
+            snapshot(
+                (
+                    """\
+[chain/start] [1:chain:double] Entering Chain run with input: {
+  "input": 21
+}
+trace INFO [chain/start] [1:chain:double] Entering Chain run with input: {
+  "input": 21
+}
+[chain/end] [1:chain:double] [TIME] Exiting Chain run with output: {
+  "output": 42
+}
+trace INFO [chain/end] [1:chain:double] [TIME] Exiting Chain run with output: {
+  "output": 42
+}
+The file has 165 bytes, and the function was called 2 times.
+""",
+                    """\
+[chain/start] [1:chain:double] Entering Chain run with input: {
+  "input": 21
+}
+[chain/end] [1:chain:double] [TIME] Exiting Chain run with output: {
+  "output": 42
+}
+""",
+                )
+            ),
+        ),
     ],
 )
 def test_example_prints_what_it_promises(name: str, printed: tuple[str, str]) -> None:

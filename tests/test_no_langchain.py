@@ -10,6 +10,8 @@ import subprocess
 import sys
 from textwrap import dedent
 
+import pytest
+
 ABSENT = """
 import sys
 
@@ -26,7 +28,8 @@ def printed_by(code: str) -> str:
     """Run code where LangChain is absent, and return what it printed."""
     command = [sys.executable, "-W", "error", "-c", ABSENT + dedent(code)]
     run = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert not run.stderr, run.stderr
+    if run.stderr:
+        pytest.fail(run.stderr, pytrace=False)
     return run.stdout
 
 

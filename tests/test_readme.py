@@ -93,7 +93,8 @@ def test_examples_do_what_the_page_says(page: Path, collector: Collector, tmp_pa
         [sys.executable, "-W", "error", script], check=False, capture_output=True, text=True, env=environment
     )
 
-    assert not run.stderr, run.stderr
+    if run.stderr:
+        pytest.fail(run.stderr, pytrace=False)
     assert re.fullmatch(output_of(text), run.stdout), run.stdout
     assert set(collector.paths) == ({"/v1/traces"} if "configure()" in code_of(text) else set())
 

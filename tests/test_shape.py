@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
+import tokenize
+from bisect import bisect, bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-
-import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "chainspan"
 MODULES = sorted(SOURCE.rglob("*.py"))
@@ -20,7 +20,16 @@ NESTING = 3
 CALLBACK_LINES = 6
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
+NO_CODE = (
+    tokenize.COMMENT,
+    tokenize.DEDENT,
+    tokenize.ENCODING,
+    tokenize.ENDMARKER,
+    tokenize.INDENT,
+    tokenize.NEWLINE,
+    tokenize.NL,
+)
+DECISIONS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Match)
 
 
 def classes_of(module: Path) -> list[ast.ClassDef]:
@@ -38,29 +47,39 @@ def functions_of(module: Path) -> list[Function]:
     return [node for node in ast.walk(tree_of(module)) if isinstance(node, Function)]
 
 
-def lines_of(function: Function) -> int:
-    """Count the lines from the signature to the end, the docstring apart."""
-    lines = (function.end_lineno or 0) - function.lineno + 1
-    match function.body[0]:
-        case ast.Expr(value=ast.Constant(value=str())) as docstring:
-            return lines - ((docstring.end_lineno or 0) - docstring.lineno + 1)
-        case _:
-            return lines
+def lines_of(module: Path) -> list[int]:
+    """Return the numbers of the lines that hold code: explaining is free, so comments and docstrings do not count."""
+    tree = tree_of(module)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = [node.body[0] for node in ast.walk(tree) if isinstance(node, documented) and ast.get_docstring(node)]
+    explained = {line for text in docstrings for line in range(text.lineno, (text.end_lineno or 0) + 1)}
+    with module.open("rb") as file:
+        tokens = [*tokenize.tokenize(file.readline)]
+    code = {line for token in tokens if token.type not in NO_CODE for line in range(token.start[0], token.end[0] + 1)}
+    return sorted(code - explained - {0})
+
+
+def sizes_of(module: Path) -> list[tuple[Function, int]]:
+    """Return a module's functions, each with its lines of code."""
+    lines = lines_of(module)
+    return [
+        (node, bisect(lines, node.end_lineno or 0) - bisect_left(lines, node.lineno)) for node in functions_of(module)
+    ]
 
 
 def depth_of(node: ast.AST) -> int:
-    """Count how deep blocks lie in one another; an ``elif`` is no deeper than its ``if``."""
+    """Count how deep decisions lie in one another; an ``elif`` is no deeper than its ``if``."""
     deepest = 0
     for child in ast.iter_child_nodes(node):
         is_elif = isinstance(node, ast.If) and isinstance(child, ast.If) and node.orelse == [child]
-        is_block = isinstance(child, BLOCKS) and not is_elif
-        deepest = max(deepest, depth_of(child) + is_block)
+        is_deeper = isinstance(child, DECISIONS) and not is_elif
+        deepest = max(deepest, depth_of(child) + is_deeper)
     return deepest
 
 
 def methods_of(node: ast.ClassDef) -> Iterator[Function]:
-    """Return a class's methods without the magic ones."""
-    return (method for method in node.body if isinstance(method, Function) and not method.name.startswith("__"))
+    """Return a class's public methods."""
+    return (method for method in node.body if isinstance(method, Function) and not method.name.startswith("_"))
 
 
 def is_callback_class(node: ast.ClassDef) -> bool:
@@ -73,33 +92,34 @@ def named(module: Path, node: Function | ast.ClassDef, size: int) -> str:
     return f"{module.relative_to(SOURCE)}:{node.lineno} {node.name}: {size}"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(SOURCE)))
-def test_module_is_short(module: Path) -> None:
+def test_modules_are_short() -> None:
     """One concept a file."""
-    assert len(module.read_text("utf-8").splitlines()) <= MODULE_LINES
+    sizes = {str(module.relative_to(SOURCE)): len(lines_of(module)) for module in MODULES}
+
+    assert {name: size for name, size in sizes.items() if size > MODULE_LINES} == {}
 
 
 def test_functions_are_short() -> None:
     """No function is longer than a screen."""
-    sizes = [(module, node, lines_of(node)) for module in MODULES for node in functions_of(module)]
+    sizes = [(module, *function) for module in MODULES for function in sizes_of(module)]
 
     assert [named(*size) for size in sizes if size[2] > FUNCTION_LINES] == []
 
 
 def test_typical_function_is_short() -> None:
     """Half of the functions take less than ten lines."""
-    assert median(lines_of(node) for module in MODULES for node in functions_of(module)) < TYPICAL_FUNCTION_LINES
+    assert median(size for module in MODULES for _, size in sizes_of(module)) < TYPICAL_FUNCTION_LINES
 
 
 def test_functions_are_flat() -> None:
-    """Blocks lie at most three deep in one another: return early."""
+    """Decisions lie at most three deep in one another: return early."""
     depths = [(module, node, depth_of(node)) for module in MODULES for node in functions_of(module)]
 
     assert [named(*depth) for depth in depths if depth[2] > NESTING] == []
 
 
 def test_classes_are_small() -> None:
-    """A class has at most twelve methods, unless it answers LangChain's callbacks."""
+    """A class has at most twelve public methods, unless it answers LangChain's callbacks."""
     sizes = [
         (module, node, len([*methods_of(node)]))
         for module in MODULES

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic
@@ -33,13 +32,12 @@ from ._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
 from ._guard import Guard
 from ._outage import OutageLog
 
-__all__ = ["BatchingProcessor", "Deliverer", "DirectProcessor", "Durable", "processor_for"]
+__all__ = ["BatchingProcessor", "Deliverer"]
 
 _IDLE_S = 5.0
 _LAST_STEPS_S = 0.2  # of a close: for the thread to see that it is over
 
 _delivering = Guard("batching.deliver")
-_writing = Guard("batching.write")
 
 
 @runtime_checkable
@@ -62,23 +60,6 @@ class Deliverer(Protocol):
 
     def stop(self) -> None:
         """Give up what cannot be sent at once, now and from now on."""
-        ...
-
-
-@runtime_checkable
-class Durable(Protocol):
-    """An exporter whose export() makes the spans survive the process, fast enough to be called at every span."""
-
-    def export_durably(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write the spans where they survive, and return."""
-        ...
-
-    def flush(self, timeout_s: float) -> Delivery:
-        """Send what is pending, for so long at most."""
-        ...
-
-    def close(self, timeout_s: float) -> None:
-        """Flush, then stop, within the timeout."""
         ...
 
 
@@ -107,6 +88,10 @@ class BatchingProcessor(SpanProcessor):
         self._max_queue_spans = max_queue_spans or _from_environment(OTEL_BSP_MAX_QUEUE_SIZE, 2_048)
         self._max_batch_spans = max_batch_spans or _from_environment(OTEL_BSP_MAX_EXPORT_BATCH_SIZE, 512)
         self._delay_s = delay_s or _from_environment(OTEL_BSP_SCHEDULE_DELAY, 1_000) / 1_000
+        self._handed = 0  # spans, of which those before the first `_due_upto` do not wait for company
+        self._due_upto = 0
+        self._closed = False
+        self._given_up = False
         self._start_afresh()
         after_fork(self._start_afresh)
         close_at_exit(self)
@@ -162,7 +147,8 @@ class BatchingProcessor(SpanProcessor):
         self._deliverer.stop()
         if thread:
             thread.join(max(0.0, deadline_s - monotonic()))
-        self._give_up()
+        if self._give_up() and not self._deliverer.outage.active:
+            self._deliverer.outage.failed("no answer in time")
         self._deliverer.outage.closed()
         self._exporter.shutdown()
 
@@ -228,48 +214,14 @@ class BatchingProcessor(SpanProcessor):
             self._settled += Delivery(delivered=answer.delivered, rejected=answer.rejected, dropped=answer.dropped)
             self._changed.notify_all()
 
-    def _give_up(self) -> None:
+    def _give_up(self) -> int:
+        """Count what is left as dropped, and return how much that is."""
         with self._changed:
             self._given_up = True
             if left := self._handed - self._settled_spans:
                 self._drop(left, "the process ended")
             self._queue.clear()
-
-
-class DirectProcessor(SpanProcessor):
-    """Hands every span to a durable exporter as it ends, so that a killed process loses none.
-
-    Args:
-        exporter: What writes the spans where they survive.
-    """
-
-    def __init__(self, exporter: Durable) -> None:
-        self._exporter = exporter
-
-    @override
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Do nothing: only finished spans are written."""
-
-    @override
-    def on_end(self, span: ReadableSpan) -> None:
-        """Write a finished span, if it is sampled."""
-        if span.context and span.context.trace_flags.sampled:
-            with _writing, untraced():
-                self._exporter.export_durably((span,))
-
-    def flush(self, timeout_s: float) -> Delivery:
-        """Send what is pending, for so long at most, and return where all spans are then."""
-        return self._exporter.flush(timeout_s)
-
-    @override
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush, and return whether all spans arrived."""
-        return bool(self.flush(timeout_millis / 1_000))
-
-    @override
-    def shutdown(self) -> None:
-        """Close the exporter, within two seconds."""
-        self._exporter.close(EXIT_TIMEOUT_S)
+            return left
 
 
 class _Plain:
@@ -300,25 +252,6 @@ class _Plain:
 
     def stop(self) -> None:
         self._stopped = True
-
-
-_shared: weakref.WeakValueDictionary[int, BatchingProcessor | DirectProcessor] = weakref.WeakValueDictionary()
-_shared_lock = threading.Lock()
-
-
-def processor_for(exporter: SpanExporter) -> BatchingProcessor | DirectProcessor:
-    """Return the processor that feeds this exporter: one for all handlers that name it.
-
-    A thousand handlers with the same exporter so have one queue and one thread. None of
-    them may shut it down; it closes itself at exit.
-    """
-    with _shared_lock:
-        known = _shared.get(id(exporter))
-        if known is None:
-            # The processor holds the exporter, so the id is not given out anew while it is a key.
-            known = DirectProcessor(exporter) if isinstance(exporter, Durable) else BatchingProcessor(exporter)
-            _shared[id(exporter)] = known
-        return known
 
 
 def _from_environment(name: str, default: int) -> int:

@@ -19,9 +19,9 @@ from opentelemetry.sdk.trace.export import (
 from opentelemetry.sdk.trace.sampling import _KNOWN_SAMPLERS
 
 from . import _pipeline, _settings
-from ._batching import processor_for
 from ._delivery import Delivery, flush_all
 from ._errors import ConfigurationError
+from ._feeding import processor_for
 from ._guard import log_quietly
 from .exporters import ConsoleProcessor
 from .exporters._otlp import otlp
@@ -151,6 +151,4 @@ def _check_ratio(text: str) -> None:
     except ValueError:
         is_ratio = False
     if not is_ratio:
-        raise ConfigurationError(
-            OTEL_TRACES_SAMPLER_ARG, expected="a number from 0 to 1", got=text
-        )
+        raise ConfigurationError(OTEL_TRACES_SAMPLER_ARG, expected="a number from 0 to 1", got=text)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from opentelemetry.trace import SpanKind
-from opentelemetry.util.types import AttributeValue
 
 from ._content import Gate
-from ._model import RunEnd, RunFailure, RunStart
+from ._model import AttributeValue, RunEnd, RunFailure, RunStart
 
 __all__ = ["ConsoleProfile"]
 
@@ -37,7 +36,7 @@ class ConsoleProfile:
         """Return the same kind for all: nothing leaves the process."""
         return SpanKind.INTERNAL
 
-    def start(self, run: RunStart, gate: Gate) -> Mapping[str, AttributeValue]:
+    def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Describe the run's place and its input."""
         return {
             "chainspan.run.id": str(run.run_id),
@@ -46,14 +45,14 @@ class ConsoleProfile:
             **self._payload("input", _input_of(run), gate, is_compact=run.run_type == "tool"),
         }
 
-    def end(self, run: RunStart, end: RunEnd, gate: Gate) -> Mapping[str, AttributeValue]:
+    def end(self, run: RunStart, end: RunEnd, gate: Gate) -> dict[str, AttributeValue]:
         """Describe the output."""
-        outputs = _as_record(end.outputs, "output") if _is_chain(run) else end.outputs
+        outputs = end.outputs if end.raw is None else end.raw
+        if _is_chain(run):
+            outputs = _as_record(outputs, "output")
         return self._payload("output", outputs, gate)
 
-    def failure(
-        self, run: RunStart, failure: RunFailure, gate: Gate
-    ) -> Mapping[str, AttributeValue]:
+    def failure(self, run: RunStart, failure: RunFailure, gate: Gate) -> dict[str, AttributeValue]:
         """Say no more than the exception event does."""
         del run, failure, gate
         return {}
@@ -62,9 +61,7 @@ class ConsoleProfile:
         """Return an event's data as JSON."""
         return json.dumps(self._form(data), ensure_ascii=False)
 
-    def _payload(
-        self, side: str, value: object, gate: Gate, *, is_compact: bool = False
-    ) -> dict[str, AttributeValue]:
+    def _payload(self, side: str, value: object, gate: Gate, *, is_compact: bool = False) -> dict[str, AttributeValue]:
         if not gate.on:
             return {}
         plain = self._form(value)
@@ -86,6 +83,6 @@ def _input_of(run: RunStart) -> object:
 def _as_record(value: object, key: str) -> object:
     """Put what is no object under a key of its own, as ``_coerceToDict`` of LangChain.js does."""
     is_object = value is not None and not isinstance(value, (str, int, float, bool))
-    if is_object and not (isinstance(value, Sequence) or isinstance(value, (set, frozenset))):
+    if is_object and not (isinstance(value, (Sequence, set, frozenset))):
         return value
     return {key: value}

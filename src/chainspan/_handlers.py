@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from opentelemetry import trace
@@ -48,15 +48,10 @@ class _Sink:
         self._recording = recording
         self.pipeline: Pipeline | None = None
 
-    def start(self, start: RunStart, run_id: UUID) -> None:
+    def start(self, start: RunStart) -> None:
         lifecycle = self._lifecycle()
         if lifecycle is not None:
-            lifecycle.start(start, self._recording, run_id)
-
-    def expect(self) -> None:
-        lifecycle = self._lifecycle()
-        if lifecycle is not None:
-            lifecycle.expect()
+            lifecycle.start(start, self._recording)
 
     def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
         if self.pipeline is not None:
@@ -266,6 +261,4 @@ def _console_pipeline(
     if pipeline is None:
         pipeline = _pipeline.apart([ConsoleProcessor(to, color)], clock=clock)
         _consoles[key] = pipeline
-    processor = pipeline.processors[0]
-    assert isinstance(processor, ConsoleProcessor)
-    return processor, pipeline
+    return cast("ConsoleProcessor", pipeline.processors[0]), pipeline

@@ -6,10 +6,13 @@ until its end is reported, and ends each span exactly once, whatever raises in b
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any, ParamSpec
 from uuid import UUID
 
 from opentelemetry import context as otel_context
@@ -33,8 +36,11 @@ from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
 from ._orphans import Orphans
 from ._profiles import Profile
 from ._runs import Run, RunRegistry, Trace
+from ._waiting import waiting
 
 __all__ = ["Lifecycle", "Recording"]
+
+P = ParamSpec("P")
 
 _SUPPRESS_PLAIN = "suppress_instrumentation"  # opentelemetry-instrumentation sets both keys
 _OUTCOME = "chainspan.run.outcome"
@@ -85,34 +91,25 @@ class Lifecycle:
         self._runs = RunRegistry(max_open=max_open, on_evict=self._evict)
         self._orphans = Orphans(self._close_orphan)
 
-    def start(self, start: RunStart, recording: Recording, run_id: UUID) -> None:
-        """Open a run.
+    def start(self, start: RunStart, recording: Recording) -> None:
+        """Open a run, recorded as the handler that reports it wants.
 
         A run that is open already, because two handlers feed this pipeline, stays as it is.
-
-        Args:
-            start: What was reported.
-            recording: How the handler that reports it wants it recorded.
-            run_id: The id as the framework holds it, which shows when the run is lost.
         """
         context = otel_context.get_current()
         if _is_suppressed(context) or start.run_id.int in self._runs:
             return
         self._orphans.sweep()
-        frame = _stack.starter(sys._getframe(1))  # noqa: SLF001 - the only way to see the stack
+        caller = _Caller.find(start)
         if self._has_scope:
-            self._settle_below(context)
-        run = self._open(start, recording, context, frame)
-        run.seat = _stack.Seat(frame)
+            self._settle_below(context, start)
+        run = self._open(start, recording, context, caller.frame)
+        run.seat = _stack.Seat(caller.frame, caller.task)
         self._runs.add(run)
         if self._has_scope:
-            _scope.attach(run, frame)
-        self._orphans.watch(run, run_id)
-
-    def expect(self) -> None:
-        """Keep a place in the context for a run whose start is reported from another task."""
-        if self._has_scope:
-            _scope.pending()
+            with Guard("lifecycle.attach"):
+                caller.run(_scope.attach, run, caller.frame)
+        self._orphans.watch(run)
 
     def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
         """Close a run that ended well; `read` is called only if it is recorded."""
@@ -184,9 +181,7 @@ class Lifecycle:
         for run in reversed(self.in_flight()):
             self._close_orphan(run, Outcome.ABANDONED)
 
-    def _open(
-        self, start: RunStart, recording: Recording, context: Context, frame: FrameType | None
-    ) -> Run:
+    def _open(self, start: RunStart, recording: Recording, context: Context, frame: FrameType | None) -> Run:
         parent = self._parent_of(start, context)
         place = self._place(parent, context, frame)
         trace = parent.trace if parent is not None else Trace(self._clock)
@@ -243,10 +238,10 @@ class Lifecycle:
             start_time=run.started_ns,
         )
 
-    def _settle_below(self, context: Context) -> None:
+    def _settle_below(self, context: Context, start: RunStart) -> None:
         span = _scope.raw_span(context)
-        while isinstance(span, _scope.ScopeSpan) and span.run is not None:
-            self._orphans.started_over(span.run)
+        while isinstance(span, _scope.ScopeSpan):
+            self._orphans.started_over(span.run, start)
             if span.run.open:
                 return
             span = span.under
@@ -275,6 +270,32 @@ class Lifecycle:
     def _evict(self, run: Run) -> None:
         with Guard("lifecycle.evict"):
             self._finish(run, Outcome.EVICTED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """The code that a run was started by: its frame and task, and the context it runs in."""
+
+    frame: FrameType | None
+    task: asyncio.Task[Any] | None
+    context: contextvars.Context | None = None
+
+    @classmethod
+    def find(cls, start: RunStart) -> _Caller:
+        frame = _stack.starter(sys._getframe(1))  # noqa: SLF001 - the only way to see the stack
+        task = _stack.current_task()
+        if frame is None and start.run_type == "llm":
+            waiter = waiting(task)
+            if waiter is not None:
+                return cls(waiter.frame, waiter.task, waiter.context)
+        return cls(frame, task)
+
+    def run(self, function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Call a function in the context of the code that started the run."""
+        if self.context is None:
+            function(*args, **kwargs)
+        else:
+            self.context.run(function, *args, **kwargs)
 
 
 @dataclass(frozen=True, slots=True)

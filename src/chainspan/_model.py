@@ -228,11 +228,13 @@ class RunEnd:
     """What is reported when a run ends well.
 
     Attributes:
+        raw: The output as the framework holds it, where ``outputs`` was taken out of that.
         inputs: The real input, where the start had none yet (streams); else None.
         failed: A tool's answer that says it failed without raising; the message or None.
     """
 
     outputs: object = None
+    raw: object = None
     inputs: object = None
     response: ModelResponse | None = None
     documents: Callable[[], Sequence[RetrievedDocument]] | None = None
@@ -278,11 +280,8 @@ class RunSink(Protocol):
     recorded. Ids that are not open are ignored.
     """
 
-    def start(self, start: RunStart, run_id: UUID) -> None:
-        """Take a run that starts; `run_id` is the very object that the framework holds."""
-
-    def expect(self) -> None:
-        """Keep a place for a run whose start is reported next, from a task of its own."""
+    def start(self, start: RunStart) -> None:
+        """Take a run that starts."""
 
     def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
         """Take a run that ended well."""

@@ -22,9 +22,9 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import ProxyTracerProvider
 from typing_extensions import override
 
-from ._batching import processor_for
 from ._delivery import Delivery, flush_all
 from ._errors import ConfigurationError
+from ._feeding import processor_for
 from ._guard import Guard
 from ._lifecycle import Lifecycle
 from ._version import version
@@ -48,9 +48,7 @@ _MOST_WORKERS = 64
 makes room, if no handler uses it."""
 
 _lock = threading.Lock()
-_of_provider: weakref.WeakKeyDictionary[trace.TracerProvider, Pipeline] = (
-    weakref.WeakKeyDictionary()
-)
+_of_provider: weakref.WeakKeyDictionary[trace.TracerProvider, Pipeline] = weakref.WeakKeyDictionary()
 _apart: weakref.WeakValueDictionary[tuple[int, ...], Pipeline] = weakref.WeakValueDictionary()
 _workers: OrderedDict[int, SpanProcessor] = OrderedDict()
 
@@ -118,14 +116,14 @@ def of_provider(
     """Return the pipeline of a tracer provider that the application set up.
 
     Args:
+        provider: The application's own, or one that was made from its environment.
+        schema_url: The schema of the attributes' names.
         processors: All that the provider feeds, where that is known.
     """
     with _lock:
         pipeline = _of_provider.get(provider)
         if pipeline is None:
-            pipeline = Pipeline(
-                provider, has_scope=True, schema_url=schema_url, processors=processors
-            )
+            pipeline = Pipeline(provider, has_scope=True, schema_url=schema_url, processors=processors)
             _of_provider[provider] = pipeline
         return pipeline
 
@@ -195,9 +193,7 @@ def processor_of(target: Target) -> SpanProcessor:
     if isinstance(target, SpanProcessor):
         return target
     if not isinstance(target, SpanExporter):
-        raise ConfigurationError(
-            "OtelHandler(*targets)", expected="SpanProcessors or SpanExporters", got=target
-        )
+        raise ConfigurationError("OtelHandler(*targets)", expected="SpanProcessors or SpanExporters", got=target)
     processor = processor_for(target)
     _workers[id(processor)] = processor
     _workers.move_to_end(id(processor))

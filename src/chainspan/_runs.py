@@ -46,7 +46,7 @@ class Trace:
 
     def __post_init__(self) -> None:
         """Read the wall clock."""
-        self._offset_ns = time.time_ns() - time.perf_counter_ns()
+        self._offset_ns = time.time_ns() - time.perf_counter_ns()  # noqa: TID251 - the one wall clock
 
     def now_ns(self) -> int:
         """Return the time in nanoseconds since the epoch."""
@@ -84,8 +84,7 @@ class Run:
     and its span's identity, and lets go of everything else.
 
     Attributes:
-        id: The run id's integer. LangChain's UUID object itself is not kept: that it is
-            gone shows that nobody is left who could end the run.
+        id: The run id's integer.
         start: What was reported when the run started; None once it has ended.
         span: The span that is current inside; of a run that has no span of its own, its
             nearest ancestor's.
@@ -99,7 +98,7 @@ class Run:
         keep: How the handler that claimed the run wants it recorded.
         gate: What decides over the run's content.
         attached: The context that was made current at the start, where one was.
-        watch: What tells that nobody is left to end the run.
+        is_watched: Whether it is looked for that the run is over without being reported.
         twin: The run that the same frame started just before, where it is open still.
         trace: What it shares with the other runs below its root.
     """
@@ -120,7 +119,7 @@ class Run:
     keep: Any = None
     gate: Any = None
     attached: Context | None = None
-    watch: object = None
+    is_watched: bool = False
     twin: Run | None = None
     children: dict[int, Run] = field(default_factory=dict)
 
@@ -168,11 +167,7 @@ class Run:
 
     def open_below(self) -> list[Run]:
         """Return the runs below this one that are open, deepest first."""
-        return [
-            run
-            for child in list(self.children.values())
-            for run in (*child.open_below(), child)
-        ]
+        return [run for child in list(self.children.values()) for run in (*child.open_below(), child)]
 
     def let_go(self) -> None:
         """Mark the run as ended and keep no more of it than its identity."""
@@ -181,7 +176,7 @@ class Run:
             self.parent.children.pop(self.id, None)
         self.span = NonRecordingSpan(self.context)
         self.start = self.seat = self.keep = self.gate = None
-        self.attached = self.watch = self.twin = None
+        self.attached = self.twin = None
 
 
 class RunRegistry:

@@ -44,7 +44,6 @@ __all__ = [
     "ambient_span",
     "attach",
     "displaced_run",
-    "pending",
     "raw_span",
     "restore",
     "set_current_run",
@@ -75,18 +74,16 @@ class ScopeSpan(Span):
     out the real span.
 
     Attributes:
-        run: The run that put the scope in place; None while its start is pending.
+        run: The run that put the scope in place.
         under: The span that was current before, possibly another scope's.
         is_mixed: Whether a scope below belongs to a run that is no ancestor. A parser that
             is streamed pulls the model's answer from within its own body, and both are open.
     """
 
-    def __init__(self, run: Run | None, under: Span | None) -> None:
+    def __init__(self, run: Run, under: Span | None) -> None:
         self.run = run
         self.under = under
-        self.is_mixed = isinstance(under, ScopeSpan) and (
-            under.is_mixed or run is None or under.run is None or not run.is_within(under.run)
-        )
+        self.is_mixed: bool = isinstance(under, ScopeSpan) and (under.is_mixed or not run.is_within(under.run))
 
     def resolve(self, *, above: FrameType | None = None) -> Span:
         """Return the span that is current to the caller, or the invalid span."""
@@ -113,9 +110,7 @@ class ScopeSpan(Span):
         self.resolve().set_attributes(attributes)
 
     @override
-    def add_event(
-        self, name: str, attributes: Attributes = None, timestamp: int | None = None
-    ) -> None:
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         """Add an event to the current span."""
         self.resolve().add_event(name, attributes, timestamp)
 
@@ -217,7 +212,7 @@ def displaced_run(context: Context, run_id: int) -> Run | None:
     """Return the run with this id whose scope stands in a context, ended or not."""
     span = raw_span(context)
     while isinstance(span, ScopeSpan):
-        if span.run is not None and span.run.id == run_id:
+        if span.run.id == run_id:
             return span.run
         span = span.under
     return None
@@ -226,26 +221,18 @@ def displaced_run(context: Context, run_id: int) -> Run | None:
 def attach(run: Run, frame: FrameType | None) -> None:
     """Make a run's scope current from here on, for whoever turns out to be inside the run.
 
-    A scope that is pending is given the run. Where another pipeline has put a scope in
-    place for the same run, that one stays: only one span can be current.
+    Where another pipeline has put a scope in place for the same run, that one stays: only
+    one span can be current.
     """
     current = otel_context.get_current()
     top = raw_span(current)
-    if isinstance(top, ScopeSpan) and top.run is None:
-        top.run = run
-        run.attached = current
-    elif not (isinstance(top, ScopeSpan) and top.run is not None and top.run.id == run.id):
-        context = _clean(current)
-        run.attached = _put(ScopeSpan(run, raw_span(context)), context)
-    if run.attached is not None and frame is not None:
+    if isinstance(top, ScopeSpan) and top.run.id == run.id:
+        return
+    context = _clean(current)
+    run.attached = _put(ScopeSpan(run, raw_span(context)), context)
+    if frame is not None:
         run.twin = _seated_in(frame)
         _starters[id(frame)] = run
-
-
-def pending() -> None:
-    """Make a scope current whose run is reported later, from a task that copies this context."""
-    context = _clean(otel_context.get_current())
-    _put(ScopeSpan(None, raw_span(context)), context)
 
 
 def restore(run: Run) -> None:
@@ -277,7 +264,7 @@ def _with_span(values: dict[str, Any], span: Span | None) -> dict[str, Any]:
 
 
 def _is_over(scope: ScopeSpan) -> bool:
-    return scope.run is None or not scope.run.open
+    return not scope.run.open
 
 
 def _live(span: Span | None) -> Span | None:
@@ -303,17 +290,15 @@ def _resolve(scope: ScopeSpan, above: FrameType | None) -> Span | None:
     frame = above.f_back if above is not None else None
     span: Span | None = scope
     while isinstance(span, ScopeSpan):
-        run = span.run
-        if run is not None:
-            found = _named(current, run)
-            if found is None:
-                found = _seated(run, frame)
-            elif span.is_mixed:
-                found = _pulled(found, frame)
-            if found is not None:
-                return found.span
-            if isinstance(span.under, ScopeSpan) and _is_over(span.under):
-                span.under = _live(span.under)  # keeps chains short where ends come in any order
+        found = _named(current, span.run)
+        if found is None:
+            found = _seated(span.run, frame)
+        elif span.is_mixed:
+            found = _pulled(found, frame)
+        if found is not None:
+            return found.span
+        if isinstance(span.under, ScopeSpan) and _is_over(span.under):
+            span.under = _live(span.under)  # keeps chains short where ends come in any order
         span = span.under
     return span
 

@@ -16,7 +16,7 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["Seat", "current_task", "has_package", "starter"]
+__all__ = ["Seat", "current_task", "has_package", "is_dispatch", "starter"]
 
 _AWAITED = (  # how to go from one awaiting object to its frame, and to what it awaits
     ("cr_frame", "cr_await"),
@@ -46,12 +46,12 @@ class Seat:
 
     __slots__ = ("code", "frame_id", "package", "task", "thread_id")
 
-    def __init__(self, frame: FrameType | None) -> None:
+    def __init__(self, frame: FrameType | None, task: asyncio.Task[Any] | None) -> None:
         self.frame_id = id(frame)
         self.code: CodeType | None = frame.f_code if frame is not None else None
         self.package = _package(frame) if frame is not None else ""
         self.thread_id = threading.get_ident()
-        self.task = current_task()
+        self.task = task
 
     @property
     def is_generator(self) -> bool:
@@ -71,19 +71,27 @@ class Seat:
         """Return whether a frame is the one that started the run."""
         return id(frame) == self.frame_id and frame is not None and frame.f_code is self.code
 
-    def is_over(self) -> bool:
+    def is_over(self, *, but_for_newest: bool = False) -> bool:
         """Return whether the coroutine that started the run has certainly finished.
 
         False also means "cannot be told": for runs that were not started by a coroutine,
         and behind awaitables that do not show what they await.
+
+        Args:
+            but_for_newest: Whether the frame that is starting a run right now is known to
+                be another one, though it may stand at the same address.
         """
         if self.task is None or not self.is_coroutine:
             return False
         if self.task.done():
             return True
-        if self.task is current_task():
-            return not self._is_on_stack(sys._getframe(1))  # noqa: SLF001 - the only way to see it
-        return not self._is_awaited(self.task.get_coro())
+        if self.task is not current_task():
+            return not self._is_awaited(self.task.get_coro())
+        frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
+        if but_for_newest:
+            newest = starter(frame)
+            frame = newest.f_back if newest is not None else frame
+        return not self._is_on_stack(frame)
 
     def _is_on_stack(self, frame: FrameType | None) -> bool:
         while frame is not None:
@@ -124,7 +132,7 @@ def starter(frame: FrameType | None) -> FrameType | None:
         if frame is None:
             break
         module: str = frame.f_globals.get("__name__", "")
-        if module.startswith(_DISPATCH):
+        if is_dispatch(frame):
             dispatched = True
         elif not module.startswith(_TRANSPARENT):
             if dispatched:
@@ -134,10 +142,20 @@ def starter(frame: FrameType | None) -> FrameType | None:
     return outside
 
 
+def is_dispatch(frame: FrameType) -> bool:
+    """Return whether a frame belongs to LangChain's dispatch of callbacks."""
+    module: str = frame.f_globals.get("__name__", "")
+    return module.startswith(_DISPATCH)
+
+
 def has_package(package: str, frame: FrameType | None) -> bool:
-    """Return whether code of a top-level package is on the stack."""
+    """Return whether code of a top-level package is on the stack, or a method of a subclass.
+
+    A framework hands the methods of a user's subclass, such as a checkpointer's, to worker
+    threads as they are, with no frame of its own around them.
+    """
     while frame is not None:
-        if _package(frame) == package:
+        if _package(frame) == package or _derives_from(package, frame):
             return True
         frame = frame.f_back
     return False
@@ -146,3 +164,11 @@ def has_package(package: str, frame: FrameType | None) -> bool:
 def _package(frame: FrameType) -> str:
     name: str = frame.f_globals.get("__name__", "")
     return name.partition(".")[0]
+
+
+def _derives_from(package: str, frame: FrameType) -> bool:
+    code = frame.f_code
+    if not code.co_argcount or code.co_varnames[0] != "self":
+        return False
+    bases = type(frame.f_locals.get("self")).__mro__
+    return any(base.__module__.partition(".")[0] == package for base in bases)

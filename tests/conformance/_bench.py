@@ -38,7 +38,8 @@ __all__ = ["PROPERTIES", "Bench", "Observation"]
 
 PROPERTIES = "TPRICLEAW"
 AMBIENT = "ambient"
-LOOP_TURNS = 8  # a cancelled task's callbacks and an async generator's finalizer need a few
+MOST_LINES = 60  # of a difference that is shown
+LOOP_TURNS = 8  # what is called soon may call something soon itself
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Bench:
     def __init__(self, score: Callable[[dict[str, bool]], None]) -> None:
         self._score = score
 
-    def check(self, scenario: Scenario, tree: str, *, fails: str = "", without: str = "") -> Observation:
+    def check(self, scenario: Scenario, tree: str, *, fails: str = "", without: str = "", alone: bool = False) -> Observation:
         """Play the scenario with and without an ambient span, beside inline and plain handlers.
 
         Args:
@@ -83,19 +84,20 @@ class Bench:
             tree: The whole forest of spans, without the ambient span.
             fails: The name of the exception that the application itself ends with.
             without: Properties that the scenario itself does not have, and the test says why.
+            alone: Play it without an ambient span only, because parts of it are cut off from that.
         """
         __tracebackhide__ = True
         wanted = parse(tree)
         faults: dict[str, dict[str, list[str]]] = {p: {} for p in PROPERTIES if p not in without}
         for inline in (True, False):
-            alone = play(scenario, Stage(inline=inline, watched=False), ambient=False)
-            assert alone.failure == fails, alone.result
-            for ambient in (False, True):
+            usual = play(scenario, Stage(inline=inline, watched=False), ambient=False)
+            assert usual.failure == fails, usual.result
+            for ambient in [False] if alone else [False, True]:
                 stage = Stage(inline=inline, first=inline == ambient)
                 seen = play(scenario, stage, ambient=ambient)
                 variant = f"{'ambient' if ambient else 'alone'}/{'inline' if inline else 'plain'}"
                 for letter, found in faults.items():
-                    for complaint in dict.fromkeys(JUDGES[letter](seen, alone, wanted)):
+                    for complaint in dict.fromkeys(JUDGES[letter](seen, usual, wanted)):
                         found.setdefault(complaint, []).append(variant)
         self._score({letter: not found for letter, found in faults.items()})
         report = "\n".join(
@@ -143,8 +145,15 @@ async def _act(scenario: Scenario, seen: Observation) -> None:
     seen.restored = _same(before, trace.get_current_span())
     for _ in range(2):
         gc.collect()
-        for _ in range(LOOP_TURNS):
-            await asyncio.sleep(0)
+        await _quiet()
+
+
+async def _quiet() -> None:
+    """Wait until what the call left behind is done: finalizers of streams, callbacks in threads."""
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)
+    if left := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(left, timeout=1)
 
 
 def _plain(value: object) -> str:
@@ -182,7 +191,7 @@ def _traces(seen: Observation, _: Observation, expected: tuple[Node, ...]) -> li
     return [] if count == wanted else [f"{count} traces instead of {wanted}"]
 
 
-def _presence(seen: Observation, _alone: Observation, _tree: tuple[Node, ...]) -> list[str]:
+def _presence(seen: Observation, _usual: Observation, _tree: tuple[Node, ...]) -> list[str]:
     labels: dict[object, list[str]] = defaultdict(list)
     for span in seen.spans:
         labels[(span.attributes or {}).get(RUN_ID)].append(label(span))
@@ -190,7 +199,7 @@ def _presence(seen: Observation, _alone: Observation, _tree: tuple[Node, ...]) -
     return [f"{run.label} has the spans {labels[str(i)]}" for i, run in runs if labels[str(i)] != [run.label]]
 
 
-def _run_tree(seen: Observation, _alone: Observation, _tree: tuple[Node, ...]) -> list[str]:
+def _run_tree(seen: Observation, _usual: Observation, _tree: tuple[Node, ...]) -> list[str]:
     by_span = {span.context.span_id: span for span in seen.spans if span.context}
 
     def run_above(span: ReadableSpan) -> object:
@@ -221,21 +230,21 @@ def _edges(nodes: tuple[Node, ...], above: str = "nothing") -> Iterator[tuple[st
         yield from _edges(below, name)
 
 
-def _restored(seen: Observation, _alone: Observation, _tree: tuple[Node, ...]) -> list[str]:
+def _restored(seen: Observation, _usual: Observation, _tree: tuple[Node, ...]) -> list[str]:
     return [] if seen.restored else ["another span is current after the call"]
 
 
-def _clean_logs(seen: Observation, alone: Observation, _: tuple[Node, ...]) -> list[str]:
-    return list((Counter(seen.logs) - Counter(alone.logs)).elements())
+def _clean_logs(seen: Observation, usual: Observation, _: tuple[Node, ...]) -> list[str]:
+    return list((Counter(seen.logs) - Counter(usual.logs)).elements())
 
 
-def _all_ended(seen: Observation, _alone: Observation, _tree: tuple[Node, ...]) -> list[str]:
+def _all_ended(seen: Observation, _usual: Observation, _tree: tuple[Node, ...]) -> list[str]:
     return seen.stage.ledger.faults()
 
 
-def _unharmed(seen: Observation, alone: Observation, _: tuple[Node, ...]) -> list[str]:
-    result = [] if seen.result == alone.result else _diff(alone.result, seen.result)
-    return result + _diff("\n".join(alone.truth.events()), "\n".join(seen.truth.events()))
+def _unharmed(seen: Observation, usual: Observation, _: tuple[Node, ...]) -> list[str]:
+    result = [] if seen.result == usual.result else _diff(usual.result, seen.result)
+    return result + _diff("\n".join(usual.truth.events()), "\n".join(seen.truth.events()))
 
 
 def _whole(seen: Observation, _: Observation, expected: tuple[Node, ...]) -> list[str]:
@@ -251,15 +260,14 @@ def _forest(seen: Observation) -> tuple[Node, ...]:
 def _diff(wanted: str, got: str) -> list[str]:
     if wanted == got:
         return []
-    lines = difflib.unified_diff(wanted.splitlines(), got.splitlines(), "wanted", "got", "", "", 99)
-    return ["\n" + "\n".join(line.rstrip("\n") for line in lines)]
+    lines = list(difflib.unified_diff(wanted.splitlines(), got.splitlines(), "wanted", "got", n=99, lineterm=""))
+    return ["\n" + "\n".join([*lines[:MOST_LINES], "..."] if len(lines) > MOST_LINES else lines)]
 
 
 JUDGES = dict(
     zip(
         PROPERTIES,
-        [_traces, _presence, _run_tree, _inner, _restored]
-        + [_clean_logs, _all_ended, _unharmed, _whole],
+        [_traces, _presence, _run_tree, _inner, _restored] + [_clean_logs, _all_ended, _unharmed, _whole],
         strict=True,
     )
 )

@@ -170,9 +170,7 @@ class FakeLLM(_Scripted, LLM):
         return str(self._work(run_manager))
 
     @override
-    async def _acall(
-        self, prompt: str, stop: Any = None, run_manager: Any = None, **kwargs: Any
-    ) -> str:
+    async def _acall(self, prompt: str, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> str:
         return str(await self._awork(run_manager))
 
     @override
@@ -204,9 +202,7 @@ class FakeRetriever(_Scripted, BaseRetriever):
         return f"native:retriever:{self.name}"
 
     @override
-    def _get_relevant_documents(
-        self, query: str, *, run_manager: CallbackManagerForRetrieverRun
-    ) -> list[Document]:
+    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
         return [Document(self._work(run_manager))]
 
     @override
@@ -229,7 +225,5 @@ def _chunks(reply: Any) -> Iterator[ChatGenerationChunk]:
     words = message.text.split() or [""]
     for word in words[:-1]:
         yield ChatGenerationChunk(message=AIMessageChunk(word))
-    last = AIMessageChunk(
-        content=words[-1], tool_calls=message.tool_calls, chunk_position="last"
-    )
+    last = AIMessageChunk(content=words[-1], tool_calls=message.tool_calls, chunk_position="last")
     yield ChatGenerationChunk(message=last)

@@ -29,8 +29,13 @@ def make_handler(provider: TracerProvider) -> Any:
 
 
 def carry_context(work: Any) -> Any:
-    """Wrap a function or an executor with chainspan's helper for work in other threads."""
-    return importlib.import_module("chainspan").carry_context(work)
+    """Wrap a function with chainspan's helper for work in other threads."""
+    return importlib.import_module("chainspan._current").carry_context(work)
+
+
+def span_of(config: Any) -> Any:
+    """Return the span of the run that a config was handed to."""
+    return importlib.import_module("chainspan._current").span_of(config)
 
 
 class Ledger(SpanProcessor):
@@ -216,9 +221,7 @@ class Stage:
         script = {"replies": list(replies)} if replies else {}
         return kind(name=name, native=self.native, **script, **extra)
 
-    def tool(
-        self, name: str = "lookup", inside: Inside | None = None, *, sync_only: bool = False
-    ) -> BaseTool:
+    def tool(self, name: str = "lookup", inside: Inside | None = None, *, sync_only: bool = False) -> BaseTool:
         """Return a tool that does a piece of work, which it is given its argument for."""
 
         def run(q: str) -> Any:

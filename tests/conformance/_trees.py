@@ -69,6 +69,4 @@ def _sorted(nodes: Iterable[Node]) -> tuple[Node, ...]:
 
 def render(forest: Iterable[Node], depth: int = 0) -> str:
     """Return the trees as indented text, siblings in alphabetical order."""
-    return "".join(
-        f"{INDENT * depth}{name}\n{render(below, depth + 1)}" for name, below in forest
-    )
+    return "".join(f"{INDENT * depth}{name}\n{render(below, depth + 1)}" for name, below in forest)

@@ -17,11 +17,15 @@ def bench(record_property: pytest.RecordProperty) -> Bench:
     return Bench(lambda scores: record_property("conformance", scores))
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _young_garbage_only() -> Iterator[None]:
-    # The bench collects garbage after each call; LangChain's imports need not be walked again.
+@pytest.fixture(autouse=True)
+def _only_young_garbage() -> None:
+    # The bench collects garbage often; what was there before the test need not be walked again.
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _all_garbage_again() -> Iterator[None]:
     yield
     gc.unfreeze()
 

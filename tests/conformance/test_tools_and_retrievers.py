@@ -226,7 +226,9 @@ def test_tool_that_calls_a_chain_with_a_tool(bench: Bench, mode: Mode) -> None:
     """Tools, chains and models nest to any depth."""
 
     def scenario(stage: Stage) -> Any:
-        inner = stage.model("m2") | both(stage, "text", lambda m: m.text) | tool_around(stage, stage.model("m1"), "inner")
+        inner = (
+            stage.model("m2") | both(stage, "text", lambda m: m.text) | tool_around(stage, stage.model("m1"), "inner")
+        )
         return mode.run(tool_around(stage, inner), {"q": "x"}, stage.config)
 
     bench.check(

@@ -62,12 +62,13 @@ def print_to() -> None:
 
 
 def use_as_context() -> None:
-    """A handler is its own context manager, and says whether all was sent."""
+    """A handler is its own context manager, and its flush says whether all was sent."""
     with OtelHandler() as handler:
         assert_type(handler, OtelHandler)
     with ConsoleHandler() as console:
         assert_type(console, ConsoleHandler)
-    assert_type(handler.flush(timeout_s=1.0), bool)
+    if not handler.flush(timeout_s=1.0):
+        raise TimeoutError
 
 
 def ask_for_spans() -> None:
@@ -78,7 +79,7 @@ def ask_for_spans() -> None:
 def read_vocabulary(usage: Usage, error: ConfigurationError) -> ChainspanError:
     """The vocabulary is typed to the last field."""
     assert_type(usage.input_tokens, int | None)
-    assert_type(RunKind.TOOL.value, str)
+    assert_type(RunKind("tool"), RunKind)
     assert_type(error.expected, str)
     return error
 

@@ -7,24 +7,24 @@ they are imported only when the command runs, and their absence is said in a sen
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 __all__ = ["main"]
 
-_EXTRAS = frozenset({"typer", "rich"})
-
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended: 128 + SIGINT
+_INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended: 128 + SIGINT
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    if missing := [name for name in ("typer", "rich") if find_spec(name) is None]:
+        sys.stderr.write(
+            f"chainspan: the command line needs what is not installed: {', '.join(missing)}.\n"
+            "Install it with: pip install 'chainspan[cli]'\n"
+        )
+        sys.exit(1)
     try:
         from ._app import app  # noqa: PLC0415 - absent without the extra
-    except ModuleNotFoundError as error:
-        if error.name not in _EXTRAS:
-            raise
-        needs = f"chainspan: the command line needs {error.name}, which is not installed."
-        sys.stderr.write(f"{needs}\nInstall it with: pip install 'chainspan[cli]'\n")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    app(prog_name="chainspan")
+
+        app(prog_name="chainspan")
+    except KeyboardInterrupt:  # amid the imports; the command itself knows what to do
+        sys.exit(_INTERRUPTED)

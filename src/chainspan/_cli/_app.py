@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -63,14 +64,12 @@ def demo(
     Prints each step as it happens, then the trace as a tree with times and tokens.
     Exits with 1 when the trace was to be sent and did not arrive.
     """
-    try:
-        from ._demo import Demo  # noqa: PLC0415 - LangChain is an extra
-    except ModuleNotFoundError as error:
-        if error.name != "langchain_core":
-            raise
-        typer.echo("The demo traces LangChain, which is not installed.", err=True)
+    if find_spec("langchain_core") is None:
+        typer.echo("chainspan: the demo traces LangChain, which is not installed.", err=True)
         typer.echo("Install it with: pip install 'chainspan[demo]'", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(1)
+    from ._demo import Demo  # noqa: PLC0415 - LangChain is an extra
+
     try:
         arrived = Demo(send=otlp or endpoint is not None, endpoint=endpoint, plain=no_color).run()
     except ConfigurationError as error:

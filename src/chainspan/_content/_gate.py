@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from .._encode import attempt, base64_marker, binary_marker, dumps, is_suspicious, mask_text, plain, shrink, size_of
+from pydantic_core import from_json
+
+from .._encode import (
+    attempt,
+    base64_marker,
+    binary_marker,
+    dump_bytes,
+    is_suspicious,
+    mask_text,
+    plain,
+    shrink,
+    size_of,
+)
 from .._model import AttributeValue, Message, RunStart
 from ._exceptions import stack_of, type_of
 from ._mask import Mask, mask_of
@@ -16,6 +30,9 @@ __all__ = ["Gate"]
 _LEAST_BYTES: Final = 256  # what an attribute gets even when its span's budget is spent
 _OFF_TAGS: Final = frozenset({"chainspan:no-content", "chainspan.content=false"})
 _OFF_METADATA: Final = "chainspan.content"
+# Stands for a message that was written before; random, so that no content can look like it.
+_PLACE: Final = f"chainspan:{secrets.token_hex(6)}:"
+_PLACES: Final = re.compile(rf'"{_PLACE}(\d+)"')
 
 
 class Gate:
@@ -31,11 +48,11 @@ class Gate:
 
     __slots__ = ("_left", "_mask", "on", "policy")
 
-    def __init__(self, policy: ContentPolicy, mask: Mask, *, on: bool) -> None:
+    def __init__(self, policy: ContentPolicy, mask: Mask, *, on: bool, left: int | None = None) -> None:
         self.policy = policy
         self.on = on
         self._mask = mask
-        self._left = policy.max_span_bytes
+        self._left = left  # bytes that the run may still write; a handler's own gate has no bound
 
     @classmethod
     def of(cls, content: bool | ContentPolicy | None = None) -> Gate:
@@ -50,7 +67,7 @@ class Gate:
         """
         if not self.on:
             return self
-        return Gate(self.policy, self._mask, on=not _switched_off(run))
+        return Gate(self.policy, self._mask, on=not _switched_off(run), left=self.policy.max_span_bytes)
 
     # ------------------------------------------------------------ content
 
@@ -58,17 +75,16 @@ class Gate:
         """Return a text to be recorded, or None where content is off."""
         if not self.on:
             return None
-        masked = self._mask.text(attempt(lambda: str.__str__(text), "[unreadable]"))
-        limit = self._limit()
-        if len(masked) * 4 > limit and size_of(masked) > limit:
-            masked = _unquoted(shrink(masked, limit))
-        elif not masked.isascii():
-            masked = masked.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be exported
-        return self._spent(masked)
+        masked = self._mask.text(text if type(text) is str else attempt(lambda: str.__str__(text), "[unreadable]"))
+        data = masked.encode("utf-8", "replace")
+        if len(data) > self._limit():
+            masked = str(from_json(shrink(masked, self._limit())))
+            return self._spent(masked, size_of(masked))
+        return self._spent(masked if len(data) == len(masked) else data.decode(), len(data))
 
     def json(self, value: object) -> str | None:
         """Return any value as JSON text to be recorded, or None where content is off."""
-        return self._written(plain(value, hide=self._mask.hide)) if self.on else None
+        return self._written(value) if self.on else None
 
     def value(self, value: object) -> tuple[str, bool] | None:
         """Return a value as a text and whether that is JSON: a str stays as it is."""
@@ -80,7 +96,7 @@ class Gate:
     def mask(self, tree: Any) -> Any:
         """Return plain data masked but not cut, for what writes it in a form of its own."""
         hidden = plain(tree, hide=self._mask.hide)
-        if self._mask.is_active or is_suspicious(dumps(hidden).encode()):
+        if self._mask.is_active or is_suspicious(dump_bytes(hidden)):
             return self._mask.tree(hidden, self._mask.text)
         return hidden
 
@@ -92,9 +108,10 @@ class Gate:
         if not self.on:
             return None
         written = [self._message(message, finish_reason) for message in messages]
-        if sum(size for _, size in written) + len(written) + 1 <= self._limit():
-            return self._spent(f"[{','.join(text for text, _ in written)}]")
-        return self._written([self._message_tree(message, finish_reason) for message in messages], masked=True)
+        size = sum([size for _, size in written]) + len(written) + 1
+        if size <= self._limit():
+            return self._spent(f"[{','.join([text for text, _ in written])}]", size)
+        return self._cut([self._message_tree(message, finish_reason) for message in messages])
 
     # ------------------------------------------------------------ exceptions
 
@@ -146,47 +163,69 @@ class Gate:
     def _message(self, message: Message, finish_reason: bool) -> tuple[str, int]:
         known = message.memo
         if known and known[0] is self._mask and not finish_reason:
-            return known[1]
-        text = dumps(self._message_tree(message, finish_reason))
-        written = (text, size_of(text))
+            _, text, size = known
+            return text, size
+        data = self._masked_message(message, finish_reason)[1]
+        text, size = data.decode(), len(data)
         if not finish_reason:
-            message.memo[:] = (self._mask, written)
-        return written
+            message.memo[:] = (self._mask, text, size)
+        return text, size
 
     def _message_tree(self, message: Message, finish_reason: bool) -> Any:
+        return self._masked_message(message, finish_reason)[0]
+
+    def _masked_message(self, message: Message, finish_reason: bool) -> tuple[Any, bytes]:
         fields: dict[str, object] = {"role": message.role, "parts": self._parts(message)}
         if message.name:
             fields["name"] = message.name
         if finish_reason and message.finish_reason:
             fields["finish_reason"] = message.finish_reason
-        tree = plain(fields, hide=self._mask.hide)
-        return self._masked(tree, of_messages=True)
+        return self._masked(plain(fields, hide=self._mask.hide), of_messages=True)
 
     def _parts(self, message: Message) -> list[Mapping[str, object]]:
         parts = [part for part in message.parts if self.policy.reasoning or part.get("type") != "reasoning"]
         return [_without_data(part) if part.get("type") == "blob" else part for part in parts]
 
-    def _masked(self, tree: Any, *, of_messages: bool = False) -> Any:
+    def _masked(self, tree: Any, *, of_messages: bool = False) -> tuple[Any, bytes]:
+        """Return plain data masked, and its JSON."""
         walk = self._mask.messages if of_messages else self._mask.tree
         if self._mask.is_active:
-            return walk(tree, self._mask.text)
-        return walk(tree, mask_text) if is_suspicious(dumps(tree).encode()) else tree
+            tree = walk(tree, self._mask.text)
+            return tree, dump_bytes(tree)
+        data = dump_bytes(tree)
+        if not is_suspicious(data):
+            return tree, data
+        tree = walk(tree, mask_text)
+        return tree, dump_bytes(tree)
 
-    def _written(self, tree: Any, *, masked: bool = False) -> str:
-        if not masked and self._mask.is_active:
-            tree, masked = self._mask.tree(tree, self._mask.text), True
-        text = dumps(tree)
-        if not masked and is_suspicious(text.encode()):
-            tree = self._mask.tree(tree, mask_text)
-            text = dumps(tree)
-        limit = self._limit()
-        return self._spent(text if size_of(text) <= limit else shrink(tree, limit))
+    def _written(self, value: object) -> str:
+        embedded: list[tuple[str, int]] = []
+
+        def embed(message: Message) -> str:
+            embedded.append(self._message(message, finish_reason=False))
+            return f"{_PLACE}{len(embedded) - 1}"
+
+        # What a user's mask changes, it would change in the place of a message as well.
+        whole = plain(value, hide=self._mask.hide, embed=None if self._mask.is_active else embed)
+        tree, data = self._masked(whole)
+        size = len(data) + sum([size for _, size in embedded])
+        if size > self._limit():
+            return self._cut(self._masked(plain(value, hide=self._mask.hide))[0] if embedded else tree)
+        if not embedded:
+            return self._spent(data.decode(), size)
+        return self._spent(_PLACES.sub(lambda match: embedded[int(match[1])][0], data.decode()), size)
+
+    def _cut(self, tree: Any) -> str:
+        text = shrink(tree, self._limit())
+        return self._spent(text, size_of(text))
 
     def _limit(self) -> int:
-        return max(min(self.policy.max_attribute_bytes, self._left), _LEAST_BYTES)
+        most = self.policy.max_attribute_bytes
+        return most if self._left is None or self._left > most else max(self._left, _LEAST_BYTES)
 
-    def _spent(self, text: str) -> str:
-        self._left -= size_of(text)
+    def _spent(self, text: str, size: int) -> str:
+        if self._left is not None:
+            self._left -= size
         return text
 
 
@@ -208,9 +247,3 @@ def _without_data(part: Mapping[str, object]) -> Mapping[str, object]:
     if isinstance(content, str):
         return {**part, "content": base64_marker(kind, content)}
     return {**part, "content": binary_marker(kind, content)} if isinstance(content, bytes) else part
-
-
-def _unquoted(text: str) -> str:
-    from pydantic_core import from_json  # noqa: PLC0415  # rare
-
-    return str(from_json(text))

@@ -8,8 +8,8 @@ in square brackets, such as ``[cycle]`` or ``[+1234 bytes]``.
 
 from __future__ import annotations
 
-from ._json import dumps, shrink, size_of
-from ._plain import attempt, plain, register
+from ._json import dump_bytes, dumps, shrink, size_of
+from ._plain import attempt, message_of, plain, register
 from ._secrets import REDACTED, SECRET, base64_marker, binary_marker, is_secret_key, is_suspicious, mask_text
 
 __all__ = [
@@ -18,10 +18,12 @@ __all__ = [
     "attempt",
     "base64_marker",
     "binary_marker",
+    "dump_bytes",
     "dumps",
     "is_secret_key",
     "is_suspicious",
     "mask_text",
+    "message_of",
     "plain",
     "register",
     "shrink",

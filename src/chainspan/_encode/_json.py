@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json as _rust
 
-__all__ = ["dumps", "shrink", "size_of"]
+__all__ = ["dump_bytes", "dumps", "shrink", "size_of"]
 
 # What tells a reader what the rest is, and is short: never shortened.
 _KEPT: Final = frozenset({"role", "type", "id", "name", "tool_call_id", "finish_reason", "mime_type", "modality"})

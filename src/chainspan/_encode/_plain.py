@@ -19,13 +19,14 @@ import re
 import types
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any, Final, TypeVar
 
+from .._model import Message
 from ._secrets import SECRET, binary_marker
 
-__all__ = ["attempt", "plain", "register"]
+__all__ = ["attempt", "message_of", "plain", "register"]
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ _MOST_NODES: Final = 50_000
 _MOST_TYPES: Final = 4_096
 _LONGEST_REPR: Final = 2_000
 _INT64: Final = 1 << 63
+_SCALARS: Final = frozenset({str, bool, type(None)})  # plain already
 
 CYCLE: Final = "[cycle]"
 TOO_DEEP: Final = "[too deep]"
@@ -55,78 +57,107 @@ def register(base: str, convert: Callable[[Any], object]) -> None:
     function's result is walked in turn; it may hold anything but the value itself.
     """
     _converters[base] = convert
+    _convert_by_class.clear()
     _visitors.clear()
     _visitors.update(_EXACT)
 
 
-def plain(value: object, *, hide: Callable[[str], str | None] | None = None) -> Any:
+def message_of(value: object) -> Message | None:
+    """Return the message that a framework's object is, or None for anything else."""
+    convert = _convert_of(type(value))
+    made = attempt(lambda: convert(value), None) if convert is not None else None
+    return made if isinstance(made, Message) else None
+
+
+def plain(
+    value: object,
+    *,
+    hide: Callable[[str], str | None] | None = None,
+    embed: Callable[[Message], str] | None = None,
+) -> Any:
     """Return a value as dicts with text keys, lists, texts, ints, finite floats, bools and None.
 
     Args:
         value: Anything; it is only read.
         hide: Tells by a key what to put in place of its value; None to keep the value.
+        embed: Tells what to put in place of a message; None for the message as plain data.
     """
-    return attempt(lambda: _Walk(hide).visit(value), "[unreadable]")
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    try:
+        return _Walk(hide, embed).visit(value)
+    except Exception:  # noqa: BLE001  # what no visitor foresaw, such as a stack that is nearly full
+        return "[unreadable]"
 
 
 class _Walk:
     """One pass over one value: where it is, and how much it may still visit."""
 
-    __slots__ = ("depth", "hide", "left", "path")
+    __slots__ = ("embed", "hide", "left", "path")
 
-    def __init__(self, hide: Callable[[str], str | None] | None) -> None:
+    def __init__(self, hide: Callable[[str], str | None] | None, embed: Callable[[Message], str] | None) -> None:
         self.hide = hide
+        self.embed = embed
         self.path: set[int] = set()  # ids of the containers around the current value
-        self.depth = 0
         self.left = _MOST_NODES
 
     def visit(self, value: Any) -> Any:
         """Return one value made plain."""
-        self.left -= 1
-        if self.left < 0:
-            return TOO_MANY
         kind = type(value)
-        visitor = _visitors.get(kind)
-        return (visitor or _visitor_of(kind))(self, value)
+        return (_visitors.get(kind) or _visitor_of(kind))(self, value)
 
-    def inside(self, container: Any, walk: Callable[[Any], Any]) -> Any:
+    def inside(self, container: Any, walk: Callable[[_Walk, Any], Any]) -> Any:
         """Return what walking a container's content gives, unless it contains itself or is too deep."""
         here = id(container)
         if here in self.path:
             return CYCLE
-        if self.depth >= _MOST_DEPTH:
+        if len(self.path) >= _MOST_DEPTH:
             return TOO_DEEP
         self.path.add(here)
-        self.depth += 1
         try:
-            return walk(container)
+            return walk(self, container)
         except Exception:  # noqa: BLE001  # a mapping that raises, or one that changes meanwhile
             return _unprintable(container)
         finally:
-            self.depth -= 1
             self.path.discard(here)
 
-    def items(self, pairs: Any) -> dict[str, Any]:
+    def items(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         """Return key-value pairs as a dict with text keys, hiding what has to be hidden."""
         result: dict[str, Any] = {}
+        hide, scalars = self.hide, _SCALARS
         for key, value in pairs:
             name = key if type(key) is str else _key_text(key)
-            while name in result:
-                name += "~"  # 1 and "1" are two keys in Python and one in JSON
-            marker = self.hide(name) if self.hide is not None else None
-            result[name] = self.visit(value) if marker is None else _hidden(value, marker)
+            if name in result:
+                name = _other_name(name, result)
+            marker = hide(name) if hide is not None else None
+            if marker is not None:
+                result[name] = _hidden(value, marker)
+            else:
+                result[name] = value if type(value) in scalars else self.visit(value)
+            self.left -= 1
             if self.left < 0:
+                result[TOO_MANY] = None
                 break
         return result
 
-    def values(self, values: Any) -> list[Any]:
+    def values(self, values: Iterable[Any]) -> list[Any]:
         """Return values as a list."""
         result = []
+        scalars = _SCALARS
         for value in values:
-            result.append(self.visit(value))
+            result.append(value if type(value) in scalars else self.visit(value))
+            self.left -= 1
             if self.left < 0:
+                result.append(TOO_MANY)
                 break
         return result
+
+
+def _other_name(name: str, taken: Mapping[str, Any]) -> str:
+    while name in taken:
+        name += "~"  # 1 and "1" are two keys in Python and one in JSON
+    return name
 
 
 def _hidden(value: object, marker: str) -> object:
@@ -188,19 +219,19 @@ def _real(walk: _Walk, value: Any) -> Any:
 
 
 def _dict(walk: _Walk, value: Any) -> Any:
-    return walk.inside(value, lambda own: walk.items(list(dict.items(own))))
+    return walk.inside(value, lambda walk, own: walk.items(list(dict.items(own))))
 
 
 def _mapping(walk: _Walk, value: Any) -> Any:
-    return walk.inside(value, lambda own: walk.items([(key, own[key]) for key in own]))
+    return walk.inside(value, lambda walk, own: walk.items([(key, own[key]) for key in own]))
 
 
 def _sequence(walk: _Walk, value: Any) -> Any:
-    return walk.inside(value, walk.values)
+    return walk.inside(value, _Walk.values)
 
 
 def _named_tuple(walk: _Walk, value: Any) -> Any:
-    return walk.inside(value, lambda own: walk.items(zip(own._fields, own, strict=False)))
+    return walk.inside(value, lambda walk, own: walk.items(zip(own._fields, own, strict=False)))
 
 
 def _bytes(_walk: _Walk, value: Any) -> Any:
@@ -236,16 +267,23 @@ def _model(walk: _Walk, value: Any) -> Any:
     """Visit a pydantic model by its fields; serialisers and computed fields would run foreign code."""
     hidden = {name for name, field in type(value).model_fields.items() if field.exclude or not field.repr}
 
-    def fields(own: Any) -> Any:
+    def fields(walk: _Walk, own: Any) -> Any:
         pairs = [*own.__dict__.items(), *(own.__pydantic_extra__ or {}).items()]
         return walk.items((name, item) for name, item in pairs if name not in hidden)
 
     return walk.inside(value, fields)
 
 
+def _message(walk: _Walk, value: Message) -> Any:
+    if walk.embed is not None:
+        return walk.embed(value)
+    fields = {"role": value.role, "parts": value.parts, "name": value.name}
+    return walk.visit({key: held for key, held in fields.items() if held is not None})
+
+
 def _dataclass(walk: _Walk, value: Any) -> Any:
     names = [field.name for field in dataclasses.fields(value) if field.repr]
-    return walk.inside(value, lambda own: walk.items((name, getattr(own, name, None)) for name in names))
+    return walk.inside(value, lambda walk, own: walk.items((name, getattr(own, name, None)) for name in names))
 
 
 def _unknown(_walk: _Walk, value: Any) -> Any:
@@ -285,6 +323,7 @@ _BY_BASE: Final[tuple[tuple[Any, _Visitor], ...]] = (
     (type, _class),
     ((types.FunctionType, types.BuiltinFunctionType), _class),
     (BaseException, _error),
+    (Message, _message),
     (Mapping, _mapping),
 )
 
@@ -292,6 +331,7 @@ _SECRET_CLASSES: Final = frozenset({"pydantic.types.SecretStr", "pydantic.types.
 
 _converters: dict[str, Callable[[Any], object]] = {}
 _visitors: dict[type, _Visitor] = dict(_EXACT)
+_convert_by_class: dict[type, Callable[[Any], object] | None] = {}
 
 
 def _visitor_of(kind: type) -> _Visitor:
@@ -306,16 +346,28 @@ def _visitor_of(kind: type) -> _Visitor:
 
 
 def _resolve(kind: type) -> _Visitor:
-    names = {f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__}
-    if names & _SECRET_CLASSES:
+    if _names_of(kind) & _SECRET_CLASSES:
         return _secret
-    for base, convert in _converters.items():
-        if base in names:
-            return _converting(convert)
+    if convert := _convert_of(kind):
+        return _converting(convert)
     for bases, visitor in _BY_BASE:
         if issubclass(kind, bases):
             return visitor
     return _by_shape(kind)
+
+
+def _names_of(kind: type) -> frozenset[str]:
+    return frozenset(f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__)
+
+
+def _convert_of(kind: type) -> Callable[[Any], object] | None:
+    if kind not in _convert_by_class:
+        if len(_convert_by_class) >= _MOST_TYPES:
+            _convert_by_class.clear()
+        nothing: frozenset[str] = frozenset()
+        names = attempt(lambda: _names_of(kind), nothing)
+        _convert_by_class[kind] = next((_converters[name] for name in _converters if name in names), None)
+    return _convert_by_class[kind]
 
 
 def _by_shape(kind: type) -> _Visitor:
@@ -328,6 +380,6 @@ def _by_shape(kind: type) -> _Visitor:
 
 def _converting(convert: Callable[[Any], object]) -> _Visitor:
     def visitor(walk: _Walk, value: Any) -> Any:
-        return walk.inside(value, lambda own: walk.visit(convert(own)))
+        return walk.inside(value, lambda walk, own: walk.visit(convert(own)))
 
     return visitor

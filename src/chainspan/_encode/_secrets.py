@@ -1,8 +1,8 @@
 """What never leaves, whatever the settings: API keys, bearer tokens, and binary data as text.
 
-Looking for them must cost nearly nothing, as almost no text has any. So texts are first
-asked, by searches that run in C, whether they can hold one at all (`is_suspicious`); only
-those that can are looked at with regular expressions (`mask_text`).
+Looking for them must cost nearly nothing, as almost no text has any. So a text is first
+asked, by searches that run in C, where it could hold one at all; only those spots are
+looked at with regular expressions.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Iterator
 from typing import Final
 
 __all__ = ["REDACTED", "SECRET", "base64_marker", "binary_marker", "is_secret_key", "is_suspicious", "mask_text"]
@@ -18,10 +19,11 @@ __all__ = ["REDACTED", "SECRET", "base64_marker", "binary_marker", "is_secret_ke
 SECRET: Final = "[secret]"  # noqa: S105
 REDACTED: Final = "[redacted]"
 
-_TOKEN_CHARACTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-"
+_TOKEN_CHARACTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-."
 _AS_TOKEN: Final = bytes(ord("a") if i in _TOKEN_CHARACTERS else ord(" ") for i in range(256))
-_SHORTEST_TOKEN: Final = 16
+_TOKEN: Final = b"a" * 16  # the shortest run of such characters that may be a key
 _LONGEST_RUN: Final = 64  # of base64 that is left alone
+_MARGIN: Final = 40  # bytes before a spot that belong to it, such as ``data:image/png;base64,``
 
 _NAMES: Final = (
     r"api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|client[_-]?secret|secret|passw(?:or)?d|passphrase"
@@ -29,13 +31,15 @@ _NAMES: Final = (
 )
 _SECRET_KEY: Final = re.compile(rf"(?:.*[._-])?(?:{_NAMES})", re.IGNORECASE)
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
-# Every word of _NAMES contains one of these, in lower case.
-_HINTS: Final = (b"key", b"secret", b"passw", b"passphrase", b"token", b"authorization", b"credential", b"cookie")
-_MARKS: Final = (b"bearer ", b"basic ", b"://")
 
-# Formats of well-known keys: providers of models, clouds, code hosts, chat services, JSON web tokens, PEM.
+# How an assignment may begin: every name above ends in one of these, in lower case.
+_HINTS: Final = (b"key", b"secret", b"pass", b"token", b"authorization", b"credential", b"cookie")
+_HINT_END: Final = re.compile(rb"(?:w(?:or)?d|phrase|s)?[\"'\\]*\s*(?:=>|[:=])")
+_BEARER: Final = b"bearer "
+
+# Formats of well-known keys: providers of models, clouds, code hosts, chat services, JSON web tokens.
 _KNOWN: Final = re.compile(
-    r"""
+    rb"""
       \b(?:sk|pk|rk)-(?:[A-Za-z0-9]+-)*[A-Za-z0-9_-]{16,}      # OpenAI, Anthropic, Langfuse, OpenRouter
     | \b(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{16,}            # Stripe
     | \b(?:lsv2_(?:pt|sk)_|ls__)[A-Za-z0-9_]{16,}              # LangSmith
@@ -48,24 +52,31 @@ _KNOWN: Final = re.compile(
     | \bhf_[A-Za-z0-9]{20,} | \bgsk_[A-Za-z0-9]{20,} | \bxai-[A-Za-z0-9]{20,} | \bpplx-[A-Za-z0-9]{20,}
     | \br8_[A-Za-z0-9]{20,} | \bnvapi-[A-Za-z0-9_-]{20,} | \bpcsk_\w{20,} | \btvly-[\w-]{16,}
     | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*
-    | -----BEGIN[ A-Z]*PRIVATE[ ]KEY-----[\s\S]*?(?:-----END[ A-Z]*PRIVATE[ ]KEY-----|\Z)
     """,
     re.VERBOSE,
 )
-_SCHEME: Final = re.compile(r"\b(bearer|basic)([ ]+)(?!\[secret\])[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
-_IN_URL: Final = re.compile(r"(\w://[^\s/:@\"']*:)[^\s/@\"']+(?=@)")  # scheme://user:password@host
+_PEM: Final = re.compile(
+    rb"-----BEGIN[ A-Z]*PRIVATE KEY-----[\s\S]*?(?:-----END[ A-Z]*PRIVATE KEY-----|\Z)",
+)
+_SCHEME: Final = re.compile(rb"(bearer|basic)([ ]+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_IN_URL: Final = re.compile(rb"(://[^\s/:@\"']*:)[^\s/@\"']+(?=@)")  # scheme://user:password@host
 _ASSIGNED: Final = re.compile(
     rf"""
-    ((?:{_NAMES}|[?&]key)             # a name
+    ((?:{_NAMES}|[?&]key)                   # a name
       ["'\\]*\s*(?:=>|[:=])\s*["'\\]*       # = or : with quotes of any depth
       (?:(?:bearer|basic)\s+)?)
-    (?!\[secret\]|\[redacted\]|none\b|null\b|true\b|false\b)
+    (?!\[secret\]|\[redacted\]|(?:none|null|true|false|bearer|basic)\b)
     [^\s"'\\&,;)}}\]]{{4,}}                 # its value
-    """,
+    """.encode(),
     re.IGNORECASE | re.VERBOSE,
 )
-_RUN: Final = re.compile(rf"(?:[A-Za-z0-9+/_-]{{{_LONGEST_RUN + 1},}}\r?\n?)+(?:[A-Za-z0-9+/_-]+)?={{0,2}}")
-_DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.=+-]+)*);base64,([A-Za-z0-9+/_=\s%-]*)")
+_RUN: Final = re.compile(rb"(?:[A-Za-z0-9+/_-]{%d,}\r?\n?)+(?:[A-Za-z0-9+/_-]+)?={0,2}" % (_LONGEST_RUN + 1))
+_DATA_URL: Final = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.=+-]+)*);base64,([A-Za-z0-9+/_=\s%-]*)")
+# What every alternative of _KNOWN begins with; of literals only, which makes the search twice as fast.
+_PREFIX: Final = re.compile(
+    rb"sk-|sk_|pk-|pk_|rk-|rk_|lsv2_|ls__|AIza|ya29\.|AKIA|ASIA|ABSK|ghp_|gho_|ghu_|ghs_|ghr_|github_pat|glpat-"
+    rb"|xox|hf_|gsk_|xai-|pplx-|r8_|nvapi-|pcsk_|tvly-|eyJ"
+)
 
 
 def is_secret_key(key: str) -> bool:
@@ -74,27 +85,24 @@ def is_secret_key(key: str) -> bool:
 
 
 def is_suspicious(text: bytes) -> bool:
-    """Return whether a text may hold a secret or base64, and has to be looked at more closely.
+    """Return whether a text may hold a secret or binary data, and has to be looked at more closely.
 
-    Errs on the safe side. Costs about 0.3 ms for 100 KB, where the regular expressions
-    would cost some 20 ms.
+    Errs on the safe side. Costs some 6 µs per KB.
     """
-    if b"a" * _SHORTEST_TOKEN in text.translate(_AS_TOKEN):
-        return True
-    lower = text.lower()
-    return any(hint in lower for hint in _HINTS) or any(mark in lower for mark in _MARKS)
+    return next(_spots(text), None) is not None
 
 
 def mask_text(text: str) -> str:
     """Return a text without secrets, and with binary data replaced by type, size and hash."""
-    if not is_suspicious(text.encode("utf-8", "replace")):
+    data = text.encode("utf-8", "replace")
+    windows = _windows(sorted(_spots(data)), data)
+    if not windows:
         return text
-    text = _DATA_URL.sub(_replace_data_url, text)
-    text = _KNOWN.sub(SECRET, text)
-    text = _SCHEME.sub(rf"\1\2{SECRET}", text)
-    text = _IN_URL.sub(rf"\1{SECRET}", text)
-    text = _ASSIGNED.sub(rf"\1{SECRET}", text)
-    return _RUN.sub(_replace_run, text)
+    pieces, done = [], 0
+    for start, end in windows:
+        pieces += [data[done:start], _masked(data[start:end])]
+        done = end
+    return b"".join([*pieces, data[done:]]).decode("utf-8", "replace")
 
 
 def binary_marker(kind: str, data: bytes) -> str:
@@ -102,31 +110,108 @@ def binary_marker(kind: str, data: bytes) -> str:
     return f"[{kind} {len(data)} bytes sha256:{hashlib.sha256(data).hexdigest()[:16]}]"
 
 
-def base64_marker(kind: str, text: str) -> str:
+def base64_marker(kind: str, text: str | bytes) -> str:
     """Return what stands in place of data given as base64: as for the data itself."""
-    return binary_marker(kind, _decoded(text))
+    return binary_marker(kind, _decoded(text.encode("utf-8", "replace") if isinstance(text, str) else text))
 
 
-def _replace_data_url(match: re.Match[str]) -> str:
-    return base64_marker(match[1] or "data", match[3])
+# ---------------------------------------------------------------- where to look
 
 
-def _replace_run(match: re.Match[str]) -> str:
+def _spots(text: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where a text may hold a secret: the first and the last byte of what gives it away."""
+    yield from _runs(text)
+    lower = text.lower()
+    for hint in _HINTS:
+        at = lower.find(hint)
+        while at >= 0:
+            if found := _HINT_END.match(lower, at + len(hint)):
+                yield at, found.end()
+            at = lower.find(hint, at + 1)
+    yield from _matches(text, lower, _BEARER, _SCHEME)
+    yield from _matches(text, text, b"://", _IN_URL)
+    yield from _matches(text, text, b"data:", _DATA_URL)
+
+
+def _matches(text: bytes, searched: bytes, word: bytes, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield where a pattern matches that begins with a word, which is far quicker to find."""
+    at = searched.find(word)
+    while at >= 0:
+        if found := pattern.match(text, at):
+            yield at, found.end()
+        at = searched.find(word, at + 1)
+
+
+def _runs(text: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the long runs of characters that keys and base64 consist of, without plain words and paths."""
+    tokens = text.translate(_AS_TOKEN)
+    start = tokens.find(_TOKEN)
+    while start >= 0:
+        end = tokens.find(b" ", start)
+        end = len(tokens) if end < 0 else end
+        if end - start > _LONGEST_RUN or _PREFIX.search(text, start, end):
+            yield start, end
+        start = tokens.find(_TOKEN, end)
+
+
+def _windows(spots: list[tuple[int, int]], text: bytes) -> list[tuple[int, int]]:
+    """Return what is to be looked at: the spots with what surrounds them, those that touch made one."""
+    if b"PRIVATE KEY-----" in text:
+        return [(0, len(text))]  # of many lines
+    windows: list[tuple[int, int]] = []
+    for start, end in spots:
+        first, last = max(start - _MARGIN, 0), _end_of_word(text, end)
+        if windows and first <= windows[-1][1]:
+            windows[-1] = (windows[-1][0], max(last, windows[-1][1]))
+        else:
+            windows.append((first, last))
+    return windows
+
+
+def _end_of_word(text: bytes, at: int) -> int:
+    found = _WORD_END.match(text, at)
+    return found.end() if found else at
+
+
+# After a spot come at most a space, a scheme and the secret itself.
+_WORD_END: Final = re.compile(rb"(?:[\"'\\]*\s*[\"'\\]*(?:bearer|basic)?)\s*[^\s\"'\\]*", re.IGNORECASE)
+
+
+# ---------------------------------------------------------------- what to put there
+
+
+def _masked(text: bytes) -> bytes:
+    text = _DATA_URL.sub(_replace_data_url, text)
+    text = _PEM.sub(b"[secret]", text)
+    text = _KNOWN.sub(b"[secret]", text)
+    text = _SCHEME.sub(rb"\1\2[secret]", text)
+    text = _IN_URL.sub(rb"\1[secret]", text)
+    text = _ASSIGNED.sub(rb"\1[secret]", text)
+    return _RUN.sub(_replace_run, text)
+
+
+def _replace_data_url(match: re.Match[bytes]) -> bytes:
+    return base64_marker((match[1] or b"data").decode(), match[3]).encode()
+
+
+def _replace_run(match: re.Match[bytes]) -> bytes:
     run = match[0]
-    return base64_marker("base64", run) if _is_base64(run) else run
+    return base64_marker("base64", run).encode() if _is_base64(run) else run
 
 
-def _is_base64(run: str) -> bool:
+def _is_base64(run: bytes) -> bool:
     # A path, a slug or a line of one letter is no base64: that mixes cases and has few separators.
-    separators = run.count("/") + run.count("-") + run.count("_")
+    separators = run.count(b"/") + run.count(b"-") + run.count(b"_")
     return run != run.lower() and run != run.upper() and separators * 12 <= len(run)
 
 
-def _decoded(text: str) -> bytes:
-    raw = text.translate({ord("-"): "+", ord("_"): "/", ord("%"): None}).encode("ascii", "replace")
-    raw = b"".join(raw.split()).rstrip(b"=")
+def _decoded(text: bytes) -> bytes:
+    raw = b"".join(text.translate(_TO_BASE64, b"%").split()).rstrip(b"=")
     raw = raw[: len(raw) - 1] if len(raw) % 4 == 1 else raw
     try:
         return base64.b64decode(raw + b"=" * (-len(raw) % 4))
     except (binascii.Error, ValueError):
-        return text.encode("utf-8", "replace")
+        return text
+
+
+_TO_BASE64: Final = bytes.maketrans(b"-_", b"+/")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from .. import _semconv as names
 from .._content import Gate
-from .._encode import plain
-from .._model import RetrievedDocument, RunEnd, RunKind, RunStart, ToolRequest
+from .._encode import message_of
+from .._model import Message, RetrievedDocument, RunEnd, RunKind, RunStart, ToolRequest
 from ._shared import Attributes, io
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
 
 INPUT: Final = (names.INPUT_VALUE, names.INPUT_MIME_TYPE)
 OUTPUT: Final = (names.OUTPUT_VALUE, names.OUTPUT_MIME_TYPE)
+_ROLES: Final = {"human": "user", "ai": "assistant"}
 _WITH_MESSAGES: Final = frozenset({RunKind.AGENT, RunKind.WORKFLOW})
 
 
@@ -34,7 +35,7 @@ def add_input(attributes: Attributes, run: RunStart, value: object, gate: Gate) 
         return
     messages = _messages_in(value) if run.kind in _WITH_MESSAGES else []
     if messages:
-        attributes[names.GEN_AI_INPUT_MESSAGES] = gate.json(messages)
+        attributes[names.GEN_AI_INPUT_MESSAGES] = gate.messages(messages)
     else:
         io(attributes, value, gate, INPUT)
 
@@ -45,18 +46,31 @@ def add_output(attributes: Attributes, run: RunStart, value: object, gate: Gate)
         return
     messages = _messages_in(value) if run.kind in _WITH_MESSAGES else []
     if messages:
-        attributes[names.GEN_AI_OUTPUT_MESSAGES] = gate.json(messages[-1:])
+        attributes[names.GEN_AI_OUTPUT_MESSAGES] = gate.messages(messages[-1:])
     else:
         io(attributes, value, gate, OUTPUT)
 
 
-def _messages_in(value: object) -> list[Any]:
-    """Return the messages of a graph's state in the conventions' shape, or nothing."""
+def _messages_in(value: object) -> list[Message]:
+    """Return the messages of a graph's state, or nothing where there are others than messages."""
     held = value.get("messages") if isinstance(value, Mapping) else value
-    if not isinstance(held, (list, tuple)) or not held:
+    if not isinstance(held, (list, tuple)):
         return []
-    made = plain(held)
-    return made if all(isinstance(item, dict) and "role" in item and "parts" in item for item in made) else []
+    made = [_message(item) for item in held]
+    return [message for message in made if message is not None] if None not in made else []
+
+
+def _message(item: object) -> Message | None:
+    """Return a message, also one that is written as LangChain lets users write it: ``("user", "hi")``."""
+    if isinstance(item, (list, tuple)) and len(item) == 2:
+        role, content = item
+    elif isinstance(item, Mapping):
+        role, content = item.get("role"), item.get("content")
+    else:
+        return message_of(item)
+    if not isinstance(role, str) or not isinstance(content, str):
+        return None
+    return Message(role=_ROLES.get(role, role), parts=[{"type": "text", "content": content}])
 
 
 def add_tool_input(attributes: Attributes, tool: ToolRequest, gate: Gate) -> None:
@@ -104,8 +118,3 @@ def document_fields(document: RetrievedDocument) -> dict[str, object]:
         "metadata": document.metadata or None,
     }
     return {key: value for key, value in fields.items() if value is not None}
-
-
-def is_sequence_of_text(value: object) -> bool:
-    """Return whether a value is a list of texts, as an attribute may hold it."""
-    return isinstance(value, Sequence) and all(isinstance(item, str) for item in value)

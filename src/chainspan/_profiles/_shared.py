@@ -9,6 +9,7 @@ from opentelemetry.trace import SpanKind
 
 from .. import _semconv as names
 from .._content import Gate
+from .._encode import attempt
 from .._model import AttributeValue, ModelRequest, Outcome, RunEnd, RunFailure, RunKind, RunStart
 
 __all__ = [
@@ -193,7 +194,11 @@ def failed(attributes: Attributes, failure: RunFailure) -> None:
 
 def exportable(attributes: Attributes) -> dict[str, AttributeValue]:
     """Return attributes without those that cannot be exported; the one place where values are checked."""
-    return {key: _exportable(value) for key, value in attributes.items() if value is not None}
+    return {
+        key: value if type(value) is str and value.isascii() else _exportable(value)
+        for key, value in attributes.items()
+        if value is not None
+    }
 
 
 def _exportable(value: Any) -> AttributeValue:
@@ -209,5 +214,9 @@ def _exportable(value: Any) -> AttributeValue:
 
 
 def _exportable_text(value: Any) -> str:
-    text = value if isinstance(value, str) else str(value)
-    return str.__str__(text) if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    text = str.__str__(value) if isinstance(value, str) else attempt(lambda: str(value), "[unprintable]")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text

@@ -104,7 +104,7 @@ class ConsoleProcessor(SpanProcessor):
 
     def _write_end(self, span: ReadableSpan, words: LastWords) -> None:
         crumbs = words.crumbs
-        if crumbs[-1].section == "chain":
+        if genai.may_act(crumbs[-1].type):
             self._write_actions(crumbs, genai.actions_of(span)[words.actions :])
         self._outlet.write(_end_of(span, crumbs, color=self._outlet.has_color()))
 

@@ -98,8 +98,7 @@ class OpenRuns:
         """Count an action of an agent, and return the agent's breadcrumbs; none if it is not open."""
         with self._lock:
             run = self._open.get(span_id)
-            # Only of a chain, as in handleAgentAction (tracers/base.ts).
-            if run is None or run.crumb is None or run.crumb.type not in {"chain", "agent"}:
+            if run is None or run.crumb is None or not genai.may_act(run.crumb.type):
                 return ()
             run.actions += 1
             return _crumbs(run)

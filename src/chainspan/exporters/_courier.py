@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from time import monotonic
 from typing import TypeVar
 
 import tenacity
 
+from .._exit import after_fork
 from .._outage import OutageLog
 from ._senders import Answer, Sender, Verdict
 
@@ -34,15 +34,18 @@ class Courier:
     def __init__(self, sender: Sender, outage: OutageLog) -> None:
         self._sender = sender
         self._outage = outage
+        self._asked_s = 0.0  # how long the endpoint wants to be left alone
         self._wake = threading.Event()
-        self._backoff = tenacity.wait_exponential_jitter(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, jitter=_FIRST_PAUSE_S)
-        self._quiet_until_s = 0.0
-        self.stopped = False
+        self._backoff = tenacity.wait_exponential(multiplier=_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S)
+        self._jitter = tenacity.wait_random(0, _FIRST_PAUSE_S)
+        self._over = threading.Event()
+        after_fork(self._start_afresh)
 
     def deliver(self, body: bytes, *, patience_s: float | None = None, doubts: int | None = None) -> Answer:
         """Send until the answer is final, or patience, doubt or the process ends.
 
         Args:
+            body: The encoded request.
             patience_s: How long to try; None: until stop().
             doubts: How many doubtful answers to take for this request; None: any number.
         """
@@ -51,26 +54,28 @@ class Courier:
             retry=tenacity.retry_if_result(lambda answer: not answer.final),
             wait=self._pause_s,
             sleep=self._sleep,
-            stop=tenacity.stop_any(give_up, lambda state: self._is_over(state, doubts)),
-            retry_error_callback=_last_answer,
+            stop=lambda state: give_up(state) or self._is_over(state, doubts),
+            retry_error_callback=_answer_of,
         )
         return attempts(self._attempt, body)
 
     def hurry(self) -> None:
-        """End a pause now, unless the endpoint asked for it."""
-        if monotonic() >= self._quiet_until_s:
-            self._wake.set()
+        """End a pause now, or skip the next one, unless the endpoint asked for it."""
+        self._wake.set()
 
     def stop(self) -> None:
         """Try nothing again from now on."""
-        self.stopped = True
+        self._over.set()
         self._wake.set()
 
-    def reset(self) -> None:
-        """Begin anew in a forked child."""
+    @property
+    def stopped(self) -> bool:
+        """Whether stop() has been called."""
+        return self._over.is_set()
+
+    def _start_afresh(self) -> None:
         self._wake = threading.Event()
-        self._quiet_until_s = 0.0
-        self.stopped = False
+        self._over = threading.Event()
 
     def _attempt(self, body: bytes) -> Answer:
         answer = self._sender.send(body)
@@ -81,14 +86,13 @@ class Courier:
         return answer
 
     def _pause_s(self, state: tenacity.RetryCallState) -> float:
-        pause_s = self._backoff(state)
-        asked_s = min(_answer_of(state).retry_after_s or 0.0, _LONGEST_RETRY_AFTER_S)
-        self._quiet_until_s = monotonic() + asked_s if asked_s else 0.0
-        return max(pause_s, asked_s)
+        self._asked_s = min(_answer_of(state).retry_after_s or 0.0, _LONGEST_RETRY_AFTER_S)
+        return max(self._backoff(state) + self._jitter(state), self._asked_s)
 
     def _sleep(self, seconds: float) -> None:
-        # A hurry() during the attempt itself counts for the pause after it, and only for one.
-        self._wake.wait(seconds)
+        """Wait: for what the endpoint asked for in any case, for the rest until hurry()."""
+        self._over.wait(self._asked_s)
+        self._wake.wait(max(0.0, seconds - self._asked_s))
         if not self.stopped:
             self._wake.clear()
 
@@ -102,9 +106,6 @@ def _answer_of(state: tenacity.RetryCallState) -> Answer:
     if not isinstance(answer, Answer):
         raise TypeError(f"expected an Answer, got {answer!r}")
     return answer
-
-
-_last_answer = _answer_of
 
 
 def narrowed(

@@ -52,13 +52,15 @@ def _encode(spans: Sequence[ReadableSpan]) -> bytes:
     try:
         if any(_has_surrogate_attribute(span.attributes) for span in spans):
             spans = [_repaired(span) for span in spans]  # the SDK would log a traceback and lose the attribute
-        return encode_spans(spans).SerializeToString()
+        body: bytes = encode_spans(spans).SerializeToString()
     except Exception:  # noqa: BLE001  whatever the encoder chokes on: the caller narrows it down
         return b""
+    return body
 
 
 def _has_surrogate_attribute(attributes: Attributes) -> bool:
-    return any(isinstance(value, str) and _clean(value) is not value for value in (attributes or {}).values())
+    texts = (value for value in (attributes or {}).values() if isinstance(value, str))
+    return any(not text.isascii() and _clean(text) is not text for text in texts)
 
 
 def _repaired(span: ReadableSpan) -> ReadableSpan:
@@ -93,7 +95,7 @@ def _clean_value(value: AttributeValue) -> AttributeValue:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST_INT:
         return str(value)  # OTLP's integers have 64 bits
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return [_clean(item) if isinstance(item, str) else item for item in value]  # type: ignore[return-value]
+        return [_clean(item) if isinstance(item, str) else item for item in value]
     return value
 
 

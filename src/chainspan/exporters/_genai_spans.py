@@ -21,7 +21,17 @@ from ._console_text import ABSENT
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event, ReadableSpan
 
-__all__ = ["AGENT_ACTION", "action_of", "actions_of", "error_of", "has_input", "input_of", "output_of", "type_of"]
+__all__ = [
+    "AGENT_ACTION",
+    "action_of",
+    "actions_of",
+    "error_of",
+    "has_input",
+    "input_of",
+    "may_act",
+    "output_of",
+    "type_of",
+]
 
 Attributes: TypeAlias = "Mapping[str, object]"
 
@@ -122,6 +132,11 @@ def error_of(span: ReadableSpan) -> str | None:
             return _exception_text(event)
     told = _first(_OUTPUTS, span.attributes or {})[1]
     return (span.status.description or "") if told is ABSENT else None
+
+
+def may_act(run_type: str) -> bool:
+    """Return whether actions of such a run are printed: ``handleAgentAction``, tracers/base.ts."""
+    return run_type in {"chain", "agent"}
 
 
 def action_of(attributes: Attributes) -> object:

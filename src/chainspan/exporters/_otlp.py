@@ -42,6 +42,9 @@ def otlp(
 
     Args:
         endpoint: A URL; with no path it gets the signal's own, ``/v1/traces``.
+        protocol: ``http/protobuf``, the default, or ``grpc``.
+        headers: Sent with every request, besides those of the environment.
+        compression: ``gzip``, the default, ``deflate`` or ``none``.
         timeout_s: Of one attempt, 10 by default.
         session: Over HTTP, a requests.Session with adapters or credentials of its own.
 

@@ -95,10 +95,10 @@ class HttpSender:
         self._timeout_s = settings.timeout_s
         self._headers = _http_headers(settings)
         self._failure = requests.RequestException
+        self._certificates = (settings.certificate_file or True, settings.client_certificate)
         self._session = session or requests.Session()
-        self._session.verify = settings.certificate_file or True
-        self._session.cert = settings.client_certificate
-        after_fork(self.close)  # the parent's connections are not the child's
+        self._session.verify, self._session.cert = self._certificates
+        after_fork(self._connect_anew if session is None else self.close)
 
     def send(self, body: bytes) -> Answer:
         """Send a request, and read at most the first part of a long answer."""
@@ -120,6 +120,11 @@ class HttpSender:
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""
         self._session.close()
+
+    def _connect_anew(self) -> None:
+        """Leave the parent's connections to the parent."""
+        self._session = type(self._session)()
+        self._session.verify, self._session.cert = self._certificates
 
 
 def _urllib3_error() -> type[Exception]:

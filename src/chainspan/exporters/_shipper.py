@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Settle", "Shipper", "require_filelock"]
 
-_POLL_S = 0.5  # how soon files of other processes, and a lock that has become free, are seen
+_LOOK_EVERY_S = 0.5  # how long spans gather, and how soon other processes' files and a free lock are seen
 _DOUBTS = 6  # within some eight seconds
 
 _shipping = Guard("spool.ship")
@@ -72,39 +72,43 @@ class Shipper:
 
     def start_afresh(self) -> None:
         """Begin without thread and lock: at first, and in a forked child."""
-        self._wake = threading.Event()
+        self._now = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._lock = _new_lock(self._files)
         self._doubted: frozenset[SpoolFile] = frozenset()
 
-    def wake(self) -> None:
-        """Say that there is something to send, and start the thread if there is none."""
-        self._wake.set()
-        if self._thread is None:
-            with self._starting:
-                if self._thread is None and not self._courier.stopped:
-                    thread = threading.Thread(target=self._work, name="chainspan-spool", daemon=True)
-                    thread.start()
-                    self._thread = thread
+    def start(self) -> None:
+        """Start the thread if there is none."""
+        with self._starting:
+            if self._thread is None and not self._courier.stopped:
+                self._thread = threading.Thread(target=self._work, name="chainspan-spool", daemon=True)
+                self._thread.start()
+
+    def hurry(self) -> None:
+        """Send now, rather than when the next look is due."""
+        self.start()
+        self._now.set()
 
     def stop(self, timeout_s: float) -> None:
         """End the thread; what it could not send waits for another process, or the next start."""
         self._courier.stop()
-        self._wake.set()
+        self._now.set()
         if self._thread:
             self._thread.join(timeout_s)
 
     def _work(self) -> None:
         with untraced():
             while not self._courier.stopped:
+                # Not at every span: a request for each would cost the application more than the spans.
                 if not self._ship_something():
-                    self._wake.wait(_POLL_S)
-                    self._wake.clear()
+                    self._now.wait(_LOOK_EVERY_S)
+                    self._now.clear()
             if self._lock.is_locked:
                 self._lock.release()
 
     def _ship_something(self) -> bool:
+        """Send one request, if there is anything; return whether there is more."""
         with _shipping:
             return self._ship_memory() or (self._has_lock() and self._ship_files())
         return False
@@ -128,7 +132,7 @@ class Shipper:
         pieces = self._take(others or waiting)
         if pieces:
             self._ship(pieces)
-        return bool(pieces)
+        return len(pieces) < len(waiting)
 
     def _take(self, files: Sequence[SpoolFile]) -> list[_Piece]:
         return [_Piece(file, body) for file, body in self._files.take(files, self._max_request_bytes)]

@@ -53,6 +53,7 @@ def spool(
     a directory; then one of them sends for all.
 
     Args:
+        directory: A directory of its own, best on a local disk.
         to: Where the spool is sent to; what the OTEL_* variables say by default.
         max_bytes: How much may wait. Beyond it the oldest is dropped, counted and reported.
 
@@ -103,7 +104,7 @@ class SpoolExporter(SpanExporter):
         after_fork(self._begin_in_child)
         close_at_exit(self)
         if self._files.waiting():
-            self._shipper.wake()
+            self._shipper.start()
 
     @override
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -114,7 +115,7 @@ class SpoolExporter(SpanExporter):
             if why:
                 kept = False
                 self._count_lost(len(batch.spans), why)
-        self._shipper.wake()
+        self._shipper.start()
         return SpanExportResult.SUCCESS if kept else SpanExportResult.FAILURE
 
     def export_durably(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -128,14 +129,9 @@ class SpoolExporter(SpanExporter):
             Where the spans are that this process wrote, and those it found.
         """
         deadline_s = monotonic() + timeout_s
-        upto_ns = self._now_ns()
-        self._shipper.wake()
         if timeout_s > 0:
             self._courier.hurry()
-        while self._has_waiting(upto_ns) and (left_s := deadline_s - monotonic()) > 0:
-            # A timed wait, for another process may be the one that sends.
-            self._settled.wait(min(left_s, _LOOK_S))
-            self._settled.clear()
+        self._wait_until_sent(deadline_s)
         return self._delivery()
 
     @override
@@ -148,8 +144,9 @@ class SpoolExporter(SpanExporter):
         if self.closed:
             return
         deadline_s = monotonic() + timeout_s
-        delivery = self.flush(0.0 if self.outage.active else max(0.0, timeout_s - _LAST_STEPS_S))
+        self._wait_until_sent(deadline_s - _LAST_STEPS_S, or_outage=True)
         self.closed = True
+        delivery = self._delivery()
         self._shipper.stop(max(0.0, deadline_s - monotonic()))
         if delivery.pending and not self.outage.active:
             self.outage.failed("no answer in time")
@@ -177,9 +174,19 @@ class SpoolExporter(SpanExporter):
     def _begin_in_child(self) -> None:
         """Begin anew: what waits is the parent's, and so is its lock."""
         self._begin()
-        self._courier.reset()
         self.outage.reset()
         self._shipper.start_afresh()
+
+    def _wait_until_sent(self, deadline_s: float, *, or_outage: bool = False) -> None:
+        upto_ns = self._now_ns()
+        self._shipper.hurry()
+        while self._has_waiting(upto_ns) and (left_s := deadline_s - monotonic()) > 0:
+            if or_outage and self.outage.active and not self._memory:
+                return  # it is on the disk
+            # A timed wait, for another process may be the one that sends.
+            self._settled.wait(min(left_s, _LOOK_S))
+            self._settled.clear()
+            self._shipper.hurry()
 
     def _keep(self, body: bytes, spans: int) -> str:
         """Write a request, or hold it in memory where the disk is full; return why neither was possible."""

@@ -30,7 +30,7 @@ def graph_base() -> type | None:
     if "langgraph.pregel" not in sys.modules:
         return None
     try:
-        from langgraph.callbacks import GraphCallbackHandler
+        from langgraph.callbacks import GraphCallbackHandler  # noqa: PLC0415  only where it is in use
     except ImportError:  # LangGraph < 1.1.7 has no such hooks
         return None
     return GraphCallbackHandler

@@ -56,11 +56,7 @@ class CallbackAdapter(HandlerBase):
         Always, but for one question: see `_drops_others`.
         """
         with _START:
-            if _drops_others(sys._getframe(1)):  # noqa: SLF001 - the only way to see who asks
-                # It is then called in a task of its own, whose context the model's code
-                # does not run in: the run's place is kept in this one.
-                self._sink.expect()
-                return False
+            return not _drops_others(sys._getframe(1))  # noqa: SLF001 - who asks?
         return True
 
     # ------------------------------------------------------------------ chains
@@ -74,7 +70,7 @@ class CallbackAdapter(HandlerBase):
             parent = self._sink.peek(start.parent_id) if start.parent_id is not None else None
             start.kind = _kinds.chain_kind(run_type, start.tags, start.metadata, parent)
             start.run_type = run_type if isinstance(run_type, str) and run_type else "chain"
-            self._sink.start(start, _uuid(run_id))
+            self._sink.start(start)
 
     def on_chain_end(self, outputs: Any, *, run_id: Any, **kwargs: Any) -> None:
         """Close the run of a chain."""
@@ -96,7 +92,7 @@ class CallbackAdapter(HandlerBase):
             start = self._begin(RunKind.CHAT, serialized, inputs, run_id, parent_run_id, kwargs)
             start.model, start.messages = _payloads.chat_request(serialized, messages, kwargs)
             start.run_type = "llm"
-            self._sink.start(start, _uuid(run_id))
+            self._sink.start(start)
 
     def on_llm_start(
         self, serialized: Any, prompts: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
@@ -107,7 +103,7 @@ class CallbackAdapter(HandlerBase):
             start = self._begin(RunKind.LLM, serialized, inputs, run_id, parent_run_id, kwargs)
             start.model, start.messages = _payloads.text_request(serialized, prompts, kwargs)
             start.run_type = "llm"
-            self._sink.start(start, _uuid(run_id))
+            self._sink.start(start)
 
     def on_llm_new_token(self, token: Any, *, run_id: Any, **_: Any) -> None:
         """Note a piece of a streamed answer."""
@@ -143,7 +139,7 @@ class CallbackAdapter(HandlerBase):
             start = self._begin(RunKind.TOOL, serialized, inputs, run_id, parent_run_id, kwargs)
             start.tool = _payloads.tool_request(serialized, input_str, kwargs)
             start.run_type = "tool"
-            self._sink.start(start, _uuid(run_id))
+            self._sink.start(start)
 
     def on_tool_end(self, output: Any, *, run_id: Any, **_: Any) -> None:
         """Close the run of a tool."""
@@ -165,7 +161,7 @@ class CallbackAdapter(HandlerBase):
             start = self._begin(kind, serialized, inputs, run_id, parent_run_id, kwargs)
             start.query = query if isinstance(query, str) else str(query)
             start.run_type = "retriever"
-            self._sink.start(start, _uuid(run_id))
+            self._sink.start(start)
 
     def on_retriever_end(self, documents: Any, *, run_id: Any, **_: Any) -> None:
         """Close the run of a retriever."""
@@ -232,7 +228,7 @@ class CallbackAdapter(HandlerBase):
         tags, metadata = kwargs.get("tags") or (), kwargs.get("metadata") or {}
         known = _payloads.identity(metadata, tags)
         return RunStart(
-            run_id=UUID(int=_uuid(run_id).int),  # a copy: see Run.id
+            run_id=_uuid(run_id),
             parent_id=None if parent_run_id is None else _uuid(parent_run_id),
             kind=kind,
             run_type=kind.value,
@@ -265,12 +261,10 @@ def _uuid(value: Any) -> UUID:
 
 def _tool_end(output: Any) -> RunEnd:
     result, failed = _payloads.tool_output(output)
-    return RunEnd(outputs=result, failed=failed)
+    return RunEnd(outputs=result, raw=output, failed=failed)
 
 
-def _failure(
-    error: BaseException, outcome: Outcome, kwargs: Mapping[str, Any]
-) -> Callable[[], RunFailure]:
+def _failure(error: BaseException, outcome: Outcome, kwargs: Mapping[str, Any]) -> Callable[[], RunFailure]:
     def read() -> RunFailure:
         partial = kwargs.get("response")
         return RunFailure(

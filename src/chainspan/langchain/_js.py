@@ -31,7 +31,7 @@ from ._js_messages import message_fields
 
 __all__ = ["js_form"]
 
-_MAX_DEPTH = 200
+_MAX_DEPTH = 100  # each takes several frames of Python's stack
 _MAX_REPR_CHARS = 200
 _ESCAPED = "__lc_escaped__"  # LC_ESCAPED_KEY, load/validation.ts
 

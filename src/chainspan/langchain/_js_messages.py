@@ -34,7 +34,8 @@ _RUN_ID_PREFIXES = ("lc_run-", "run-")
 def message_fields(message: BaseMessage) -> Iterator[tuple[str, object]]:
     """Yield what a message's constructor was given, then what LangChain.js adds to it."""
     if isinstance(message, RemoveMessage):
-        yield from (("id", message.id), ("content", []))
+        yield from (("id", message.id), ("content", []), *((name, {}) for name in _LAST_FIELDS))
+        return
     for name in dict.fromkeys(_message_names(message)):
         value = getattr(message, name, None)
         yield name, [_invalid_call(call) for call in value or ()] if name == "invalid_tool_calls" else value

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from .._encode import attempt
 from .._model import Message
 
-__all__ = ["message", "message_fields", "messages"]
+__all__ = ["answer", "message", "message_or_fields", "messages"]
 
 _ROLES: Final[Mapping[str, str]] = {
     "system": "system",
@@ -25,7 +26,7 @@ _ROLES: Final[Mapping[str, str]] = {
 }
 _MODALITIES: Final = {"image": "image", "audio": "audio", "video": "video", "file": "document"}
 _MOST_REMEMBERED: Final = 4_096
-_SHORTEST_REMEMBERED: Final = 256  # characters; below, looking it up costs as much as making it
+_LARGEST_STATE: Final = 16_384  # characters
 
 Part = Mapping[str, object]
 
@@ -38,52 +39,67 @@ def messages(given: Any) -> Sequence[Message]:
     return [] if made is None else [made]
 
 
-def message(given: Any, finish_reason: str | None = None) -> Message | None:
+def message(given: Any) -> Message | None:
     """Return one message, or None for what is none, such as a RemoveMessage.
 
-    A message whose content is text is made once and remembered for as long as LangChain's
-    own message lives, and with it the text that the gate makes of it: the history of an
-    agent, sent again with each call of its model, is written once.
+    It is made once and remembered for as long as LangChain's own message lives unchanged,
+    and with it the text that the gate makes of it: the history of an agent, sent again with
+    each call of its model, is written once.
     """
-    content = getattr(given, "content", None)
-    if type(content) is str and len(content) >= _SHORTEST_REMEMBERED and finish_reason is None:
-        return _remembered(given, content)
-    return attempt(lambda: _made(given, finish_reason), None)
+    return attempt(lambda: _remembered(given), None)
 
 
-def message_fields(given: Any) -> object:
-    """Return a message as plain data in the conventions' shape, for a chain's inputs and outputs."""
+def answer(given: Any, finish_reason: str | None) -> Message | None:
+    """Return a model's answer, with the reason why the model stopped."""
     made = message(given)
-    if made is None:
-        return {"type": str(getattr(given, "type", "message")), "id": getattr(given, "id", None)}
-    fields: dict[str, object] = {"role": made.role, "parts": list(made.parts)}
-    if made.name:
-        fields["name"] = made.name
-    return fields
+    return None if made is None else replace(made, finish_reason=finish_reason, memo=[])
+
+
+def message_or_fields(given: Any) -> object:
+    """Return a message, or what little there is to say of one that holds nothing."""
+    made = message(given)
+    return {"type": str(getattr(given, "type", "message")), "id": getattr(given, "id", None)} if made is None else made
 
 
 # ---------------------------------------------------------------- remembering
 
-# id of LangChain's message → itself, what was made of it, and what that was made from.
-_memory: dict[int, tuple[weakref.ref[Any], Message, str, object]] = {}
+# id of LangChain's message → itself, what was made of it, and what tells whether it has changed since.
+_memory: dict[int, tuple[weakref.ref[Any], Message, object]] = {}
 
 
-def _remembered(given: Any, content: str) -> Message | None:
+def _remembered(given: Any) -> Message | None:
+    if isinstance(given, str):
+        return _made(given)
+    state = _state(given.__dict__)
     known = _memory.get(id(given))
-    calls = getattr(given, "tool_calls", None) or None
-    if known is not None and known[0]() is given and known[2] is content and calls is None and known[3] is None:
+    if known is not None and known[0]() is given and (known[2] is state or known[2] == state):
         return known[1]
-    made = attempt(lambda: _made(given, None), None)
-    if made is not None and calls is None:
-        attempt(lambda: _remember(given, made, content), None)
+    made = _made(given)
+    if made is not None and state is not None:
+        _remember(given, made, state)
     return made
 
 
-def _remember(given: Any, made: Message, content: str) -> None:
+def _state(fields: Mapping[str, Any]) -> object:
+    """Return what differs when a message has changed; None where finding out would cost more than it saves."""
+    content, calls = fields.get("content"), fields.get("tool_calls")
+    if type(content) is str and not calls:
+        return content
+    if type(content) is list and any(type(block) is dict and _is_large(block) for block in content):
+        return None
+    state = repr((content, calls))
+    return state if len(state) <= _LARGEST_STATE else None
+
+
+def _is_large(block: Mapping[str, Any]) -> bool:
+    return any(len(value) > _LARGEST_STATE for value in block.values() if type(value) in (str, bytes))
+
+
+def _remember(given: Any, made: Message, state: object) -> None:
     key = id(given)
     if len(_memory) >= _MOST_REMEMBERED:
         _memory.clear()
-    _memory[key] = (weakref.ref(given, lambda gone: _forget(key, gone)), made, content, None)
+    _memory[key] = (weakref.ref(given, lambda gone: _forget(key, gone)), made, state)
 
 
 def _forget(key: int, gone: object) -> None:
@@ -95,53 +111,47 @@ def _forget(key: int, gone: object) -> None:
 # ---------------------------------------------------------------- making
 
 
-def _made(given: Any, finish_reason: str | None) -> Message | None:
+def _made(given: Any) -> Message | None:
     if isinstance(given, str):
         return Message(role="user", parts=[_text(given)])
-    kind = getattr(given, "type", None)
-    if not isinstance(kind, str) or kind == "remove" or not hasattr(given, "content"):
+    fields = given.__dict__  # the fields of a model; asking for one that a class has not is slow
+    kind = fields.get("type")
+    if not isinstance(kind, str) or kind == "remove" or "content" not in fields:
         return None
-    role = _ROLES.get(kind) or str(getattr(given, "role", kind))
-    name = getattr(given, "name", None)
+    role = _ROLES.get(kind) or str(fields.get("role", kind))
+    name = fields.get("name")
     return Message(
         role=role,
-        parts=_tool_parts(given) if role == "tool" else _parts(given),
+        parts=_tool_parts(fields) if role == "tool" else _parts(given, fields),
         name=name if isinstance(name, str) else None,
-        finish_reason=finish_reason,
     )
 
 
-def _tool_parts(given: Any) -> list[Part]:
-    content = given.content
+def _tool_parts(fields: Mapping[str, Any]) -> list[Part]:
+    content = fields["content"]
     response = content if isinstance(content, str) else [part for block in content for part in _block(block)]
-    return [{"type": "tool_call_response", "id": getattr(given, "tool_call_id", None), "response": response}]
+    return [{"type": "tool_call_response", "id": fields.get("tool_call_id"), "response": response}]
 
 
-def _parts(given: Any) -> list[Part]:
-    content = given.content
-    if isinstance(content, str) and not _has_more(given):
+def _parts(given: Any, fields: Mapping[str, Any]) -> list[Part]:
+    content = fields["content"]
+    if isinstance(content, str) and "reasoning_content" not in (fields.get("additional_kwargs") or ()):
         parts = [_text(content)] if content else []
     else:
-        parts = [part for block in _blocks(given) for part in _block(block)]
-    seen = {part.get("id") for part in parts if part.get("type") == "tool_call"}
-    parts += [_tool_call(call) for call in getattr(given, "tool_calls", ()) if call.get("id") not in seen]
-    parts += [_tool_call(call) for call in getattr(given, "invalid_tool_calls", ()) if call.get("id") not in seen]
+        parts = [part for block in _blocks(given, content) for part in _block(block)]
+    calls = [*(fields.get("tool_calls") or ()), *(fields.get("invalid_tool_calls") or ())]
+    if calls:
+        seen = {part.get("id") for part in parts if part.get("type") == "tool_call"}
+        parts += [_tool_call(call) for call in calls if call.get("id") not in seen]
     return parts
 
 
-def _has_more(given: Any) -> bool:
-    """Return whether a message says more than its text, such as reasoning beside it (DeepSeek's way)."""
-    more = getattr(given, "additional_kwargs", None)
-    return isinstance(more, Mapping) and "reasoning_content" in more
-
-
-def _blocks(given: Any) -> Sequence[Any]:
+def _blocks(given: Any, content: Any) -> Sequence[Any]:
     # `content_blocks` knows every provider's blocks and has one shape for them; where it
     # fails, or where an older langchain-core has none, the content is taken as it came.
     blocks = attempt(lambda: given.content_blocks, None)
     if isinstance(blocks, list):
         return blocks
-    content = given.content
     return content if isinstance(content, list) else [content]
 
 

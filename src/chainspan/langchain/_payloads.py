@@ -7,14 +7,14 @@ come from a version, or an integration, that nobody has seen yet.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
+from uuid import UUID
 
 from .. import _encode
 from .. import _semconv as names
 from .._encode import attempt
 from .._model import Message, ModelRequest, ModelResponse, RetrievedDocument, ToolRequest
-from ._messages import message, message_fields, messages
+from ._messages import answer, message_or_fields, messages
 from ._providers import finish_reason
 from ._requests import model_request
 from ._usage import usage_of
@@ -74,7 +74,7 @@ def _response(result: Any) -> ModelResponse:
     first = facts[0] if facts else {}
     raw = [reason for fact in facts if (reason := _reason(fact)) is not None]
     reasons = [finish_reason(reason) for reason in raw]
-    answer = getattr(generations[0], "message", None) if generations else None
+    said = getattr(generations[0], "message", None) if generations else None
     extra = {name: str(first[key]) for key, name in _EXTRA.items() if isinstance(first.get(key), str)}
     if raw != reasons:
         extra[names.CHAINSPAN_FINISH_REASONS] = ",".join(raw)
@@ -82,11 +82,11 @@ def _response(result: Any) -> ModelResponse:
         model=_text_in(first, _MODELS) or _text_in(llm_output, _MODELS),
         response_id=_text_in(first, ("id", "response_id")) or _text_in(llm_output, ("id",)),
         finish_reasons=reasons,
-        usage=usage_of(answer, first, llm_output),
-        cache_hit=_is_cached(answer),
+        usage=usage_of(said, first, llm_output),
+        cache_hit=_is_cached(said),
         extra=extra,
         messages=lambda: _answers(generations, raw),
-        tool_call_ids=_tool_call_ids(answer),
+        tool_call_ids=_tool_call_ids(said),
     )
 
 
@@ -100,8 +100,8 @@ def _choices(result: Any) -> Sequence[Any]:
 
 def _facts(generation: Any) -> dict[str, Any]:
     info = _mapping(getattr(generation, "generation_info", None))
-    answer = getattr(generation, "message", None)
-    return {**info, **_mapping(getattr(answer, "response_metadata", None))}
+    said = getattr(generation, "message", None)
+    return {**info, **_mapping(getattr(said, "response_metadata", None))}
 
 
 def _reason(facts: Mapping[str, Any]) -> str | None:
@@ -117,27 +117,27 @@ def _text_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
     return next((str.__str__(value) for value in found if isinstance(value, str) and value), None)
 
 
-def _is_cached(answer: Any) -> bool:
+def _is_cached(said: Any) -> bool:
     # The mark of LangChain's own cache (`_convert_cached_generations`, chat_models.py).
-    return _mapping(getattr(answer, "usage_metadata", None)).get("total_cost") == 0
+    return _mapping(getattr(said, "usage_metadata", None)).get("total_cost") == 0
 
 
 def _answers(generations: Sequence[Any], raw: Sequence[str]) -> Sequence[Message]:
     made = []
     for index, generation in enumerate(generations):
         reason = finish_reason(raw[index]) if len(raw) == len(generations) else None
-        answer = getattr(generation, "message", None)
-        if answer is None:
+        said = getattr(generation, "message", None)
+        if said is None:
             text = getattr(generation, "text", None)
             parts = [{"type": "text", "content": text}] if isinstance(text, str) else []
             made.append(Message(role="assistant", parts=parts, finish_reason=reason))
-        elif (converted := message(answer, reason or "")) is not None:
+        elif (converted := answer(said, reason)) is not None:
             made.append(converted)
     return made
 
 
-def _tool_call_ids(answer: Any) -> Sequence[str]:
-    calls = getattr(answer, "tool_calls", None)
+def _tool_call_ids(said: Any) -> Sequence[str]:
+    calls = getattr(said, "tool_calls", None)
     if not isinstance(calls, list):
         return ()
     ids = (call.get("id") for call in calls if isinstance(call, Mapping))
@@ -205,8 +205,7 @@ def _document_fields(item: Any) -> object:
 # ---------------------------------------------------------------- who, in which conversation
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Who runs and in which conversation, as metadata and tags say.
 
     Attributes:
@@ -238,8 +237,10 @@ def identity(metadata: Any, tags: Any) -> Identity:
 def _id_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
     for key in keys:
         value = source.get(key)
-        if value is not None and value != "" and not isinstance(value, (Mapping, list)):
-            return value if type(value) is str else attempt(lambda: str(value), None)  # noqa: B023  # called at once
+        if type(value) is str and value:
+            return value
+        if isinstance(value, (int, UUID)):
+            return str(value)
     return None
 
 
@@ -268,8 +269,8 @@ def _prompt_fields(value: Any) -> object:
 
 
 def _generation_fields(value: Any) -> object:
-    answer = getattr(value, "message", None)
-    return {"text": value.text} if answer is None else {"message": answer}
+    said = getattr(value, "message", None)
+    return {"text": value.text} if said is None else {"message": said}
 
 
 def _command_fields(value: Any) -> object:
@@ -277,7 +278,7 @@ def _command_fields(value: Any) -> object:
     return {name: held for name, held in fields.items() if held not in (None, ())}
 
 
-_encode.register("langchain_core.messages.base.BaseMessage", message_fields)
+_encode.register("langchain_core.messages.base.BaseMessage", message_or_fields)
 _encode.register("langchain_core.documents.base.Document", _document_fields)
 _encode.register("langchain_core.prompt_values.PromptValue", _prompt_fields)
 _encode.register("langchain_core.outputs.generation.Generation", _generation_fields)

@@ -13,37 +13,41 @@ __all__ = ["model_request"]
 
 _MODEL: Final = ("model", "model_name", "model_id", "modelId", "deployment_name", "azure_deployment")
 
-# Parameter of the conventions → where it may stand in `invocation_params`, then in `metadata`.
-_PARAMETERS: Final[Mapping[str, tuple[tuple[str, ...], str | None]]] = {
+# Where the parameters of the conventions stand in `invocation_params`; of two places that
+# both hold a value, the one named first wins. A dot steps into a mapping.
+_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "temperature": (
-        ("temperature", "inferenceConfig.temperature", "generation_config.temperature", "options.temperature"),
-        "ls_temperature",
+        "temperature",
+        "inferenceConfig.temperature",
+        "generation_config.temperature",
+        "options.temperature",
     ),
-    "top_p": (("top_p", "topP", "inferenceConfig.topP", "generation_config.top_p", "options.top_p"), None),
-    "top_k": (("top_k", "topK", "generation_config.top_k", "options.top_k"), None),
+    "top_p": ("top_p", "topP", "inferenceConfig.topP", "generation_config.top_p", "options.top_p"),
+    "top_k": ("top_k", "topK", "generation_config.top_k", "options.top_k"),
     "max_tokens": (
-        (
-            "max_completion_tokens",
-            "max_tokens",
-            "max_output_tokens",
-            "max_tokens_to_sample",
-            "inferenceConfig.maxTokens",
-            "generation_config.max_output_tokens",
-            "num_predict",
-            "options.num_predict",
-        ),
-        "ls_max_tokens",
+        "max_completion_tokens",
+        "max_tokens",
+        "max_output_tokens",
+        "max_tokens_to_sample",
+        "inferenceConfig.maxTokens",
+        "generation_config.max_output_tokens",
+        "num_predict",
+        "options.num_predict",
     ),
-    "frequency_penalty": (("frequency_penalty",), None),
-    "presence_penalty": (("presence_penalty",), None),
-    "stop_sequences": (("stop", "stop_sequences", "inferenceConfig.stopSequences"), "ls_stop"),
-    "seed": (("seed", "random_seed", "options.seed"), None),
-    "choice_count": (("n", "candidate_count"), None),
-    "service_tier": (("service_tier",), None),
-    "reasoning_level": (("reasoning.effort", "reasoning_effort", "output_config.effort", "thinking_level"), None),
-    "previous_response_id": (("previous_response_id",), None),
-    "dimensions": (("dimensions",), None),
+    "frequency_penalty": ("frequency_penalty",),
+    "presence_penalty": ("presence_penalty",),
+    "stop_sequences": ("stop", "stop_sequences", "inferenceConfig.stopSequences"),
+    "seed": ("seed", "random_seed", "options.seed"),
+    "choice_count": ("n", "candidate_count"),
+    "service_tier": ("service_tier",),
+    "reasoning_level": ("reasoning.effort", "reasoning_effort", "output_config.effort", "thinking_level"),
+    "previous_response_id": ("previous_response_id",),
+    "dimensions": ("dimensions",),
 }
+_FROM_METADATA: Final = {"ls_temperature": "temperature", "ls_max_tokens": "max_tokens", "ls_stop": "stop_sequences"}
+# The same table by place, and the mappings that may hold some: a call has ten parameters, not forty.
+_PLACES: Final = {path: (name, rank) for name, paths in _PARAMETERS.items() for rank, path in enumerate(paths)}
+_HOLDERS: Final = frozenset(path.partition(".")[0] for path in _PLACES if "." in path)
 _TOOLS: Final = ("tools", "functions", "toolConfig.tools")
 _FORMATS: Final = ("response_format.type", "text.format.type", "response_mime_type", "format", "output_config.format")
 _URLS: Final = (
@@ -101,22 +105,27 @@ def _model(params: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None
 
 
 def _parameters(params: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name, (paths, fallback) in _PARAMETERS.items():
-        value = _first(params, paths)
-        if value is None and fallback is not None:
-            value = _usable(metadata.get(fallback))
-        if value is not None:
-            found[name] = [value] if name == "stop_sequences" and isinstance(value, str) else value
-    return found
+    found: dict[str, tuple[int, object]] = {}
+    _collect(params, "", found)
+    for key, name in _FROM_METADATA.items():
+        if name not in found and (value := _usable(metadata.get(key))) is not None:
+            found[name] = (0, value)
+    if "stop_sequences" in found and isinstance(found["stop_sequences"][1], str):
+        found["stop_sequences"] = (0, [found["stop_sequences"][1]])
+    return {name: found[name][1] for name in _PARAMETERS if name in found} if found else {}
 
 
-def _first(source: Mapping[str, Any], paths: Sequence[str]) -> Any:
-    for path in paths:
-        value = source.get(path) if "." not in path else _at(source, path)
-        if (value := _usable(value)) is not None:
-            return value
-    return None
+def _collect(source: Mapping[str, Any], prefix: str, found: dict[str, tuple[int, object]]) -> None:
+    for key, held in source.items():
+        path = f"{prefix}{key}" if prefix else key
+        place = _PLACES.get(path)
+        if place is not None:
+            name, rank = place
+            value = _usable(held)
+            if value is not None and (name not in found or rank < found[name][0]):
+                found[name] = (rank, value)
+        elif not prefix and path in _HOLDERS and isinstance(held, Mapping):
+            _collect(held, f"{path}.", found)
 
 
 def _usable(value: Any) -> Any:

@@ -9,9 +9,23 @@ from .._model import Usage
 
 __all__ = ["usage_of"]
 
-# What fills each field, in order of trust; a dot steps into a mapping, a plus adds up.
-# The first row of names is LangChain's own `usage_metadata`; then OpenAI, Anthropic, Google,
-# Bedrock, Cohere and Ollama, as found in `llm_output` and `response_metadata`.
+# LangChain's own `usage_metadata`: what fills each field, in order of trust. A dot steps
+# into a mapping, a plus adds up.
+_STANDARD: Final[Mapping[str, tuple[str, ...]]] = {
+    "input_tokens": ("input_tokens",),
+    "output_tokens": ("output_tokens",),
+    "cache_read": ("input_token_details.cache_read",),
+    "cache_write": (
+        "input_token_details.cache_creation",
+        # langchain-anthropic reports 0 above, and the count here.
+        "input_token_details.ephemeral_5m_input_tokens+input_token_details.ephemeral_1h_input_tokens",
+    ),
+    "reasoning": ("output_token_details.reasoning",),
+    "audio_input": ("input_token_details.audio",),
+    "audio_output": ("output_token_details.audio",),
+}
+# What the providers themselves report, as found in `response_metadata` and `llm_output`:
+# OpenAI, Anthropic, Google, Bedrock, Cohere, Ollama, in the order of the names.
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "input_tokens": (
         "input_tokens",
@@ -32,7 +46,6 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "generated_token_count",
     ),
     "cache_read": (
-        "input_token_details.cache_read",
         "prompt_tokens_details.cached_tokens",
         "input_tokens_details.cached_tokens",
         "cache_read_input_tokens",
@@ -40,27 +53,25 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "cacheReadInputTokens",
         "prompt_cache_hit_tokens",
     ),
-    "cache_write": (
-        "input_token_details.cache_creation",
-        "input_token_details.ephemeral_5m_input_tokens+input_token_details.ephemeral_1h_input_tokens",
-        "cache_creation_input_tokens",
-        "cacheWriteInputTokens",
-    ),
+    "cache_write": ("cache_creation_input_tokens", "cacheWriteInputTokens"),
     "reasoning": (
-        "output_token_details.reasoning",
         "completion_tokens_details.reasoning_tokens",
         "output_tokens_details.reasoning_tokens",
         "thoughts_token_count",
     ),
-    "audio_input": ("input_token_details.audio", "prompt_tokens_details.audio_tokens"),
-    "audio_output": ("output_token_details.audio", "completion_tokens_details.audio_tokens"),
+    "audio_input": ("prompt_tokens_details.audio_tokens",),
+    "audio_output": ("completion_tokens_details.audio_tokens",),
 }
 
-# Where a raw provider payload counts cached tokens apart from its input tokens.
+_DETAILS: Final = ("cache_read", "cache_write", "reasoning", "audio_input", "audio_output")
+# Counted by Anthropic and Bedrock apart from the input tokens, which here include all.
 _EXCLUSIVE: Final = (
-    ("cache_read_input_tokens", "cache_creation_input_tokens"),  # Anthropic
-    ("cacheReadInputTokens", "cacheWriteInputTokens"),  # Bedrock
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "cacheReadInputTokens",
+    "cacheWriteInputTokens",
 )
+_MOST: Final = 1 << 53  # what a float counts exactly
 # Where they may stand in `response_metadata` and `llm_output`; last, those mappings themselves (Ollama).
 _PLACES: Final = ("token_usage", "usage", "usage_metadata", "tokens", "meta.billed_units")
 
@@ -72,13 +83,13 @@ def usage_of(message: Any, generation_info: Mapping[str, Any], llm_output: Mappi
     detail is larger than its total.
     """
     own = getattr(message, "usage_metadata", None)
-    if isinstance(own, Mapping) and (usage := _read(own)):
+    if isinstance(own, Mapping) and (usage := _read(own, _STANDARD)):
         return usage
     response_metadata = getattr(message, "response_metadata", None)
     for source in (response_metadata, generation_info, llm_output):
         if isinstance(source, Mapping):
             for place in _places(source):
-                if usage := _read(place, raw=True):
+                if usage := _read(place, _FIELDS):
                     return usage
     return None
 
@@ -91,50 +102,52 @@ def _places(source: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield source
 
 
-def _read(counts: Mapping[str, Any], *, raw: bool = False) -> Usage | None:
-    values = {field: _first(counts, paths) for field, paths in _FIELDS.items()}
-    total_input, total_output = values["input_tokens"], values["output_tokens"]
+def _read(counts: Mapping[str, Any], fields: Mapping[str, tuple[str, ...]]) -> Usage | None:
+    total_input, total_output = _first(counts, fields["input_tokens"]), _first(counts, fields["output_tokens"])
     if total_input is None and total_output is None:
         return None
-    if raw and total_input is not None:
-        values["input_tokens"] = total_input + sum(
-            _count(counts.get(name)) or 0 for names in _EXCLUSIVE for name in names
-        )
-    return Usage(**_bounded(values))
+    values = {field: _first(counts, fields[field]) for field in _DETAILS}
+    if fields is not _STANDARD and total_input is not None:
+        total_input += sum(_count(counts.get(name)) or 0 for name in _EXCLUSIVE)
+    _bound(values, ("cache_read", "cache_write", "audio_input"), total_input)
+    _bound(values, ("reasoning", "audio_output"), total_output)
+    return Usage(input_tokens=total_input, output_tokens=total_output, **values)
 
 
-def _bounded(values: dict[str, int | None]) -> dict[str, int | None]:
-    """Return counts in which the details of a total never exceed it: what the provider counts apart is dropped."""
-    for total, details in (
-        ("input_tokens", ("cache_read", "cache_write", "audio_input")),
-        ("output_tokens", ("reasoning", "audio_output")),
-    ):
-        left = values[total] or 0
-        for detail in details:
-            count = values[detail]
-            if count is not None and count > left:
-                values[detail] = None
-    return values
+def _bound(values: dict[str, int | None], details: tuple[str, ...], total: int | None) -> None:
+    """Drop details that are larger than their total: the provider counts them apart from it."""
+    for detail in details:
+        if (values[detail] or 0) > (total or 0):
+            values[detail] = None
 
 
 def _first(counts: Mapping[str, Any], paths: tuple[str, ...]) -> int | None:
     best: int | None = None
     for path in paths:
-        found = [_count(_at(counts, part)) for part in path.split("+")]
-        known = [count for count in found if count is not None]
-        if known and sum(known):
-            return sum(known)
-        best = 0 if known else best  # 0 in one place may be the true count in another
+        found = _sum(counts, path) if "+" in path else _count(_at(counts, path))
+        if found:
+            return found
+        best = found if best is None else best  # 0 in one place may be the true count in another
     return best
 
 
+def _sum(counts: Mapping[str, Any], path: str) -> int | None:
+    found = [_count(_at(counts, part)) for part in path.split("+")]
+    known = [count for count in found if count is not None]
+    return sum(known) if known else None
+
+
 def _count(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or value != value:  # noqa: PLR0124
-        return None
-    return int(value) if value < 1 << 53 else None
+    if type(value) is int and 0 <= value < _MOST:
+        return value
+    if type(value) is float and 0 <= value < _MOST:
+        return int(value)
+    return None
 
 
 def _at(source: Any, path: str) -> Any:
+    if "." not in path:
+        return source.get(path)
     for name in path.split("."):
         if not isinstance(source, Mapping):
             return None

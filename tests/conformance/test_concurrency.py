@@ -1,0 +1,399 @@
+"""One handler shared by many tasks and threads, work handed to executors, and work that outlives its root."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.tools import StructuredTool
+from langgraph.graph import START, StateGraph
+
+from ._bench import Bench, Observation
+from ._modes import SYNC_ASYNC, Mode, modes
+from ._stage import Stage, carry_context, span_of
+from .test_chains import PARSER, PROMPT
+from .test_graphs import EMPTY, State
+
+TASKS = 100
+THREADS = 20
+
+MARKED = """
+    chain:RunnableSequence  x{count}
+      prompt:ChatPromptTemplate
+      chain:outer
+        native:before
+        llm:m1
+          native:model:m1
+        native:after
+      parser:StrOutputParser
+"""
+
+
+def marked_chain(stage: Stage) -> Any:
+    """Return a chain whose spans all carry the word that the call was given."""
+
+    def mark(name: str, word: str) -> None:
+        with stage.native(name) as span:
+            span.set_attribute("word", word)
+
+    model = stage.model()
+
+    def run(prompt: Any) -> Any:
+        word = prompt.messages[0].text
+        mark("native:before", word)
+        answer = model.invoke(prompt)
+        mark("native:after", word)
+        return answer
+
+    async def arun(prompt: Any) -> Any:
+        word = prompt.messages[0].text
+        mark("native:before", word)
+        answer = await model.ainvoke(prompt)
+        await asyncio.sleep(0)
+        mark("native:after", word)
+        return answer
+
+    return PROMPT | RunnableLambda(run, arun, name="outer") | PARSER
+
+
+def words_by_trace(seen: Observation) -> list[tuple[object, ...]]:
+    """Return the words of the marks of each trace; one trace must hold but one word."""
+    words: dict[Any, list[Any]] = {}
+    for span in seen.spans:
+        if span.attributes and "word" in span.attributes:
+            parent = span.parent.span_id if span.parent else None
+            words.setdefault(parent, []).append(span.attributes["word"])
+    return sorted(map(tuple, words.values()))
+
+
+def test_handler_shared_by_tasks(bench: Bench) -> None:
+    """A hundred tasks with one handler make a hundred trees, each with only its own word (pains #32)."""
+
+    async def scenario(stage: Stage) -> None:
+        chain, config = marked_chain(stage), stage.config
+        await asyncio.gather(*(chain.ainvoke({"word": f"w{i:03}"}, config) for i in range(TASKS)))
+
+    seen = bench.check(scenario, MARKED.format(count=TASKS))
+
+    assert words_by_trace(seen) == [(f"w{i:03}",) * 2 for i in range(TASKS)]
+
+
+def test_handler_shared_by_threads(bench: Bench) -> None:
+    """Twenty threads that start at once do not mix either."""
+
+    def scenario(stage: Stage) -> None:
+        chain, config = marked_chain(stage), stage.config
+        gate = threading.Barrier(THREADS)
+
+        def work(index: int) -> None:
+            gate.wait()
+            chain.invoke({"word": f"w{index:03}"}, config)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            # Each in the scenario's context, so that the ambient span is theirs too.
+            list(pool.map(lambda job: job(), [carried(work, i) for i in range(THREADS)]))
+
+    seen = bench.check(scenario, MARKED.format(count=THREADS))
+
+    assert words_by_trace(seen) == [(f"w{i:03}",) * 2 for i in range(THREADS)]
+
+
+def carried(work: Any, *args: Any) -> Any:
+    """Return the work bound to a copy of this context, by the standard library alone."""
+    import contextvars
+
+    context = contextvars.copy_context()
+    return lambda: context.run(work, *args)
+
+
+def tool_with_threads(stage: Stage, wrap: Any) -> StructuredTool:
+    """Return a tool that calls a model in a bare executor, which carries no context."""
+    model = stage.model()
+
+    def work() -> str:
+        stage.mark("native:thread")
+        return model.invoke("hi").text
+
+    def run(q: str) -> list[str]:
+        """Work in threads."""
+        with ThreadPoolExecutor(2) as pool:
+            job = wrap(work)
+            answers = [future.result() for future in [pool.submit(job) for _ in range(2)]]
+        stage.mark("native:after")
+        return answers
+
+    async def arun(q: str) -> list[str]:
+        return run(q)
+
+    return StructuredTool.from_function(run, arun, name="outer")
+
+
+@modes(SYNC_ASYNC)
+def test_bare_executor_with_the_helper(bench: Bench, mode: Mode) -> None:
+    """Work that ``carry_context`` wraps nests as if it had been called in place."""
+
+    def scenario(stage: Stage) -> Any:
+        return mode.run(tool_with_threads(stage, carry_context), {"q": "x"}, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        tool:outer
+          native:thread  x2
+          llm:m1  x2
+            native:model:m1
+          native:after
+        """,
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_bare_executor_without_the_helper(bench: Bench, mode: Mode) -> None:
+    """A bare thread carries nothing: its spans are roots, and the tool's own are not disturbed."""
+
+    def scenario(stage: Stage) -> Any:
+        return mode.run(tool_with_threads(stage, lambda work: work), {"q": "x"}, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        tool:outer
+          native:after
+        native:thread  x2
+        native:model:m1  x2
+        """,
+        alone=True,  # a bare thread has no part in an ambient span either
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_bare_thread_with_the_config(bench: Bench, mode: Mode) -> None:
+    """A bare thread that is given the config nests its runs by run id, and its own spans by ``span_of``."""
+    from opentelemetry import trace
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.model()
+
+        def work(config: RunnableConfig) -> None:
+            model.invoke("hi", config)
+            with trace.use_span(span_of(config)):
+                stage.mark("native:thread")
+
+        def run(q: str, config: RunnableConfig) -> str:
+            """Work in a thread."""
+            thread = threading.Thread(target=work, args=[config])
+            thread.start()
+            thread.join()
+            return q
+
+        async def arun(q: str, config: RunnableConfig) -> str:
+            return run(q, config)
+
+        step = RunnableLambda(lambda given, config: run(given, config), name="outer")
+        if mode.is_async:
+            step = RunnableLambda(arun, name="outer")
+        return mode.run(step, "x", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          llm:m1
+            native:model:m1
+          native:thread
+        """,
+    )
+
+
+def test_to_thread(bench: Bench) -> None:
+    """``asyncio.to_thread`` carries contexts by itself."""
+
+    async def scenario(stage: Stage) -> Any:
+        model = stage.model()
+
+        def work() -> str:
+            stage.mark("native:thread")
+            return model.invoke("hi").text
+
+        async def arun(_: str) -> str:
+            return await asyncio.to_thread(work)
+
+        return await RunnableLambda(arun, name="outer").ainvoke("x", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          native:thread
+          llm:m1
+            native:model:m1
+        """,
+    )
+
+
+def one_node_graph(step: Any) -> Any:
+    """Return a graph of one node."""
+    graph = StateGraph(State)
+    graph.add_node("node", step)
+    graph.add_edge(START, "node")
+    return graph.compile()
+
+
+def test_gather_in_a_node(bench: Bench) -> None:
+    """Calls that a node gathers are its children, and each keeps its own body."""
+
+    async def scenario(stage: Stage) -> Any:
+        models = [stage.model(name) for name in "abc"]
+
+        async def node(_: State) -> dict[str, list[str]]:
+            answers = await asyncio.gather(*(model.ainvoke("hi") for model in models))
+            stage.mark("native:node")
+            return {"log": [answer.text for answer in answers]}
+
+        return await one_node_graph(node).ainvoke(EMPTY, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:node
+            llm:a
+              native:model:a
+            llm:b
+              native:model:b
+            llm:c
+              native:model:c
+            native:node
+        """,
+    )
+
+
+def test_create_task_in_a_node(bench: Bench) -> None:
+    """A task that a node creates and awaits is inside the node."""
+
+    async def scenario(stage: Stage) -> Any:
+        model = stage.model()
+
+        async def work() -> str:
+            with stage.native("native:task"):
+                return (await model.ainvoke("hi")).text
+
+        async def node(_: State) -> dict[str, list[str]]:
+            working = asyncio.create_task(work())
+            stage.mark("native:node")
+            return {"log": [await working]}
+
+        return await one_node_graph(node).ainvoke(EMPTY, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:node
+            native:node
+            native:task
+              llm:m1
+                native:model:m1
+        """,
+    )
+
+
+def test_task_that_outlives_its_root(bench: Bench) -> None:
+    """What a body leaves running stays below it: LangChain still names it as the parent (pains #77)."""
+
+    async def scenario(stage: Stage) -> None:
+        model, ended = stage.model(), asyncio.Event()
+        left: list[asyncio.Task[Any]] = []
+
+        async def later() -> None:
+            await ended.wait()
+            await model.ainvoke("hi")
+
+        async def run(word: str) -> str:
+            left.append(asyncio.create_task(later()))
+            return word
+
+        await RunnableLambda(run, name="outer").ainvoke("hi", stage.config)
+        ended.set()
+        await left[0]
+        stage.mark("native:afterwards")
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          llm:m1
+            native:model:m1
+        native:afterwards
+        """,
+    )
+
+
+def test_thread_that_outlives_its_root(bench: Bench) -> None:
+    """So does what a body leaves to a thread with its context."""
+
+    def scenario(stage: Stage) -> None:
+        model, ended = stage.model(), threading.Event()
+        left: list[Future[Any]] = []
+        pool = ThreadPoolExecutor(1)
+
+        def later() -> None:
+            ended.wait()
+            model.invoke("hi")
+
+        def run(word: str) -> str:
+            left.append(pool.submit(carried(later)))
+            return word
+
+        RunnableLambda(run, name="outer").invoke("hi", stage.config)
+        ended.set()
+        left[0].result()
+        pool.shutdown()
+        stage.mark("native:afterwards")
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          llm:m1
+            native:model:m1
+        native:afterwards
+        """,
+    )
+
+
+@pytest.mark.parametrize("count", [20])
+def test_streams_in_many_tasks(bench: Bench, count: int) -> None:
+    """Streams that many tasks pull at the same time leave each consumer where it stood."""
+
+    async def scenario(stage: Stage) -> None:
+        chain = PROMPT | stage.model(midway=lambda _: stage.mark("native:second")) | PARSER
+
+        async def consume(index: int) -> None:
+            with stage.native(f"native:request:{index:02}"):
+                async for _ in chain.astream({"word": "hi"}, stage.config):
+                    stage.mark("native:consumer")
+                    await asyncio.sleep(0)
+
+        await asyncio.gather(*(consume(i) for i in range(count)))
+
+    bench.check(
+        scenario,
+        "".join(
+            f"""
+            native:request:{index:02}
+              chain:RunnableSequence
+                prompt:ChatPromptTemplate
+                llm:m1
+                  native:model:m1
+                  native:second
+                parser:StrOutputParser
+              native:consumer  x3
+            """
+            for index in range(count)
+        ),
+    )

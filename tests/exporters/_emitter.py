@@ -1,0 +1,122 @@
+"""A program that makes spans and then ends in some way. Started by test_faults.py.
+
+    python _emitter.py URL DIRECTORY|- COUNT ENDING
+
+It prints the id of each span once ``span.end()`` has returned: what is printed was handed over.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.trace import Tracer
+
+from chainspan._exit import flush_on_sigterm
+from chainspan._feeding import processor_for
+from chainspan.exporters._otlp import otlp, otlp_sender
+from chainspan.exporters._settings import OtlpSettings
+from chainspan.exporters._spool import spool
+
+
+def main(url: str, directory: str, count: int, ending: str) -> None:
+    """Make the spans, then end as told."""
+    if directory == "-":
+        processor: SpanProcessor = processor_for(otlp(url))
+    else:
+        processor = processor_for(spool(directory, to=otlp_sender(OtlpSettings.read(url))))
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("emitter")
+    emit(tracer, count)
+    ENDINGS[ending](tracer, count)
+
+
+def emit(tracer: Tracer, count: int) -> None:
+    """Make spans and print their ids."""
+    for number in range(count):
+        span = tracer.start_span(f"{os.getpid()}-{number}")
+        span.end()
+        # One write each, for processes print to the same pipe.
+        os.write(1, f"{span.get_span_context().span_id:016x}\n".encode())
+
+
+def end_by_exit(tracer: Tracer, count: int) -> None:
+    """Return from main."""
+
+
+def end_by_os_exit(tracer: Tracer, count: int) -> None:
+    """Skip every exit hook."""
+    os._exit(0)
+
+
+def end_by_kill(tracer: Tracer, count: int) -> None:
+    """Be killed."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_by_term(tracer: Tracer, count: int) -> None:
+    """Be stopped as containers are, with the flush that was asked for."""
+    flush_on_sigterm()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+
+
+def end_by_handled_term(tracer: Tracer, count: int) -> None:
+    """Be stopped with a handler of the application's own, which makes one more span."""
+
+    def stop(number: int, frame: object) -> None:
+        emit(tracer, 1)
+        sys.exit(7)
+
+    signal.signal(signal.SIGTERM, stop)
+    flush_on_sigterm()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+
+
+def end_by_ignored_term(tracer: Tracer, count: int) -> None:
+    """Ignore SIGTERM as before, and go on."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    flush_on_sigterm()
+    os.kill(os.getpid(), signal.SIGTERM)
+    emit(tracer, 1)
+
+
+def end_by_forks(tracer: Tracer, count: int) -> None:
+    """Make more spans in three children, which exit as programs do, and in the parent."""
+    children = []
+    for _ in range(3):
+        child = os.fork()
+        if child == 0:
+            emit(tracer, count)
+            return
+        children.append(child)
+    emit(tracer, count)
+    for child in children:
+        os.waitpid(child, 0)
+
+
+def end_by_waiting(tracer: Tracer, count: int) -> None:
+    """Make spans until somebody ends this."""
+    while True:
+        emit(tracer, 1)
+        time.sleep(0.002)
+
+
+ENDINGS = {
+    "exit": end_by_exit,
+    "os-exit": end_by_os_exit,
+    "kill": end_by_kill,
+    "term": end_by_term,
+    "handled-term": end_by_handled_term,
+    "ignored-term": end_by_ignored_term,
+    "forks": end_by_forks,
+    "waiting": end_by_waiting,
+}
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

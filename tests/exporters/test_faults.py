@@ -1,0 +1,376 @@
+"""Every span is accounted for, whatever the endpoint, the process or the disk does.
+
+Without a spool: sent = arrived + reported as lost. With a spool: sent = arrived.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from typing_extensions import override
+
+from chainspan._batching import BatchingProcessor
+from chainspan._delivery import Delivery
+from chainspan._feeding import DirectProcessor, processor_for
+from chainspan.exporters._otlp import otlp, otlp_sender
+from chainspan.exporters._settings import OtlpSettings
+from chainspan.exporters._spool import spool
+
+from ._emitter import ENDINGS
+from ._otlp_server import Accept, Behaviour, Hang, OtlpServer, Partial, Refuse, Reset, SlowRead, Status
+
+pytestmark = pytest.mark.timeout(50)
+
+EMITTER = Path(__file__).with_name("_emitter.py")
+Processor = BatchingProcessor | DirectProcessor
+Done = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def server() -> Iterator[OtlpServer]:
+    """A healthy endpoint."""
+    with OtlpServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "spool"])
+def processor(request: pytest.FixtureRequest, server: OtlpServer, tmp_path: Path) -> Iterator[Processor]:
+    """What feeds the endpoint, with attempts that time out soon."""
+    settings = OtlpSettings.read(server.url, timeout_s=0.3)
+    sender = otlp_sender(settings)
+    processor = processor_for(
+        otlp(server.url, timeout_s=0.3) if request.param == "memory" else spool(tmp_path, to=sender)
+    )
+    yield processor
+    processor.close(0.1)
+
+
+def emit(processor: Processor, count: int) -> set[str]:
+    """Make spans and return their ids."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("test")
+    spans = [tracer.start_span(f"span {number}") for number in range(count)]
+    for span in spans:
+        span.end()
+    return {f"{span.get_span_context().span_id:016x}" for span in spans}
+
+
+def run(
+    server: OtlpServer, directory: Path | str, count: int, ending: str
+) -> tuple[set[str], subprocess.CompletedProcess[str]]:
+    """Run the emitter to its end, and return the ids of its spans."""
+    command = [sys.executable, str(EMITTER), server.url, str(directory), str(count), ending]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+    return set(done.stdout.split()), done
+
+
+def once(ids: set[str]) -> dict[str, int]:
+    """Each of these ids, one time."""
+    return dict.fromkeys(ids, 1)
+
+
+def stop(server: OtlpServer) -> None:
+    """Refuse connections."""
+    server.stop()
+
+
+def behaving(behaviour: Behaviour) -> Callable[[OtlpServer], None]:
+    """Misbehave in this way until healed."""
+
+    def misbehave(server: OtlpServer) -> None:
+        server.behaviour = behaviour
+
+    return misbehave
+
+
+FAULTS = {
+    "refuses": stop,
+    "hangs": behaving(Hang()),
+    "resets": behaving(Reset()),
+    "reads-too-slowly": behaving(SlowRead(0.5)),
+    "408": behaving(Status(408)),
+    "429": behaving(Status(429)),
+    "429-retry-after": behaving(Status(429, retry_after_s=0.2)),
+    "500": behaving(Status(500)),
+    "503": behaving(Status(503)),
+    "503-retry-after-date": behaving(Status(503, retry_after_s=1, as_date=True)),
+    "302": behaving(Status(302, location="http://127.0.0.1:9/elsewhere")),
+    "401": behaving(Status(401)),
+}
+
+
+@pytest.mark.parametrize("misbehave", FAULTS.values(), ids=FAULTS.keys())
+def test_all_arrive_once_the_endpoint_is_well(
+    server: OtlpServer, processor: Processor, misbehave: Callable[[OtlpServer], None]
+) -> None:
+    """Spans wait while the endpoint misbehaves, a flush says so, and all of them arrive afterwards."""
+    misbehave(server)
+    ids = emit(processor, 20)
+    ill = processor.flush(0.1)
+
+    heal(server)
+    ids |= emit(processor, 20)
+    well = processor.flush(10)
+
+    assert (ill, bool(ill)) == (Delivery(pending=20), False)
+    assert (well, bool(well)) == (Delivery(delivered=40), True)
+    assert set(server.arrivals) == ids
+
+
+def heal(server: OtlpServer) -> None:
+    """Behave from now on."""
+    server.behaviour = Accept()
+    server.next.clear()
+    server.stop()  # what hangs is let go
+    server.start()
+
+
+def test_all_arrive_over_a_restart(server: OtlpServer, processor: Processor) -> None:
+    """A connection that was kept open over the endpoint's restart costs no span."""
+    ids = emit(processor, 5)
+    before = processor.flush(5)
+
+    server.stop()
+    server.start()
+    ids |= emit(processor, 5)
+    after = processor.flush(5)
+
+    assert [before, after] == [Delivery(delivered=5), Delivery(delivered=10)]
+    assert server.arrivals == once(ids)
+
+
+@pytest.mark.parametrize(
+    "misbehave",
+    [stop, behaving(Hang()), behaving(Status(503, retry_after_s=60))],
+    ids=["refuses", "hangs", "asks-for-a-minute"],
+)
+def test_flush_keeps_its_timeout(
+    server: OtlpServer, processor: Processor, misbehave: Callable[[OtlpServer], None]
+) -> None:
+    """A flush returns in time, whatever the endpoint does."""
+    misbehave(server)
+    emit(processor, 5)
+    began_s = time.monotonic()
+
+    answer = processor.flush(0.5)
+
+    assert time.monotonic() - began_s < 0.8
+    assert answer == Delivery(pending=5)
+
+
+def test_retry_after_is_respected(server: OtlpServer, processor: Processor) -> None:
+    """An endpoint that asks to be left alone for a time is, even during a flush."""
+    server.next.append(Status(429, retry_after_s=1))
+    emit(processor, 1)
+
+    answer = processor.flush(5)
+
+    first, second = (at_s for at_s, _ in server.requests)
+    assert answer == Delivery(delivered=1)
+    assert 0.95 < second - first < 2
+
+
+@pytest.mark.parametrize("rejected", [1, 3])
+def test_partial_success_is_not_success(server: OtlpServer, processor: Processor, rejected: int) -> None:
+    """Spans that an endpoint refuses inside an answer 200 are reported as rejected."""
+    server.next.append(Partial(rejected))
+    ids = emit(processor, 10)
+
+    answer = processor.flush(5)
+
+    assert (answer, bool(answer)) == (Delivery(delivered=10 - rejected, rejected=rejected), False)
+    assert len(server.arrivals.keys() & ids) == 10 - rejected
+
+
+@pytest.mark.parametrize("code", [400, 413, 422, 500, 403])
+def test_poison_does_not_take_others_with_it(server: OtlpServer, processor: Processor, code: int) -> None:
+    """Of a batch that is refused because of one span, all others arrive; in the spool it makes way for good ones."""
+    if isinstance(processor, BatchingProcessor) and code in {500, 403}:
+        pytest.skip("in memory, a batch with a doubtful answer waits in its place")
+    server.behaviour = Refuse("span 3", code)
+    ids = emit(processor, 9)
+    more = emit(processor, 2)
+
+    answer = processor.flush(15)
+
+    assert answer == Delivery(delivered=10, rejected=1)
+    assert server.arrivals.keys() < ids | more
+
+
+def test_what_does_not_fit_the_queue_is_counted(server: OtlpServer, caplog: pytest.LogCaptureFixture) -> None:
+    """In an outage that is longer than the queue, sent = arrived + reported as lost, in one line."""
+    server.stop()
+    processor = BatchingProcessor(otlp(server.url), max_queue_spans=20, max_batch_spans=5)
+    emit(processor, 5)
+    processor.flush(0.2)  # these are being sent, and are not in the queue any more
+
+    emit(processor, 95)
+    during = processor.flush(0.1)
+    server.start()
+    after = processor.flush(5)
+    processor.close(1)
+
+    assert during == Delivery(pending=25, dropped=75)
+    assert after == Delivery(delivered=25, dropped=75)
+    assert len(server.arrivals) == 25
+    [line] = caplog.messages
+    assert line.startswith(f"No spans reached {server.url} for ")
+    assert line.endswith(" s (ConnectionError): 75 spans were lost (the queue was full).")
+
+
+def test_sdk_exporter_is_counted_too() -> None:
+    """Of any exporter, what it calls a failure or raises is reported as lost."""
+    exporter = Moody()
+    processor = BatchingProcessor(exporter, max_batch_spans=10)
+
+    emit(processor, 30)
+    answer = processor.flush(5)
+    processor.close(0.1)
+
+    assert answer == Delivery(delivered=10, dropped=20)
+
+
+class Moody(InMemorySpanExporter):
+    """Fails, raises, and then behaves."""
+
+    def __init__(self) -> None:
+        """Fail first."""
+        super().__init__()
+        self._moods = [self._fail, self._raise, super().export]
+
+    @override
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Do what the mood says."""
+        return self._moods.pop(0)(spans)
+
+    def _fail(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return SpanExportResult.FAILURE
+
+    def _raise(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        raise RuntimeError
+
+
+# ------------------------------------------------------------------ how processes end
+
+
+def test_killed_process_loses_nothing_that_was_spooled(server: OtlpServer, tmp_path: Path) -> None:
+    """Spans of a process that SIGKILL ended in an outage are sent by the next process."""
+    server.stop()
+    ids, killed = run(server, tmp_path, 50, "kill")
+
+    server.start()
+    more, _ = run(server, tmp_path, 1, "exit")
+
+    assert killed.returncode == -signal.SIGKILL
+    assert (len(ids), len(more)) == (50, 1)
+    assert server.arrivals == once(ids | more)
+
+
+def test_process_killed_while_sending_loses_nothing(server: OtlpServer, tmp_path: Path) -> None:
+    """Nothing is lost when the kill comes at any moment of a healthy run."""
+    command = [sys.executable, str(EMITTER), server.url, str(tmp_path), "1", "waiting"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as emitter:
+        assert server.wait_for(lambda: len(server.spans) > 100)
+        emitter.kill()
+        printed, _ = emitter.communicate()
+
+    run(server, tmp_path, 0, "exit")
+
+    assert set(printed.split()) <= set(server.arrivals)
+    assert list(tmp_path.glob("*.otlp")) == list(tmp_path.glob("*.sending")) == []
+
+
+@pytest.mark.parametrize("directory", ["-", "spool"])
+@pytest.mark.parametrize(
+    ("ending", "code"), [("exit", 0), ("term", -signal.SIGTERM), ("handled-term", 7), ("ignored-term", 0)]
+)
+def test_pending_spans_are_flushed_at_the_end(
+    server: OtlpServer, tmp_path: Path, directory: str, ending: str, code: int
+) -> None:
+    """All arrive when a process exits or is stopped, which then ends as it would have without us."""
+    ids, done = run(server, "-" if directory == "-" else tmp_path, 30, ending)
+
+    assert done.returncode == code
+    assert done.stderr == ""
+    assert server.arrivals == once(ids)
+
+
+def test_os_exit_loses_nothing_that_was_spooled(server: OtlpServer, tmp_path: Path) -> None:
+    """A process that skips its exit hooks leaves its spans to the next one."""
+    ids, _ = run(server, tmp_path, 30, "os-exit")
+
+    run(server, tmp_path, 0, "exit")
+
+    assert set(server.arrivals) == ids
+
+
+@pytest.mark.parametrize("directory", ["-", "spool"])
+@pytest.mark.parametrize("before", [0, 10], ids=["preloaded", "already-used"])
+def test_forked_workers_send_theirs(server: OtlpServer, tmp_path: Path, directory: str, before: int) -> None:
+    """What was built before a fork works in the children, and nothing is sent twice."""
+    ids, done = run(server, "-" if directory == "-" else tmp_path, before or 10, "forks")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(ids) == 50
+    assert server.arrivals == once(ids)
+
+
+@pytest.mark.parametrize("directory", ["-", "spool"])
+@pytest.mark.parametrize("misbehave", [stop, behaving(Hang())], ids=["refuses", "hangs"])
+def test_dead_endpoint_delays_exit_by_two_seconds_at_most(
+    server: OtlpServer, tmp_path: Path, directory: str, misbehave: Callable[[OtlpServer], None]
+) -> None:
+    """One line with a count says what became of the spans, and the process ends in time."""
+    spool_directory = "-" if directory == "-" else tmp_path
+    _, healthy_s = timed(server, spool_directory, 30)
+    misbehave(server)
+
+    done, lasted_s = timed(server, spool_directory, 30)
+
+    assert lasted_s - healthy_s < 2.2
+    assert done.returncode == 0
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"No spans have reached {server.url} for ")
+    assert ("30 spans were lost (the process ended)" if directory == "-" else "30 wait in ") in line
+
+
+def timed(server: OtlpServer, directory: Path | str, count: int) -> tuple[Done, float]:
+    """Run the emitter and take the time."""
+    began_s = time.monotonic()
+    _, done = run(server, directory, count, "exit")
+    return done, time.monotonic() - began_s
+
+
+def test_another_process_takes_over_when_the_sender_dies(server: OtlpServer, tmp_path: Path) -> None:
+    """Of two processes with one spool one sends for both; when it is killed, the other does."""
+    commands = [[sys.executable, str(EMITTER), server.url, str(tmp_path), "1", "waiting"]] * 2
+    first = subprocess.Popen(commands[0], stdout=subprocess.PIPE, text=True)
+    assert server.wait_for(lambda: len(server.spans) > 10)
+    second = subprocess.Popen(commands[1], stdout=subprocess.PIPE, text=True)
+    assert server.wait_for(lambda: any(not name.startswith(f"{first.pid}-") for name in server.names))
+
+    first.kill()
+    seen = len(server.spans)
+    assert server.wait_for(lambda: len(server.spans) > seen + 300)
+    second.kill()
+    printed = [process.communicate()[0].split() for process in (first, second)]
+    run(server, tmp_path, 0, "exit")
+
+    assert {*printed[0], *printed[1]} <= set(server.arrivals)
+
+
+def test_every_ending_of_the_emitter_is_tested() -> None:
+    """No way to end that the emitter knows is left out here."""
+    source = Path(__file__).read_text("utf-8")
+
+    assert [name for name in ENDINGS if f'"{name}"' not in source] == []
