@@ -10,13 +10,14 @@ anybody after the run.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["Seat", "current_task", "has_package", "is_dispatch", "starter"]
+__all__ = ["Seat", "current_task", "has_package", "is_dispatch", "starter", "suspended_frames"]
 
 _AWAITED = (  # how to go from one awaiting object to its frame, and to what it awaits
     ("cr_frame", "cr_await"),
@@ -26,6 +27,7 @@ _AWAITED = (  # how to go from one awaiting object to its frame, and to what it 
 
 _DISPATCH = "langchain_core.callbacks"
 _TRANSPARENT = ("chainspan", "contextlib")  # between a callback and the code that it is about
+_COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>"})  # frames of their own until Python 3.11
 _MOST_FRAMES = 12  # of dispatch between a callback and the code that caused it
 
 
@@ -86,7 +88,8 @@ class Seat:
         if self.task.done():
             return True
         if self.task is not current_task():
-            return not self._is_awaited(self.task.get_coro())
+            frames, is_whole = suspended_frames(self.task)
+            return is_whole and not any(self.holds(frame) for frame in frames)
         frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
         if but_for_newest:
             newest = starter(frame)
@@ -98,16 +101,6 @@ class Seat:
             if self.holds(frame):
                 return True
             frame = frame.f_back
-        return False
-
-    def _is_awaited(self, awaiting: object) -> bool:
-        while awaiting is not None:
-            names = next((names for names in _AWAITED if hasattr(awaiting, names[0])), None)
-            if names is None:
-                return not isinstance(awaiting, asyncio.Future)
-            if self.holds(getattr(awaiting, names[0])):
-                return True
-            awaiting = getattr(awaiting, names[1])
         return False
 
     def _has(self, flags: int) -> bool:
@@ -134,12 +127,45 @@ def starter(frame: FrameType | None) -> FrameType | None:
         module: str = frame.f_globals.get("__name__", "")
         if is_dispatch(frame):
             dispatched = True
-        elif not module.startswith(_TRANSPARENT):
+        elif not module.startswith(_TRANSPARENT) and frame.f_code.co_name not in _COMPREHENSIONS:
             if dispatched:
                 return None if module.startswith("asyncio") else frame
             outside = outside or frame
         frame = frame.f_back
     return outside
+
+
+def suspended_frames(task: asyncio.Task[Any]) -> tuple[list[FrameType], bool]:
+    """Return the frames of a task that is suspended, outermost first, and whether these are all."""
+    frames: list[FrameType] = []
+    awaiting: object = task.get_coro()
+    while awaiting is not None and not isinstance(awaiting, asyncio.Future):
+        names = _attributes_of(awaiting)
+        if names is None:
+            awaiting = _inside(awaiting)
+            if awaiting is None:
+                return frames, False
+            continue
+        frame = getattr(awaiting, names[0])
+        if isinstance(frame, FrameType):
+            frames.append(frame)
+        awaiting = getattr(awaiting, names[1])
+    return frames, True
+
+
+def _attributes_of(awaiting: object) -> tuple[str, str] | None:
+    return next((names for names in _AWAITED if hasattr(awaiting, names[0])), None)
+
+
+def _inside(awaiting: object, *, depth: int = 3) -> object:
+    """Return what an iterator awaits that shows nothing itself: of a future, or of ``__anext__``."""
+    held = [one for one in gc.get_referents(awaiting) if hasattr(one, "__await__") or hasattr(one, "send")]
+    known = (one for one in held if isinstance(one, asyncio.Future) or _attributes_of(one))
+    found = next(known, None)
+    if found is None and depth:
+        deeper = (_inside(one, depth=depth - 1) for one in held)
+        found = next((one for one in deeper if one is not None), None)
+    return found
 
 
 def is_dispatch(frame: FrameType) -> bool:

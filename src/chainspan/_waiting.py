@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from ._stack import is_dispatch
+from ._stack import is_dispatch, suspended_frames
 
 __all__ = ["Waiting", "waiting"]
 
 _MOST_TASKS = 4  # of dispatch, one inside the other
-_AWAITED = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,9 @@ def waiting(task: asyncio.Task[Any] | None) -> Waiting | None:
         if found is None:
             return None
         task, context = found
-        frame = next(iter(_frames_outside_dispatch(task)), None)
-        if frame is not None:
+        frames, is_whole = suspended_frames(task)
+        frame = next((frame for frame in reversed(frames) if not is_dispatch(frame)), None)
+        if frame is not None and is_whole:
             return Waiting(task, context, frame)
     return None
 
@@ -73,18 +73,3 @@ def _closed_over(function: Any, name: str) -> object:
     if code is None or name not in code.co_freevars:
         return None
     return function.__closure__[code.co_freevars.index(name)].cell_contents
-
-
-def _frames_outside_dispatch(task: asyncio.Task[Any]) -> list[FrameType]:
-    """Return the frames of a suspended task, innermost first, without those of the dispatch."""
-    frames: list[FrameType] = []
-    awaiting: object = task.get_coro()
-    while awaiting is not None:
-        names = next((names for names in _AWAITED if hasattr(awaiting, names[0])), None)
-        if names is None:
-            break
-        frame = getattr(awaiting, names[0])
-        if isinstance(frame, FrameType):
-            frames.append(frame)
-        awaiting = getattr(awaiting, names[1])
-    return [frame for frame in reversed(frames) if not is_dispatch(frame)]

@@ -127,6 +127,8 @@ def _play(scenario: Scenario, seen: Observation) -> None:
         before = trace.get_current_span()
         try:
             outcome = scenario(seen.stage)
+        except AssertionError:
+            raise
         except Exception as error:  # noqa: BLE001 (the application's failure is its result)
             outcome, seen.failure = error, type(error).__name__
         if inspect.isawaitable(outcome):
@@ -140,6 +142,8 @@ async def _act(scenario: Scenario, seen: Observation) -> None:
     before = trace.get_current_span()
     try:
         seen.result = _plain(await scenario(seen.stage))
+    except AssertionError:
+        raise
     except Exception as error:  # noqa: BLE001 (the application's failure is its result)
         seen.result, seen.failure = _plain(error), type(error).__name__
     seen.restored = _same(before, trace.get_current_span())

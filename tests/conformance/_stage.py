@@ -42,28 +42,26 @@ class Ledger(SpanProcessor):
     """Counts the starts and the ends of each span, and keeps the ended ones."""
 
     def __init__(self) -> None:
-        self.started: Counter[str] = Counter()
-        self.ended: Counter[str] = Counter()
+        self.started: Counter[int] = Counter()
+        self.ended: Counter[int] = Counter()
+        self.names: dict[int, str] = {}
         self.spans: list[ReadableSpan] = []
 
     @override
     def on_start(self, span: Span, parent_context: Any = None) -> None:
-        self.started[_key(span)] += 1
+        span_id = span.get_span_context().span_id
+        self.started[span_id] += 1
+        self.names[span_id] = span.name
 
     @override
     def on_end(self, span: ReadableSpan) -> None:
-        self.ended[_key(span)] += 1
+        self.ended[span.get_span_context().span_id] += 1
         self.spans.append(span)
 
     def faults(self) -> list[str]:
         """Return the spans that did not end exactly once."""
-        keys = sorted(self.started | self.ended)
-        wrong = [key for key in keys if (self.started[key], self.ended[key]) != (1, 1)]
-        return [f"{key}: {self.started[key]} starts, {self.ended[key]} ends" for key in wrong]
-
-
-def _key(span: ReadableSpan) -> str:
-    return f"{span.name} {span.get_span_context().span_id:016x}"
+        counts = {i: (self.started[i], self.ended[i]) for i in self.started | self.ended}
+        return [f"{self.names[i]}: {n[0]} starts, {n[1]} ends" for i, n in counts.items() if n != (1, 1)]
 
 
 class TrueRun(NamedTuple):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainspan._jstext import in_key_order, stringify, to_fixed, trim
+from chainspan.exporters._console_text import Crumb, start_line
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,18 @@ def test_what_cannot_be_written_is_a_value_error() -> None:
 
     with pytest.raises(ValueError, match="recursion"):
         stringify(deep)
+
+
+def test_line_names_what_cannot_be_written() -> None:
+    """Content that nests without end is replaced by the words of LangChain.js."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    crumbs = [Crumb("chain", "chain", "run", 1)]
+
+    line = start_line(crumbs, {"a": deep}, color=False)
+
+    assert line == "[chain/start] [1:chain:run] Entering Chain run with input: [inputs]"
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

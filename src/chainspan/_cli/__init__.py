@@ -11,8 +11,6 @@ from importlib.util import find_spec
 
 __all__ = ["main"]
 
-_INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended: 128 + SIGINT
-
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
@@ -22,9 +20,6 @@ def main() -> None:
             "Install it with: pip install 'chainspan[cli]'\n"
         )
         sys.exit(1)
-    try:
-        from ._app import app  # noqa: PLC0415 - absent without the extra
+    from ._app import app  # noqa: PLC0415 - of the extra
 
-        app(prog_name="chainspan")
-    except KeyboardInterrupt:  # amid the imports; the command itself knows what to do
-        sys.exit(_INTERRUPTED)
+    app(prog_name="chainspan")

@@ -11,7 +11,10 @@ import typer
 from .. import __version__
 from .._errors import ConfigurationError
 
-__all__ = ["app"]
+__all__ = ["INTERRUPTED", "app"]
+
+INTERRUPTED = 130
+"""What a shell reports for a program that Ctrl-C ended: 128 + SIGINT."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,7 +35,7 @@ def chainspan(
     *,
     _version: Annotated[
         bool,
-        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
+        typer.Option("--version", metavar="", help="Show the version.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
     """See what your LLM chains do: every step becomes an OpenTelemetry span."""
@@ -45,6 +48,7 @@ def demo(
         bool,
         typer.Option(
             "--otlp",
+            metavar="",
             help="Also send the trace to a collector, and say whether it arrived: to "
             "OTEL_EXPORTER_OTLP_ENDPOINT where that is set, else to http://localhost:4318.",
         ),
@@ -57,7 +61,9 @@ def demo(
             help="Send it there instead, by OTLP over HTTP. Implies --otlp.",
         ),
     ] = None,
-    no_color: Annotated[bool, typer.Option("--no-color", help="Print without colours, also on a terminal.")] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", metavar="", help="Print without colours, also on a terminal.")
+    ] = False,
 ) -> None:
     """Trace a chain and an agent on this machine: no key, no network.
 
@@ -68,11 +74,13 @@ def demo(
         typer.echo("chainspan: the demo traces LangChain, which is not installed.", err=True)
         typer.echo("Install it with: pip install 'chainspan[demo]'", err=True)
         raise typer.Exit(1)
-    from ._demo import Demo  # noqa: PLC0415 - LangChain is an extra
-
     try:
+        from ._demo import Demo  # noqa: PLC0415 - LangChain is an extra
+
         arrived = Demo(send=otlp or endpoint is not None, endpoint=endpoint, plain=no_color).run()
     except ConfigurationError as error:
         raise typer.BadParameter(str(error)) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
     sys.stdout.flush()
     raise typer.Exit(0 if arrived else 1)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from opentelemetry.sdk.trace import SpanProcessor
 
@@ -15,6 +13,8 @@ from ..exporters._senders import Answer, Sender
 from ..exporters._settings import OtlpSettings
 
 __all__ = ["Shipment"]
+
+_logger = logging.getLogger("chainspan")
 
 _PATIENCE_S = 3.0
 """How long to try. Somebody waits for the answer, and the usual collector is near."""
@@ -35,6 +35,8 @@ class Shipment:
         self._processor = BatchingProcessor(OtlpExporter(self._sender))
         self.processor: SpanProcessor = self._processor
         self.url = self._sender.endpoint
+        # The command says in its own words what the library would log about this endpoint.
+        _logger.addFilter(self._is_about_another)
 
     @property
     def problem(self) -> str:
@@ -45,9 +47,12 @@ class Shipment:
     def settle(self) -> Delivery:
         """Wait until everything arrived or patience ends, then give up the rest."""
         delivery = self._processor.flush(_PATIENCE_S)
-        with _unlogged():
-            self._processor.close(0.0)
+        self._processor.close(0.0)
+        _logger.removeFilter(self._is_about_another)
         return delivery
+
+    def _is_about_another(self, record: logging.LogRecord) -> bool:
+        return self.url not in record.getMessage()
 
 
 class _Witness:
@@ -64,15 +69,3 @@ class _Witness:
 
     def close(self) -> None:
         self._sender.close()
-
-
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """Keep the library's own log line off the terminal: the command says it in its own words."""
-    logger = logging.getLogger("chainspan")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

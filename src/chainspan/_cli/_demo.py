@@ -76,7 +76,7 @@ class Demo:
                 self._note(f"  trace {trace_id}")
             return True
         said = f"{delivery.delivered} of {len(spans)} spans arrived at {url} ({self._shipment.problem})."
-        said += " Is a collector listening there?" if spans and not delivery.delivered else ""
+        said += " Is a collector running at that address?" if spans and not delivery.delivered else ""
         _console(plain=self._plain, stderr=True).print(Text(said, "bold red"), soft_wrap=True)
         return False
 

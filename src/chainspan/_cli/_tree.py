@@ -55,8 +55,8 @@ def _below(span: ReadableSpan, children: Children) -> list[ReadableSpan]:
 def _label(span: ReadableSpan, below: Sequence[ReadableSpan]) -> Text:
     run_type = str((span.attributes or {}).get(CHAINSPAN_RUN_TYPE, ""))
     failed = span.status.status_code is StatusCode.ERROR
-    label = Text(span.name, style="bold red" if failed else _STYLES.get(run_type, "bold"))
-    label.append(f"  {_duration(span)}", style="cyan")
+    name = (span.name, "bold red" if failed else _STYLES.get(run_type, "bold"))
+    label = Text.assemble(name, (f"  {_duration(span)}", "cyan"))
     if tokens := _tokens(below):
         label.append(f"  {tokens}", style="dim")
     if failed:

@@ -9,8 +9,10 @@ in square brackets, such as ``[cycle]`` or ``[+1234 bytes]``.
 from __future__ import annotations
 
 from ._json import dump_bytes, dumps, shrink, size_of
-from ._plain import attempt, message_of, plain, register
+from ._plain import message_of, plain
+from ._safe import attempt
 from ._secrets import REDACTED, SECRET, base64_marker, binary_marker, is_secret_key, is_suspicious, mask_text
+from ._visitors import register
 
 __all__ = [
     "REDACTED",

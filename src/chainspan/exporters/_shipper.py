@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Settle", "Shipper", "require_filelock"]
 
 _LOOK_EVERY_S = 0.5  # how long spans gather, and how soon other processes' files and a free lock are seen
-_DOUBTS = 6  # within some eight seconds
+_DOUBTS = 4  # within some two seconds
+_LONGEST_PAUSE_S = 15.0
 
 _shipping = Guard("spool.ship")
 
@@ -76,7 +77,8 @@ class Shipper:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._lock = _new_lock(self._files)
-        self._doubted: frozenset[SpoolFile] = frozenset()
+        self._doubted: frozenset[SpoolFile] = frozenset()  # put off for now
+        self._pause_s = _LOOK_EVERY_S
 
     def start(self) -> None:
         """Start the thread if there is none."""
@@ -102,7 +104,7 @@ class Shipper:
             while not self._courier.stopped:
                 # Not at every span: a request for each would cost the application more than the spans.
                 if not self._ship_something():
-                    self._now.wait(_LOOK_EVERY_S)
+                    self._now.wait(self._pause_s)
                     self._now.clear()
             if self._lock.is_locked:
                 self._lock.release()
@@ -127,38 +129,47 @@ class Shipper:
     def _ship_files(self) -> bool:
         waiting = self._files.waiting()
         others = [file for file in waiting if file not in self._doubted]
-        if not others:
+        if not others:  # nothing to compare with but each other: halves, then
+            others = waiting[: (len(waiting) + 1) // 2] if self._doubted else waiting
             self._doubted = frozenset()
-        pieces = self._take(others or waiting)
-        if pieces:
-            self._ship(pieces)
-        return len(pieces) < len(waiting)
+        pieces = self._take(others)
+        well = not pieces or self._ship(pieces)
+        return well and len(pieces) < len(waiting)
 
     def _take(self, files: Sequence[SpoolFile]) -> list[_Piece]:
         return [_Piece(file, body) for file, body in self._files.take(files, self._max_request_bytes)]
 
-    def _ship(self, pieces: Sequence[_Piece]) -> None:
-        """Send some files; those that only got doubtful answers are judged by what others get."""
+    def _ship(self, pieces: Sequence[_Piece]) -> bool:
+        """Send some files, and return whether the endpoint seems well.
+
+        Files that only get doubtful answers are put off, and judged by what others get: if
+        those are accepted, the first are at fault, else the endpoint is.
+        """
         verdicts = [self._apply(part, answer) for part, answer in narrowed(pieces, self._send)]
+        if Verdict.DOUBTFUL in verdicts:
+            both, self._doubted = bool(self._doubted), frozenset(piece.file.turned("otlp") for piece in pieces)
+            self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S) if both else self._pause_s
+            return not both
+        self._pause_s = _LOOK_EVERY_S
         if Verdict.ACCEPTED in verdicts and self._doubted:
             self._ship_doubted()
-        elif Verdict.DOUBTFUL in verdicts:
-            # Both were doubted: then it is the endpoint, and the oldest comes first again.
-            first = not self._doubted
-            self._doubted = frozenset(piece.file.turned("otlp") for piece in pieces) if first else frozenset()
+        return True
 
     def _ship_doubted(self) -> None:
         """Send again what was doubted, now that others were accepted: what fails alone is at fault."""
         doubted, self._doubted = sorted(self._doubted), frozenset()
-        for part, answer in narrowed(self._take(doubted), self._send_once):
+        for part, answer in narrowed(self._take(doubted), self._send_suspect):
             self._apply(part, answer)
 
     def _send(self, pieces: Sequence[_Piece]) -> Answer:
         return self._courier.deliver(joined([piece.body for piece in pieces]), doubts=_DOUBTS)
 
-    def _send_once(self, pieces: Sequence[_Piece]) -> Answer:
-        answer = self._courier.deliver(joined([piece.body for piece in pieces]), doubts=1)
-        return replace(answer, verdict=Verdict.REFUSED) if answer.verdict is Verdict.DOUBTFUL else answer
+    def _send_suspect(self, pieces: Sequence[_Piece]) -> Answer:
+        """Send what may be at fault: several are narrowed down at once, a single file gets its chances."""
+        doubts = 1 if len(pieces) > 1 else _DOUBTS
+        answer = self._courier.deliver(joined([piece.body for piece in pieces]), doubts=doubts)
+        refused = answer.verdict is Verdict.DOUBTFUL and not self._courier.stopped
+        return replace(answer, verdict=Verdict.REFUSED) if refused else answer
 
     def _apply(self, pieces: Sequence[_Piece], answer: Answer) -> Verdict:
         """Settle some files by the answer that they got together."""

@@ -16,6 +16,7 @@ from .._encode import attempt
 from .._model import Message, ModelRequest, ModelResponse, RetrievedDocument, ToolRequest
 from ._messages import answer, message_or_fields, messages
 from ._providers import finish_reason
+from ._read import mapping, text_in
 from ._requests import model_request
 from ._usage import usage_of
 
@@ -69,7 +70,7 @@ def model_response(result: object) -> ModelResponse:
 
 def _response(result: Any) -> ModelResponse:
     generations = _choices(result)
-    llm_output = _mapping(getattr(result, "llm_output", None))
+    llm_output = mapping(getattr(result, "llm_output", None))
     facts = [_facts(generation) for generation in generations]
     first = facts[0] if facts else {}
     raw = [reason for fact in facts if (reason := _reason(fact)) is not None]
@@ -79,8 +80,8 @@ def _response(result: Any) -> ModelResponse:
     if raw != reasons:
         extra[names.CHAINSPAN_FINISH_REASONS] = ",".join(raw)
     return ModelResponse(
-        model=_text_in(first, _MODELS) or _text_in(llm_output, _MODELS),
-        response_id=_text_in(first, ("id", "response_id")) or _text_in(llm_output, ("id",)),
+        model=text_in(first, _MODELS) or text_in(llm_output, _MODELS),
+        response_id=text_in(first, ("id", "response_id")) or text_in(llm_output, ("id",)),
         finish_reasons=reasons,
         usage=usage_of(said, first, llm_output),
         cache_hit=_is_cached(said),
@@ -99,27 +100,22 @@ def _choices(result: Any) -> Sequence[Any]:
 
 
 def _facts(generation: Any) -> dict[str, Any]:
-    info = _mapping(getattr(generation, "generation_info", None))
+    info = mapping(getattr(generation, "generation_info", None))
     said = getattr(generation, "message", None)
-    return {**info, **_mapping(getattr(said, "response_metadata", None))}
+    return {**info, **mapping(getattr(said, "response_metadata", None))}
 
 
 def _reason(facts: Mapping[str, Any]) -> str | None:
-    said = _text_in(facts, _REASONS)
+    said = text_in(facts, _REASONS)
     if said is not None:
         return said
-    details = _mapping(facts.get("incomplete_details"))
-    return _text_in(details, ("reason",)) or _text_in(facts, ("status",))
-
-
-def _text_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
-    found = (source.get(key) for key in keys)
-    return next((str.__str__(value) for value in found if isinstance(value, str) and value), None)
+    details = mapping(facts.get("incomplete_details"))
+    return text_in(details, ("reason",)) or text_in(facts, ("status",))
 
 
 def _is_cached(said: Any) -> bool:
     # The mark of LangChain's own cache (`_convert_cached_generations`, chat_models.py).
-    return _mapping(getattr(said, "usage_metadata", None)).get("total_cost") == 0
+    return mapping(getattr(said, "usage_metadata", None)).get("total_cost") == 0
 
 
 def _answers(generations: Sequence[Any], raw: Sequence[str]) -> Sequence[Message]:
@@ -149,12 +145,12 @@ def _tool_call_ids(said: Any) -> Sequence[str]:
 
 def tool_request(serialized: Any, input_str: Any, kwargs: Mapping[str, Any]) -> ToolRequest:
     """Return which tool is called with what; `input_str` is a Python repr, hence the last resort."""
-    described = _mapping(serialized)
+    described = mapping(serialized)
     call_id = kwargs.get("tool_call_id")
     inputs = kwargs.get("inputs")
     return ToolRequest(
-        name=_text_in(described, ("name",)) or _text_in(kwargs, ("name",)) or "tool",
-        description=_text_in(described, ("description",)),
+        name=text_in(described, ("name",)) or text_in(kwargs, ("name",)) or "tool",
+        description=text_in(described, ("description",)),
         call_id=call_id if isinstance(call_id, str) else None,
         arguments=input_str if inputs is None else inputs,
     )
@@ -181,7 +177,7 @@ def documents(found: Any) -> Sequence[RetrievedDocument]:
 
 
 def _document(item: Any) -> RetrievedDocument:
-    metadata = _mapping(getattr(item, "metadata", None))
+    metadata = mapping(getattr(item, "metadata", None))
     scores = (metadata.get(key) for key in _SCORES)
     score = next((float(value) for value in scores if _is_number(value)), None)
     document_id = getattr(item, "id", None) or metadata.get("id")
@@ -225,7 +221,7 @@ def identity(metadata: Any, tags: Any) -> Identity:
     """Return who a run belongs to, from its metadata and tags."""
     if not metadata and not tags:
         return _NOBODY
-    known = _mapping(metadata)
+    known = mapping(metadata)
     return Identity(
         conversation_id=_id_in(known, _CONVERSATION),
         user_id=_id_in(known, ("user_id",)),
@@ -253,10 +249,6 @@ def _attempt(tags: Sequence[Any]) -> int | None:
 
 
 # ---------------------------------------------------------------- anything else
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def plain(value: object) -> object:

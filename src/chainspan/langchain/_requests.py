@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .._model import ModelRequest
 from ._providers import provider_name
+from ._read import at, mapping, text_in
 
 __all__ = ["model_request"]
 
@@ -48,8 +50,14 @@ _FROM_METADATA: Final = {"ls_temperature": "temperature", "ls_max_tokens": "max_
 # The same table by place, and the mappings that may hold some: a call has ten parameters, not forty.
 _PLACES: Final = {path: (name, rank) for name, paths in _PARAMETERS.items() for rank, path in enumerate(paths)}
 _HOLDERS: Final = frozenset(path.partition(".")[0] for path in _PLACES if "." in path)
-_TOOLS: Final = ("tools", "functions", "toolConfig.tools")
-_FORMATS: Final = ("response_format.type", "text.format.type", "response_mime_type", "format", "output_config.format")
+_TOOLS: Final = (("tools",), ("functions",), ("toolConfig", "tools"))
+_FORMATS: Final = (
+    ("response_format", "type"),
+    ("text", "format", "type"),
+    ("response_mime_type",),
+    ("format",),
+    ("output_config", "format"),
+)
 _URLS: Final = (
     "base_url",
     "openai_api_base",
@@ -66,12 +74,12 @@ _SIMPLE: Final = (bool, int, float, str)
 
 def model_request(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
     """Return what is known of a model call from the arguments of its start callback."""
-    params = _mapping(kwargs.get("invocation_params"))
-    options = _mapping(kwargs.get("options"))
-    metadata = _mapping(kwargs.get("metadata"))
-    described = _mapping(serialized)
-    host, port = _server(_mapping(described.get("kwargs")), params)
-    structured = _mapping(options.get("ls_structured_output_format"))
+    params = mapping(kwargs.get("invocation_params"))
+    options = mapping(kwargs.get("options"))
+    metadata = mapping(kwargs.get("metadata"))
+    described = mapping(serialized)
+    host, port = _server(mapping(described.get("kwargs")), params)
+    structured = mapping(options.get("ls_structured_output_format"))
     return ModelRequest(
         provider=provider_name(metadata, _class_path(described, params)),
         model=_model(params, metadata),
@@ -85,10 +93,6 @@ def model_request(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
     )
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
 def _class_path(described: Mapping[str, Any], params: Mapping[str, Any]) -> Sequence[str]:
     path = described.get("id")
     if isinstance(path, (list, tuple)) and path and isinstance(path[-1], str):
@@ -98,10 +102,8 @@ def _class_path(described: Mapping[str, Any], params: Mapping[str, Any]) -> Sequ
 
 
 def _model(params: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
-    for name in (*(params.get(key) for key in _MODEL), metadata.get("ls_model_name")):
-        if isinstance(name, str) and name:
-            return name.removeprefix("models/")
-    return None
+    name = text_in(params, _MODEL) or text_in(metadata, ("ls_model_name",))
+    return None if name is None else name.removeprefix("models/")
 
 
 def _parameters(params: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, object]:
@@ -136,28 +138,27 @@ def _usable(value: Any) -> Any:
     return None
 
 
-def _at(source: Any, path: str) -> Any:
-    for name in path.split("."):
-        if not isinstance(source, Mapping):
-            return None
-        source = source.get(name)
-    return source
-
-
 def _asks_for_json(params: Mapping[str, Any]) -> bool:
-    asked = [_at(params, path) for path in _FORMATS]
+    asked = [at(params, path) for path in _FORMATS if path[0] in params]
     return any((isinstance(word, str) and "json" in word) or isinstance(word, Mapping) for word in asked)
 
 
 def _server(arguments: Mapping[str, Any], params: Mapping[str, Any]) -> tuple[str | None, int | None]:
-    for url in (source.get(key) for source in (arguments, params) for key in _URLS):
-        if isinstance(url, str) and "://" in url:
-            try:
-                parts = urlsplit(url)
-                return parts.hostname, parts.port or _PORTS.get(parts.scheme)
-            except ValueError:  # of a port that is no number
-                continue
+    for source in (arguments, params):
+        for key in _URLS:
+            url = source.get(key)
+            if isinstance(url, str) and "://" in url:
+                return _host_and_port(url)
     return None, None
+
+
+@lru_cache(maxsize=256)
+def _host_and_port(url: str) -> tuple[str | None, int | None]:
+    try:
+        parts = urlsplit(url)
+        return parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # of a port that is no number
+        return None, None
 
 
 # ---------------------------------------------------------------- tool definitions
@@ -166,7 +167,7 @@ def _server(arguments: Mapping[str, Any], params: Mapping[str, Any]) -> tuple[st
 def _tools(params: Mapping[str, Any], options: Mapping[str, Any]) -> Sequence[Mapping[str, object]]:
     for source in (params, options):
         for path in _TOOLS:
-            found = _at(source, path)
+            found = at(source, path) if path[0] in source else None
             if isinstance(found, (list, tuple)) and found:
                 return [tool for item in found for tool in _definitions(item)]
     return ()

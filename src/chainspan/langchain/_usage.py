@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from .._model import Usage
+from ._read import at, mapping
 
 __all__ = ["usage_of"]
 
-# LangChain's own `usage_metadata`: what fills each field, in order of trust. A dot steps
-# into a mapping, a plus adds up.
-_STANDARD: Final[Mapping[str, tuple[str, ...]]] = {
-    "input_tokens": ("input_tokens",),
-    "output_tokens": ("output_tokens",),
-    "cache_read": ("input_token_details.cache_read",),
-    "cache_write": (
-        "input_token_details.cache_creation",
-        # langchain-anthropic reports 0 above, and the count here.
-        "input_token_details.ephemeral_5m_input_tokens+input_token_details.ephemeral_1h_input_tokens",
-    ),
-    "reasoning": ("output_token_details.reasoning",),
-    "audio_input": ("input_token_details.audio",),
-    "audio_output": ("output_token_details.audio",),
-}
 # What the providers themselves report, as found in `response_metadata` and `llm_output`:
 # OpenAI, Anthropic, Google, Bedrock, Cohere, Ollama, in the order of the names.
+# A dot steps into a mapping; of several places, the first with a count that is not 0 is taken.
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "input_tokens": (
         "input_tokens",
@@ -62,18 +49,18 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "audio_input": ("prompt_tokens_details.audio_tokens",),
     "audio_output": ("completion_tokens_details.audio_tokens",),
 }
-
-_DETAILS: Final = ("cache_read", "cache_write", "reasoning", "audio_input", "audio_output")
-# Counted by Anthropic and Bedrock apart from the input tokens, which here include all.
-_EXCLUSIVE: Final = (
+_PATHS: Final = {field: tuple(tuple(path.split(".")) for path in paths) for field, paths in _FIELDS.items()}
+# What a provider counts apart from the total that it belongs to: Anthropic, Bedrock; Google.
+_APART_FROM_INPUT: Final = (
     "cache_read_input_tokens",
     "cache_creation_input_tokens",
     "cacheReadInputTokens",
     "cacheWriteInputTokens",
 )
+_APART_FROM_OUTPUT: Final = ("thoughts_token_count",)
 _MOST: Final = 1 << 53  # what a float counts exactly
 # Where they may stand in `response_metadata` and `llm_output`; last, those mappings themselves (Ollama).
-_PLACES: Final = ("token_usage", "usage", "usage_metadata", "tokens", "meta.billed_units")
+_PLACES: Final = (("token_usage",), ("usage",), ("usage_metadata",), ("tokens",), ("meta", "billed_units"))
 
 
 def usage_of(message: Any, generation_info: Mapping[str, Any], llm_output: Mapping[str, Any]) -> Usage | None:
@@ -83,73 +70,85 @@ def usage_of(message: Any, generation_info: Mapping[str, Any], llm_output: Mappi
     detail is larger than its total.
     """
     own = getattr(message, "usage_metadata", None)
-    if isinstance(own, Mapping) and (usage := _read(own, _STANDARD)):
+    if isinstance(own, Mapping) and (usage := _standard(own)):
         return usage
     response_metadata = getattr(message, "response_metadata", None)
     for source in (response_metadata, generation_info, llm_output):
         if isinstance(source, Mapping):
             for place in _places(source):
-                if usage := _read(place, _FIELDS):
+                if usage := _raw(place):
                     return usage
     return None
 
 
 def _places(source: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for path in _PLACES:
-        found = _at(source, path)
+        found = at(source, path)
         if isinstance(found, Mapping):
             yield found
     yield source
 
 
-def _read(counts: Mapping[str, Any], fields: Mapping[str, tuple[str, ...]]) -> Usage | None:
-    total_input, total_output = _first(counts, fields["input_tokens"]), _first(counts, fields["output_tokens"])
+def _standard(counts: Mapping[str, Any]) -> Usage | None:
+    """Read LangChain's own form, which every integration of today fills."""
+    of_input = mapping(counts.get("input_token_details"))
+    of_output = mapping(counts.get("output_token_details"))
+    # langchain-anthropic reports cache_creation 0, and the count by time to live.
+    by_time = (of_input.get("ephemeral_5m_input_tokens"), of_input.get("ephemeral_1h_input_tokens"))
+    return _usage(
+        _count(counts.get("input_tokens")),
+        _count(counts.get("output_tokens")),
+        {
+            "cache_read": _count(of_input.get("cache_read")),
+            "cache_write": _count(of_input.get("cache_creation")) or _sum(by_time),
+            "reasoning": _count(of_output.get("reasoning")),
+            "audio_input": _count(of_input.get("audio")),
+            "audio_output": _count(of_output.get("audio")),
+        },
+    )
+
+
+def _raw(counts: Mapping[str, Any]) -> Usage | None:
+    """Read the form of some provider."""
+    values = {field: _first(counts, paths) for field, paths in _PATHS.items()}
+    total_input, total_output = values.pop("input_tokens"), values.pop("output_tokens")
+    if total_input is not None:
+        total_input += _sum([counts.get(name) for name in _APART_FROM_INPUT]) or 0
+    if total_output is not None:
+        total_output += _sum([counts.get(name) for name in _APART_FROM_OUTPUT]) or 0
+    return _usage(total_input, total_output, values)
+
+
+def _usage(total_input: int | None, total_output: int | None, details: dict[str, int | None]) -> Usage | None:
     if total_input is None and total_output is None:
         return None
-    values = {field: _first(counts, fields[field]) for field in _DETAILS}
-    if fields is not _STANDARD and total_input is not None:
-        total_input += sum(_count(counts.get(name)) or 0 for name in _EXCLUSIVE)
-    _bound(values, ("cache_read", "cache_write", "audio_input"), total_input)
-    _bound(values, ("reasoning", "audio_output"), total_output)
-    return Usage(input_tokens=total_input, output_tokens=total_output, **values)
+    cached = (details["cache_read"] or 0) + (details["cache_write"] or 0)
+    if cached and total_input is not None and cached > total_input:
+        total_input += cached  # it was counted apart, by an integration that we do not know
+    if (details["reasoning"] or 0) > (total_output or 0) and total_output is not None:
+        total_output += details["reasoning"] or 0
+    for detail, total in (("audio_input", total_input), ("audio_output", total_output)):
+        if (details[detail] or 0) > (total or 0):
+            details[detail] = None
+    return Usage(input_tokens=total_input, output_tokens=total_output, **details)
 
 
-def _bound(values: dict[str, int | None], details: tuple[str, ...], total: int | None) -> None:
-    """Drop details that are larger than their total: the provider counts them apart from it."""
-    for detail in details:
-        if (values[detail] or 0) > (total or 0):
-            values[detail] = None
-
-
-def _first(counts: Mapping[str, Any], paths: tuple[str, ...]) -> int | None:
+def _first(counts: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> int | None:
     best: int | None = None
     for path in paths:
-        found = _sum(counts, path) if "+" in path else _count(_at(counts, path))
+        found = _count(counts.get(path[0]) if len(path) == 1 else at(counts, path))
         if found:
             return found
         best = found if best is None else best  # 0 in one place may be the true count in another
     return best
 
 
-def _sum(counts: Mapping[str, Any], path: str) -> int | None:
-    found = [_count(_at(counts, part)) for part in path.split("+")]
-    known = [count for count in found if count is not None]
+def _sum(values: Iterable[Any]) -> int | None:
+    known = [count for value in values if (count := _count(value)) is not None]
     return sum(known) if known else None
 
 
 def _count(value: Any) -> int | None:
-    if type(value) is int and 0 <= value < _MOST:
-        return value
-    if type(value) is float and 0 <= value < _MOST:
-        return int(value)
-    return None
-
-
-def _at(source: Any, path: str) -> Any:
-    if "." not in path:
-        return source.get(path)
-    for name in path.split("."):
-        if not isinstance(source, Mapping):
-            return None
-        source = source.get(name)
-    return source
+    if type(value) is int:
+        return value if 0 <= value < _MOST else None
+    return int(value) if type(value) is float and 0 <= value < _MOST else None

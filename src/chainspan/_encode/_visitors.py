@@ -1,0 +1,245 @@
+"""What becomes of each kind of value.
+
+Values are read, not asked: their ``model_dump``, ``__iter__`` or ``__str__`` may be slow,
+warn, change the value or raise. What has to be called (the ``__repr__`` of a class that
+nobody here knows) is called by `attempt`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import fractions
+import ipaddress
+import pathlib
+import re
+import types
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any, Final
+
+from .._model import Message
+from ._safe import attempt, type_name, unprintable
+from ._secrets import SECRET, binary_marker
+from ._walk import Visitor, Walk
+
+__all__ = ["convert_of", "register", "visitor_of"]
+
+_MOST_TYPES: Final = 4_096
+_LONGEST_REPR: Final = 2_000
+_INT64: Final = 1 << 63
+
+
+def register(base: str, convert: Callable[[Any], object]) -> None:
+    """Have every instance of a class, named in full, made plain by a function.
+
+    The class is named and not passed, so that who registers need not import it. The
+    function's result is walked in turn; it may hold anything but the value itself.
+    """
+    _converters[base] = convert
+    _convert_by_class.clear()
+    _visitors.clear()
+    _visitors.update(_EXACT)
+
+
+# ---------------------------------------------------------------- one visitor per kind of value
+
+
+def _same(_walk: Walk, value: Any) -> Any:
+    return value
+
+
+def _text(_walk: Walk, value: Any) -> Any:
+    return str.__str__(value)
+
+
+def _int(_walk: Walk, value: Any) -> Any:
+    if -_INT64 <= value < _INT64:
+        return int(value)
+    # Beyond 64 bits most JSON readers round, and CPython refuses to print 4,300 digits.
+    return attempt(lambda: int.__repr__(value), f"[int of {int.bit_length(value)} bits]")
+
+
+def _float(_walk: Walk, value: Any) -> Any:
+    return float(value) if value - value == 0 else float.__repr__(value)  # NaN and infinities have no JSON
+
+
+def _number(walk: Walk, value: Any) -> Any:
+    return attempt(lambda: _int(walk, int(value)), unprintable(value))
+
+
+def _real(walk: Walk, value: Any) -> Any:
+    return attempt(lambda: _float(walk, float(value)), unprintable(value))
+
+
+def _dict(walk: Walk, value: Any) -> Any:
+    return walk.inside(value, lambda walk, own: walk.items(list(dict.items(own))))
+
+
+def _mapping(walk: Walk, value: Any) -> Any:
+    return walk.inside(value, lambda walk, own: walk.items([(key, own[key]) for key in own]))
+
+
+def _sequence(walk: Walk, value: Any) -> Any:
+    return walk.inside(value, Walk.values)
+
+
+def _named_tuple(walk: Walk, value: Any) -> Any:
+    return walk.inside(value, lambda walk, own: walk.items(zip(own._fields, own, strict=False)))
+
+
+def _bytes(_walk: Walk, value: Any) -> Any:
+    return attempt(lambda: binary_marker("bytes", bytes(value)), "[bytes]")
+
+
+def _enum(walk: Walk, value: Any) -> Any:
+    return walk.visit(value._value_)
+
+
+def _printed(_walk: Walk, value: Any) -> Any:
+    return attempt(lambda: str(value)[:_LONGEST_REPR], unprintable(value))
+
+
+def _iso(_walk: Walk, value: Any) -> Any:
+    return attempt(lambda: str(value.isoformat()), unprintable(value))
+
+
+def _class(_walk: Walk, value: Any) -> Any:
+    return attempt(lambda: f"[{value.__module__}.{value.__qualname__}]", "[class]")
+
+
+def _error(walk: Walk, value: Any) -> Any:
+    message = attempt(lambda: str(value), "[unprintable]")
+    return {"error": type_name(value), "message": walk.visit(message)}
+
+
+def _secret(_walk: Walk, _value: Any) -> Any:
+    return SECRET
+
+
+def _model(walk: Walk, value: Any) -> Any:
+    """Visit a pydantic model by its fields; serialisers and computed fields would run foreign code."""
+    hidden = {name for name, field in type(value).model_fields.items() if field.exclude or not field.repr}
+
+    def fields(walk: Walk, own: Any) -> Any:
+        pairs = [*own.__dict__.items(), *(own.__pydantic_extra__ or {}).items()]
+        return walk.items((name, item) for name, item in pairs if name not in hidden)
+
+    return walk.inside(value, fields)
+
+
+def _message(walk: Walk, value: Message) -> Any:
+    if walk.embed is not None:
+        return walk.embed(value)
+    fields = {"role": value.role, "parts": value.parts, "name": value.name}
+    return walk.visit({key: held for key, held in fields.items() if held is not None})
+
+
+def _dataclass(walk: Walk, value: Any) -> Any:
+    names = [field.name for field in dataclasses.fields(value) if field.repr]
+    return walk.inside(value, lambda walk, own: walk.items((name, getattr(own, name, None)) for name in names))
+
+
+def _unknown(_walk: Walk, value: Any) -> Any:
+    if getattr(type(value), "__repr__", None) is object.__repr__:
+        return f"[{type_name(value)}]"  # the default text holds nothing but an address
+    text = attempt(lambda: repr(value), unprintable(value))
+    return text if len(text) <= _LONGEST_REPR else f"{text[:_LONGEST_REPR]}[+{len(text) - _LONGEST_REPR} characters]"
+
+
+_EXACT: Final[dict[type, Visitor]] = {
+    str: _same,
+    bool: _same,
+    type(None): _same,
+    int: _int,
+    float: _float,
+    dict: _dict,
+    list: _sequence,
+    tuple: _sequence,
+}
+
+# Tried in this order for every other class, then remembered: an enum may be a str as well.
+_BY_BASE: Final[tuple[tuple[Any, Visitor], ...]] = (
+    (enum.Enum, _enum),
+    (str, _text),
+    ((bytes, bytearray, memoryview), _bytes),
+    (int, _int),
+    (float, _float),
+    (Integral, _number),
+    (Real, _real),
+    (dict, _dict),
+    ((set, frozenset, list, deque), _sequence),
+    ((dt.date, dt.time), _iso),
+    ((decimal.Decimal, fractions.Fraction, uuid.UUID, dt.timedelta, pathlib.PurePath), _printed),
+    ((ipaddress.IPv4Address, ipaddress.IPv6Address, complex, re.Pattern), _printed),
+    (type, _class),
+    ((types.FunctionType, types.BuiltinFunctionType), _class),
+    (BaseException, _error),
+    (Message, _message),
+    (Mapping, _mapping),
+)
+
+_SECRET_CLASSES: Final = frozenset({"pydantic.types.SecretStr", "pydantic.types.SecretBytes", "pydantic.types.Secret"})
+
+_converters: dict[str, Callable[[Any], object]] = {}
+_visitors: dict[type, Visitor] = dict(_EXACT)
+_convert_by_class: dict[type, Callable[[Any], object] | None] = {}
+
+
+def visitor_of(kind: type) -> Visitor:
+    """Return what visits values of a class, and remember it."""
+    known = _visitors.get(kind)
+    if known is not None:
+        return known
+    unknown: Visitor = _unknown
+    visitor = attempt(lambda: _resolve(kind), unknown)
+    if len(_visitors) >= _MOST_TYPES:  # classes made at run time must not pile up
+        _visitors.clear()
+        _visitors.update(_EXACT)
+    _visitors[kind] = visitor
+    return visitor
+
+
+def _resolve(kind: type) -> Visitor:
+    if _names_of(kind) & _SECRET_CLASSES:
+        return _secret
+    if convert := convert_of(kind):
+        return _converting(convert)
+    for bases, visitor in _BY_BASE:
+        if issubclass(kind, bases):
+            return visitor
+    return _by_shape(kind)
+
+
+def _names_of(kind: type) -> frozenset[str]:
+    return frozenset(f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__)
+
+
+def convert_of(kind: type) -> Callable[[Any], object] | None:
+    """Return what was registered for a class or one of its bases, or None."""
+    if kind not in _convert_by_class:
+        if len(_convert_by_class) >= _MOST_TYPES:
+            _convert_by_class.clear()
+        nothing: frozenset[str] = frozenset()
+        names = attempt(lambda: _names_of(kind), nothing)
+        _convert_by_class[kind] = next((_converters[name] for name in _converters if name in names), None)
+    return _convert_by_class[kind]
+
+
+def _by_shape(kind: type) -> Visitor:
+    if issubclass(kind, tuple):
+        return _named_tuple if hasattr(kind, "_fields") else _sequence
+    if hasattr(kind, "__pydantic_fields__") and hasattr(kind, "__pydantic_serializer__"):
+        return _model
+    return _dataclass if dataclasses.is_dataclass(kind) else _unknown
+
+
+def _converting(convert: Callable[[Any], object]) -> Visitor:
+    def visitor(walk: Walk, value: Any) -> Any:
+        return walk.inside(value, lambda walk, own: walk.visit(convert(own)))
+
+    return visitor
