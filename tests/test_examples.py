@@ -19,7 +19,7 @@ LIBRARIES = {"provider_stub"}
 
 def run(name: str) -> tuple[str, str]:
     """Run an example and return what it wrote to standard output and standard error."""
-    steering = re.compile(r"OTEL_|CHAINSPAN_|LANGSMITH_|LANGCHAIN_|ANTHROPIC_|NO_COLOR|FORCE_COLOR|PYTHON|COVERAGE_")
+    steering = re.compile(r"OTEL_|CHAINSPAN_|LANGSMITH_|LANGCHAIN_|ANTHROPIC_|NO_COLOR|FORCE_COLOR|PYTHON")
     env = {key: value for key, value in os.environ.items() if not steering.match(key)}
     done = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],

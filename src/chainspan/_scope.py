@@ -378,8 +378,7 @@ def _inherits(run: Run, seat: _stack.Seat, frame: FrameType) -> bool:
     """Return whether code in another thread or task belongs to a run whose context it copied."""
     if seat.is_here():
         return False  # it would be on the stack
-    if seat.is_generator:
-        if run.is_leaf:
-            return run.chunks == 0  # afterwards it is more likely to be the consumer's
-        return _stack.has_package(seat.package, frame)
-    return True
+    if not seat.is_generator or (run.is_leaf and not run.chunks):
+        return True
+    # A stream that has begun: another thread or task is as likely to be the consumer's.
+    return _stack.has_package(seat.package, frame)

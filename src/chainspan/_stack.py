@@ -159,11 +159,11 @@ def _attributes_of(awaiting: object) -> tuple[str, str] | None:
 
 def _inside(awaiting: object, *, depth: int = 3) -> object:
     """Return what an iterator awaits that shows nothing itself: of a future, or of ``__anext__``."""
-    held = [one for one in gc.get_referents(awaiting) if hasattr(one, "__await__") or hasattr(one, "send")]
-    known = (one for one in held if isinstance(one, asyncio.Future) or _attributes_of(one))
-    found = next(known, None)
+    held = gc.get_referents(awaiting)
+    found = next((one for one in held if isinstance(one, asyncio.Future) or _attributes_of(one)), None)
     if found is None and depth:
-        deeper = (_inside(one, depth=depth - 1) for one in held)
+        wrapped = (one for one in held if hasattr(one, "__await__") or hasattr(one, "send"))
+        deeper = (_inside(one, depth=depth - 1) for one in wrapped)
         found = next((one for one in deeper if one is not None), None)
     return found
 

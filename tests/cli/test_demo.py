@@ -55,7 +55,7 @@ def after(title: str, output: str) -> str:
 
 def environment(**more: str) -> dict[str, str]:
     """Return this process's environment without what steers the command, and with some more."""
-    steering = re.compile(r"OTEL_|CHAINSPAN_|LANGSMITH_|LANGCHAIN_|NO_COLOR|FORCE_COLOR|COLUMNS|PYTHON|COVERAGE_")
+    steering = re.compile(r"OTEL_|CHAINSPAN_|LANGSMITH_|LANGCHAIN_|NO_COLOR|FORCE_COLOR|COLUMNS|PYTHON")
     kept = {name: value for name, value in os.environ.items() if not steering.match(name)}
     return kept | {"PYTHONWARNINGS": "error", "CHAINSPAN_STRICT": "1"} | more
 
@@ -82,7 +82,7 @@ class Collector(ThreadingHTTPServer):
     Attributes:
         spans: What it has received.
         status: The HTTP status that it answers with.
-        rejected: How many spans of each request it says it has rejected.
+        rejected: How many spans of the next request it says it has rejected.
     """
 
     daemon_threads = True
@@ -102,6 +102,7 @@ class _CollectorHandler(BaseHTTPRequestHandler):
         body = gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))
         request = ExportTraceServiceRequest.FromString(body)
         status, rejected = self.server.status, self.server.rejected
+        self.server.rejected = 0
         if status == 200 and self.path == "/v1/traces":
             self.server.spans += [s for r in request.resource_spans for scope in r.scope_spans for s in scope.spans]
         answer = ExportTraceServiceResponse()

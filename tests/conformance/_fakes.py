@@ -47,7 +47,7 @@ class _Scripted:
         self.turn[0] += 1
         reply = self.replies[(self.turn[0] - 1) % len(self.replies)]
         if isinstance(reply, BaseException):
-            raise reply
+            raise type(reply)(*reply.args)  # a new one each time: an exception keeps its frames
         return reply
 
     def _work(self, run_manager: object) -> Any:

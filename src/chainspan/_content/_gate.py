@@ -19,6 +19,7 @@ from .._encode import (
     plain,
     shrink,
     size_of,
+    well_formed,
 )
 from .._model import AttributeValue, Message, RunStart
 from ._exceptions import stack_of, type_of
@@ -76,11 +77,12 @@ class Gate:
         if not self.on:
             return None
         masked = self._mask.text(text if type(text) is str else attempt(lambda: str.__str__(text), "[unreadable]"))
-        data = masked.encode("utf-8", "replace")
-        if len(data) > self._limit():
+        masked = well_formed(masked)
+        size = size_of(masked)
+        if size > self._limit():
             masked = str(from_json(shrink(masked, self._limit())))
-            return self._spent(masked, size_of(masked))
-        return self._spent(masked if len(data) == len(masked) else data.decode(), len(data))
+            size = size_of(masked)
+        return self._spent(masked, size)
 
     def json(self, value: object) -> str | None:
         """Return any value as JSON text to be recorded, or None where content is off."""

@@ -8,7 +8,7 @@ in square brackets, such as ``[cycle]`` or ``[+1234 bytes]``.
 
 from __future__ import annotations
 
-from ._json import dump_bytes, dumps, shrink, size_of
+from ._json import dump_bytes, dumps, shrink, size_of, well_formed
 from ._plain import message_of, plain
 from ._safe import attempt
 from ._secrets import REDACTED, SECRET, base64_marker, binary_marker, is_secret_key, is_suspicious, mask_text
@@ -31,6 +31,7 @@ __all__ = [
     "shrink",
     "size_of",
     "to_json",
+    "well_formed",
 ]
 
 

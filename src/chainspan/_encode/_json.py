@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json as _rust
 
-__all__ = ["dump_bytes", "dumps", "shrink", "size_of"]
+__all__ = ["dump_bytes", "dumps", "shrink", "size_of", "well_formed"]
 
 # What tells a reader what the rest is, and is short: never shortened.
 _KEPT: Final = frozenset({"role", "type", "id", "name", "tool_call_id", "finish_reason", "mime_type", "modality"})
@@ -20,7 +20,7 @@ def dumps(tree: Any) -> str:
 
 
 def dump_bytes(tree: Any) -> bytes:
-    """Return plain data as JSON in UTF-8; a lone surrogate, which has no UTF-8, becomes ``?``."""
+    """Return plain data as JSON in UTF-8."""
     try:
         return _rust(tree, inf_nan_mode="strings")
     except ValueError:
@@ -49,9 +49,20 @@ def shrink(tree: Any, limit_bytes: int) -> str:
     return _drop_elements(_cut_leaves(tree, _SHORTEST), size_of(dumps(tree)), limit_bytes)
 
 
+def well_formed(text: str) -> str:
+    """Return a text that has a UTF-8 form: halves of a character are joined, single ones replaced."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def _without_surrogates(tree: Any) -> Any:
     if isinstance(tree, str):
-        return tree.encode("utf-8", "replace").decode("utf-8")
+        return well_formed(tree)
     if isinstance(tree, dict):
         return {_without_surrogates(key): _without_surrogates(value) for key, value in tree.items()}
     return [_without_surrogates(value) for value in tree] if isinstance(tree, list) else tree

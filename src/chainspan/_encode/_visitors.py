@@ -13,6 +13,7 @@ import decimal
 import enum
 import fractions
 import ipaddress
+import math
 import pathlib
 import re
 import types
@@ -65,7 +66,9 @@ def _int(_walk: Walk, value: Any) -> Any:
 
 
 def _float(_walk: Walk, value: Any) -> Any:
-    return float(value) if value - value == 0 else float.__repr__(value)  # NaN and infinities have no JSON
+    if math.isfinite(value):
+        return float(value)
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124  # JSON has none
 
 
 def _number(walk: Walk, value: Any) -> Any:
@@ -86,6 +89,10 @@ def _mapping(walk: Walk, value: Any) -> Any:
 
 def _sequence(walk: Walk, value: Any) -> Any:
     return walk.inside(value, Walk.values)
+
+
+def _set(walk: Walk, value: Any) -> Any:
+    return walk.inside(value, lambda walk, own: walk.values(attempt(lambda: sorted(own), list(own))))
 
 
 def _named_tuple(walk: Walk, value: Any) -> Any:
@@ -110,6 +117,10 @@ def _iso(_walk: Walk, value: Any) -> Any:
 
 def _class(_walk: Walk, value: Any) -> Any:
     return attempt(lambda: f"[{value.__module__}.{value.__qualname__}]", "[class]")
+
+
+def _running(_walk: Walk, value: Any) -> Any:
+    return f"[{type(value).__name__} {value.__qualname__}]"  # never consumed
 
 
 def _error(walk: Walk, value: Any) -> Any:
@@ -172,12 +183,14 @@ _BY_BASE: Final[tuple[tuple[Any, Visitor], ...]] = (
     (Integral, _number),
     (Real, _real),
     (dict, _dict),
-    ((set, frozenset, list, deque), _sequence),
+    ((set, frozenset), _set),
+    ((list, deque), _sequence),
     ((dt.date, dt.time), _iso),
     ((decimal.Decimal, fractions.Fraction, uuid.UUID, dt.timedelta, pathlib.PurePath), _printed),
     ((ipaddress.IPv4Address, ipaddress.IPv6Address, complex, re.Pattern), _printed),
     (type, _class),
     ((types.FunctionType, types.BuiltinFunctionType), _class),
+    ((types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType), _running),
     (BaseException, _error),
     (Message, _message),
     (Mapping, _mapping),

@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanKind
 
 from .. import _semconv as names
 from .._content import Gate
-from .._encode import attempt
+from .._encode import attempt, well_formed
 from .._model import AttributeValue, ModelRequest, Outcome, RunEnd, RunFailure, RunKind, RunStart
 
 __all__ = [
@@ -214,9 +214,4 @@ def _exportable(value: Any) -> AttributeValue:
 
 
 def _exportable_text(value: Any) -> str:
-    text = str.__str__(value) if isinstance(value, str) else attempt(lambda: str(value), "[unprintable]")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text
+    return well_formed(str.__str__(value) if isinstance(value, str) else attempt(lambda: str(value), "[unprintable]"))

@@ -62,7 +62,7 @@ def spool(
             this process, or the extra ``spool`` is not installed.
     """
     require_filelock()
-    path = Path(directory).absolute()
+    path = Path(directory).resolve()
     with _open_lock:
         exporter = _open.get(path)
         if exporter is None or exporter.closed:

@@ -1,0 +1,375 @@
+"""The spool keeps its bounds, its privacy and its order, and says what it lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from chainspan import ConfigurationError
+from chainspan._delivery import Delivery
+from chainspan._feeding import processor_for
+from chainspan.exporters import _shipper
+from chainspan.exporters._otlp import otlp_sender
+from chainspan.exporters._senders import Answer, Verdict
+from chainspan.exporters._settings import OtlpSettings
+from chainspan.exporters._spool import SpoolExporter, spool
+from chainspan.exporters._spool_files import SpoolFiles
+
+from ._otlp_server import OtlpServer, Partial, Refuse, Status, spans_of
+
+pytestmark = pytest.mark.timeout(30)
+
+
+class Down:
+    """An endpoint that answers what it is told to, 503 by default, and keeps what it gets."""
+
+    endpoint = "http://down.test/v1/traces"
+
+    def __init__(self) -> None:
+        """Be down."""
+        self.answer = Answer(verdict=Verdict.BUSY, reason="503")
+        self.bodies: list[bytes] = []
+
+    def send(self, body: bytes) -> Answer:
+        """Answer."""
+        self.bodies.append(body)
+        return self.answer
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def emit(exporter: SpoolExporter, names: Sequence[str]) -> None:
+    """Make spans with these names."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor_for(exporter))
+    for name in names:
+        provider.get_tracer("test").start_span(name).end()
+
+
+def made(directory: Path, to: Down | OtlpServer, **options: int) -> SpoolExporter:
+    """Return an exporter that nobody else shares."""
+    sender = to if isinstance(to, Down) else otlp_sender(OtlpSettings.read(to.url))
+    return SpoolExporter(directory, sender, **options)
+
+
+def spooled(directory: Path) -> list[str]:
+    """The names of the spans that wait, oldest first."""
+    files = sorted(path for path in directory.iterdir() if path.suffix in {".otlp", ".sending"})
+    return [span.name for path in files for span in spans_of(path.read_bytes())]
+
+
+def test_span_is_on_the_disk_when_it_has_ended(tmp_path: Path) -> None:
+    """What SIGKILL could destroy is written before ``span.end()`` returns, in a file of the owner's alone."""
+    exporter = made(tmp_path, Down())
+
+    emit(exporter, ["first", "second"])
+
+    assert spooled(tmp_path) == ["first", "second"]
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir() if path.is_file()}
+    assert modes == {0o600}
+    exporter.close(0)
+
+
+def test_leftovers_are_sent_first_and_in_order(server: OtlpServer, tmp_path: Path) -> None:
+    """The next process that uses a directory sends what it finds there, oldest first, in one request."""
+    earlier = made(tmp_path, Down())
+    emit(earlier, ["a", "b", "c"])
+    earlier.close(0)
+
+    later = made(tmp_path, server)
+    emit(later, ["d"])
+    answer = later.flush(5)
+    later.close(0)
+
+    assert answer == Delivery(delivered=4)
+    assert server.names == ["a", "b", "c", "d"]
+    assert spooled(tmp_path) == []
+
+
+def test_leftovers_are_sent_without_a_new_span(server: OtlpServer, tmp_path: Path) -> None:
+    """A start alone is enough."""
+    earlier = made(tmp_path, Down())
+    emit(earlier, ["a"])
+    earlier.close(0)
+
+    later = made(tmp_path, server)
+
+    assert server.wait_for(lambda: server.names == ["a"])
+    later.close(1)
+
+
+@pytest.fixture
+def no_sender(tmp_path: Path) -> Iterator[None]:
+    """Keep everybody from sending: this holds the lock, as another process would."""
+    with FileLock(tmp_path / "shipper.lock"):
+        yield
+
+
+@pytest.mark.usefixtures("no_sender")
+def test_oldest_fall_off_and_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Beyond the bound in bytes the oldest spans are dropped, counted, and reported in one line."""
+    exporter = made(tmp_path, Down(), max_bytes=5_000)
+
+    emit(exporter, [f"span {number}" for number in range(100)])
+    answer = exporter.flush(0)
+    exporter.close(0)
+
+    left = spooled(tmp_path)
+    assert answer == Delivery(pending=len(left), dropped=100 - len(left))
+    assert left == [f"span {number}" for number in range(100)][-len(left) :]
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.otlp")) <= 5_000
+    [line] = caplog.messages
+    assert f"{answer.dropped} spans were lost (the spool was full)" in line
+    assert f"{len(left)} wait in {tmp_path}" in line
+
+
+@pytest.mark.usefixtures("no_sender")
+def test_what_is_being_sent_does_not_fall_off(tmp_path: Path) -> None:
+    """Nothing is both sent and counted as dropped."""
+    exporter = made(tmp_path, Down(), max_bytes=1)
+    files = SpoolFiles(tmp_path)
+    [(taken, _)] = files.take([files.put(b"in flight", spans=1, now_ns=1)], 1)
+
+    emit(exporter, ["a"])
+
+    assert [path.name for path in tmp_path.glob("*-*")] == [taken.name]
+    exporter.close(0)
+
+
+@pytest.mark.usefixtures("no_sender")
+def test_what_another_process_drops_is_not_called_delivered(tmp_path: Path) -> None:
+    """A process learns what another one that shares the directory dropped of its spans."""
+    mine = made(tmp_path, Down())
+    emit(mine, ["mine 1", "mine 2"])
+
+    subprocess.run([sys.executable, "-c", _TRIM, str(tmp_path)], check=True, timeout=20)
+
+    assert mine.flush(0) == Delivery(pending=1, dropped=1)
+    mine.close(0)
+
+
+_TRIM = """
+import sys
+from pathlib import Path
+from chainspan.exporters._otlp import otlp_sender
+from chainspan.exporters._settings import OtlpSettings
+from chainspan.exporters._spool import SpoolExporter
+from chainspan.exporters._spool_files import SpoolFiles
+directory = Path(sys.argv[1])
+newest = SpoolFiles(directory).waiting()[-1]
+exporter = SpoolExporter(directory, otlp_sender(OtlpSettings.read("http://127.0.0.1:9")),
+                         max_bytes=(directory / newest.name).stat().st_size)
+exporter._keep_bound()
+exporter.close(0)
+"""
+
+
+def test_rejected_files_are_kept_within_a_bound(server: OtlpServer, tmp_path: Path) -> None:
+    """What the endpoint refuses is set aside, and of that the oldest makes room for the newest."""
+    server.behaviour = Refuse("poison")
+    exporter = made(tmp_path, server, max_bytes=8_000)
+
+    emit(exporter, [f"poison {number}" for number in range(20)])
+    answer = exporter.flush(5)
+    exporter.close(0)
+
+    kept = [span.name for path in sorted((tmp_path / "rejected").iterdir()) for span in spans_of(path.read_bytes())]
+    assert answer == Delivery(rejected=20)
+    assert kept == [f"poison {number}" for number in range(20)][-len(kept) :]
+    assert 0 < sum(path.stat().st_size for path in (tmp_path / "rejected").iterdir()) <= 1_000
+
+
+def test_partly_accepted_file_is_set_aside(server: OtlpServer, tmp_path: Path) -> None:
+    """Of a batch that was accepted in part, the rest is reported and the batch is kept to look at."""
+    server.behaviour = Partial(1)
+    exporter = made(tmp_path, server)
+    provider = TracerProvider(shutdown_on_exit=False)
+    batches = BatchSpanProcessor(exporter)
+    provider.add_span_processor(batches)
+    for number in range(3):
+        provider.get_tracer("test").start_span(f"span {number}").end()
+    batches.force_flush()
+
+    answer = exporter.flush(5)
+    exporter.close(0)
+
+    assert answer == Delivery(delivered=2, rejected=1)
+    [kept] = (tmp_path / "rejected").iterdir()
+    assert [span.name for span in spans_of(kept.read_bytes())] == ["span 0", "span 1", "span 2"]
+
+
+def test_full_disk_costs_nothing_while_the_endpoint_answers(
+    server: OtlpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be written is held in memory and sent from there."""
+    exporter = made(tmp_path, server)
+    monkeypatch.setattr(os, "write", full_disk)
+
+    emit(exporter, ["a", "b"])
+    answer = exporter.flush(5)
+    monkeypatch.undo()
+    exporter.close(0)
+
+    assert answer == Delivery(delivered=2)
+    assert server.names == ["a", "b"]
+
+
+def test_full_disk_that_gets_room_again_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans held in memory go to the disk once it has room, and are safe then."""
+    exporter = made(tmp_path, Down())
+    monkeypatch.setattr(os, "write", full_disk)
+    emit(exporter, ["a", "b"])
+    nothing = spooled(tmp_path)
+
+    monkeypatch.undo()
+    exporter.flush(3)
+    exporter.close(0)
+
+    assert (nothing, spooled(tmp_path)) == ([], ["a", "b"])
+
+
+def test_full_disk_in_an_outage_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a full disk and a dead endpoint both, memory is bounded, and every span is reported as lost."""
+    exporter = made(tmp_path, Down())
+    monkeypatch.setattr(os, "write", full_disk)
+    monkeypatch.setattr("chainspan.exporters._spool._MAX_MEMORY_BYTES", 1_000)
+
+    emit(exporter, [f"span {number}" for number in range(50)])
+    during = exporter.flush(0)
+    exporter.close(0.5)
+    after = exporter.flush(0)
+
+    assert during.pending + during.dropped == 50
+    assert after == Delivery(dropped=50)
+    assert list(tmp_path.glob("*.tmp")) == []
+    [line] = caplog.messages
+    assert "(the spool cannot be written: No space left on device)" in line
+
+
+def full_disk(descriptor: int, data: bytes) -> int:
+    """Fail as a full disk does."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_disk_limit_of_the_system_costs_nothing(server: OtlpServer, tmp_path: Path) -> None:
+    """The system's own refusal to write more is survived by a process that can still send."""
+    command = [sys.executable, str(Path(__file__).with_name("_emitter.py")), server.url, str(tmp_path), "20", "exit"]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True, preexec_fn=limit_files)
+
+    assert done.stderr == ""
+    assert set(server.arrivals) == set(done.stdout.split())
+
+
+def limit_files() -> None:
+    """Let this process write no file of more than 16 bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"\xff\xff no protobuf")],
+    ids=["empty", "garbled"],
+)
+def test_spoiled_file_is_set_aside(server: OtlpServer, tmp_path: Path, spoil: Callable[[Path], object]) -> None:
+    """A file that a power failure has spoilt is reported, and keeps no other from being sent."""
+    earlier = made(tmp_path, Down())
+    emit(earlier, ["spoilt", "sound"])
+    earlier.close(0)
+    spoil(min(tmp_path.glob("*.otlp")))
+
+    later = made(tmp_path, server)
+    answer = later.flush(5)
+    later.close(0)
+
+    assert answer == Delivery(delivered=1, rejected=1)
+    assert server.names == ["sound"]
+
+
+def test_foreign_files_are_left_alone(server: OtlpServer, tmp_path: Path) -> None:
+    """What was not written by a spool is neither sent nor removed."""
+    (tmp_path / "notes.otlp").write_text("mine", "utf-8")
+    exporter = made(tmp_path, server)
+    emit(exporter, ["a"])
+
+    exporter.flush(5)
+    exporter.close(0)
+
+    assert (tmp_path / "notes.otlp").read_text("utf-8") == "mine"
+
+
+def test_one_exporter_for_each_directory(tmp_path: Path) -> None:
+    """Two handlers that name the same directory share its thread and its counts."""
+    sender = Down()
+
+    first, second = spool(tmp_path, to=sender), spool(f"{tmp_path}/../{tmp_path.name}", to=sender)
+
+    assert first is second
+    first.close(0)
+
+
+def test_one_directory_has_one_endpoint(server: OtlpServer, tmp_path: Path) -> None:
+    """Spans for two endpoints cannot wait in one directory."""
+    exporter = spool(tmp_path, to=Down())
+    elsewhere = otlp_sender(OtlpSettings.read(server.url))
+
+    with pytest.raises(ConfigurationError, match="a directory of its own"):
+        spool(tmp_path, to=elsewhere)
+
+    exporter.close(0)
+
+
+def test_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    """A path that is a file is refused when the exporter is made, not when a span ends."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ConfigurationError, match="a directory that can be written"):
+        spool(tmp_path / "file", to=Down())
+
+
+def test_missing_lock_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, the error says what to install."""
+    monkeypatch.setitem(sys.modules, "filelock", None)
+
+    with pytest.raises(ConfigurationError, match=r"install chainspan\[spool\]"):
+        spool(tmp_path, to=Down())
+
+
+def test_span_after_the_end_is_counted(tmp_path: Path) -> None:
+    """A span that ends after the exporter was closed is lost, and counted as that."""
+    exporter = made(tmp_path, Down())
+    exporter.close(0)
+
+    emit(exporter, ["late"])
+
+    assert exporter.flush(0) == Delivery(dropped=1)
+
+
+def test_endpoint_down_is_asked_less_and_less(tmp_path: Path, server: OtlpServer) -> None:
+    """The pauses between attempts grow."""
+    server.behaviour = Status(503)
+    exporter = made(tmp_path, server)
+
+    emit(exporter, ["a"])
+    server.wait_for(lambda: len(server.requests) >= 4)
+    exporter.close(0)
+
+    times = [at_s for at_s, _ in server.requests]
+    first, second, third = (later - earlier for earlier, later in pairwise(times[:4]))
+    assert 0.2 < first < second < third
+    assert _shipper._LONGEST_PAUSE_S == 15

@@ -1,0 +1,294 @@
+"""What each profile says of each kind of run: the golden files are the reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from inline_snapshot import external_file
+
+from chainspan._content import ContentPolicy, Gate
+from chainspan._errors import ConfigurationError
+from chainspan._model import (
+    Message,
+    ModelRequest,
+    ModelResponse,
+    Outcome,
+    RetrievedDocument,
+    RunEnd,
+    RunFailure,
+    RunKind,
+    RunStart,
+    Streaming,
+    ToolRequest,
+    Usage,
+)
+from chainspan._profiles import OPT_IN_VARIABLE, profile
+
+PROFILES = ["compat", "latest", "openinference"]
+GOLDEN = Path(__file__).parent / "golden" / "profiles"
+
+
+def _said(role: str, text: str, finish_reason: str | None = None) -> Message:
+    return Message(role=role, parts=[{"type": "text", "content": text}], finish_reason=finish_reason)
+
+
+REQUEST = ModelRequest(
+    provider="openai",
+    model="gpt-5",
+    server_address="api.openai.com",
+    server_port=443,
+    parameters={
+        "temperature": 0.2,
+        "max_tokens": 100,
+        "stop_sequences": ["END"],
+        "choice_count": 1,
+        "reasoning_level": "low",
+        "service_tier": "flex",
+    },
+    tools=[{"type": "function", "name": "weather", "description": "Tells the weather.", "parameters": {"type": "object"}}],
+    output_type="json",
+    output_schema={"title": "Answer"},
+)
+ASKED = [
+    _said("system", "Be brief."),
+    _said("user", "Wie ist das Wetter in 東京?"),
+    Message(
+        role="assistant",
+        parts=[
+            {"type": "reasoning", "content": "Look it up."},
+            {"type": "tool_call", "id": "call_1", "name": "weather", "arguments": {"city": "東京"}},
+        ],
+    ),
+    Message(role="tool", parts=[{"type": "tool_call_response", "id": "call_1", "response": "20 °C"}]),
+]
+RESPONSE = ModelResponse(
+    model="gpt-5-2026-01-01",
+    response_id="resp_1",
+    finish_reasons=["stop"],
+    usage=Usage(input_tokens=100, output_tokens=20, cache_read=60, cache_write=10, reasoning=12, audio_input=0),
+    extra={"openai.response.service_tier": "flex"},
+    messages=lambda: [_said("assistant", "Zwanzig Grad.", "stop")],
+)
+COMMON: dict[str, Any] = {
+    "run_id": UUID(int=1),
+    "parent_id": None,
+    "tags": ["prod", "seq:step:1"],
+    "metadata": {"order": 7, "n": {"a": 1}, "ls_provider": "openai", "thread_id": "thread-1"},
+    "conversation_id": "thread-1",
+    "user_id": "ada",
+    "agent_name": "helper",
+}
+STATE_IN = {"messages": [("user", "hi")]}
+STATE_OUT = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}
+FOUND = [RetrievedDocument(content="Text.", id="d1", score=0.5, metadata={"source": "a.md"})]
+NODE = {"langgraph_node": "plan", "langgraph_step": 2, "langgraph_checkpoint_ns": "plan:1"}
+
+
+def _run(kind: RunKind, name: str, run_type: str | None = None, **fields: Any) -> RunStart:
+    return RunStart(kind=kind, run_type=run_type or kind.value, name=name, **{**COMMON, **fields})
+
+
+RUNS: dict[str, tuple[RunStart, RunEnd]] = {
+    "chain": (_run(RunKind.CHAIN, "RunnableSequence", inputs={"number": "2"}), RunEnd(outputs="four")),
+    "prompt": (_run(RunKind.PROMPT, "Greeting", inputs={"name": "Ada"}), RunEnd(outputs=ASKED[:2])),
+    "parser": (_run(RunKind.PARSER, "StrOutputParser", inputs=ASKED[1]), RunEnd(outputs={"n": [1, 2.5, None]})),
+    "chat": (
+        _run(RunKind.CHAT, "ChatOpenAI", "llm", model=REQUEST, messages=lambda: ASKED),
+        RunEnd(response=RESPONSE, streaming=Streaming(chunks=3, first_content_s=0.25)),
+    ),
+    "llm": (
+        _run(RunKind.LLM, "OpenAI", "llm", model=REQUEST, messages=lambda: ASKED[1:2]),
+        RunEnd(response=RESPONSE),
+    ),
+    "embeddings": (
+        _run(RunKind.EMBEDDINGS, "OpenAIEmbeddings", model=ModelRequest(provider="openai", model="te-3")),
+        RunEnd(response=ModelResponse(usage=Usage(input_tokens=7))),
+    ),
+    "tool": (
+        _run(
+            RunKind.TOOL,
+            "weather",
+            tool=ToolRequest(name="weather", description="Tells it.", call_id="call_1", arguments={"city": "東京"}),
+        ),
+        RunEnd(outputs=["20", "°C"]),
+    ),
+    "retriever": (_run(RunKind.RETRIEVER, "Docs", query="why?"), RunEnd(documents=lambda: FOUND)),
+    "agent": (_run(RunKind.AGENT, "helper", "chain", inputs=STATE_IN), RunEnd(outputs=STATE_OUT)),
+    "workflow": (_run(RunKind.WORKFLOW, "support", "chain", inputs={"ticket": 5}), RunEnd(outputs={"ticket": 6})),
+    "node": (_run(RunKind.NODE, "plan", "chain", metadata=NODE, inputs=STATE_IN), RunEnd(outputs=STATE_OUT)),
+}
+FAILURE = RunFailure(
+    error=ValueError("boom"),
+    response=ModelResponse(finish_reasons=["error"], messages=lambda: [_said("assistant", "Zwan")]),
+)
+
+
+@pytest.mark.parametrize("kind", RUNS)
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_kind_of_run_in_a_profile(name: str, kind: str) -> None:
+    """The span's name, kind and attributes at start, end and failure are those of the golden file."""
+    run, end = RUNS[kind]
+    chosen, gate = profile(name), Gate.of(True).for_run(run)
+
+    said = {
+        "span_name": chosen.span_name(run),
+        "span_kind": chosen.span_kind(run).name,
+        "start": chosen.start(run, gate),
+        "end": chosen.end(run, end, gate),
+        "failure": chosen.failure(run, FAILURE, gate),
+    }
+
+    assert said == external_file(GOLDEN / name / f"{kind}.json")
+
+
+@pytest.mark.parametrize("kind", RUNS)
+@pytest.mark.parametrize("name", PROFILES)
+def test_with_content_off_only_content_is_missing(name: str, kind: str) -> None:
+    """Switching content off takes attributes away and changes none of the others."""
+    run, end = RUNS[kind]
+    chosen, on, off = profile(name), Gate.of(True), Gate.of(False)
+
+    whole = chosen.start(run, on) | chosen.end(run, end, on) | chosen.failure(run, FAILURE, on)
+    bare = chosen.start(run, off) | chosen.end(run, end, off) | chosen.failure(run, FAILURE, off)
+
+    assert bare.items() <= whole.items()
+    assert {"chainspan.run.id", "session.id", "user.id", "openinference.span.kind", "error.type"} <= bare.keys()
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_only_operations_of_the_conventions_have_their_keys(kind: str) -> None:
+    """A chain, prompt, parser or node carries no gen_ai key: backends would take it for a model call."""
+    run, end = RUNS[kind]
+    chosen, gate = profile("compat"), Gate.of(True)
+
+    keys = chosen.start(run, gate) | chosen.end(run, end, gate) | chosen.failure(run, FAILURE, gate)
+
+    is_operation = kind not in ("chain", "prompt", "parser", "node")
+    assert any(key.startswith("gen_ai.") for key in keys) is is_operation
+    assert not any(key.startswith("gen_ai.prompt") for key in keys)
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_profiles_name_and_kind_spans_alike(kind: str) -> None:
+    """Switching the profile changes the names of attributes, and nothing else."""
+    run, _ = RUNS[kind]
+
+    said = {(profile(name).span_name(run), profile(name).span_kind(run)) for name in PROFILES}
+
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [("chat", "summary"), ("tool", "summary"), ("retriever", "summary"), ("chain", "summary")],
+)
+def test_the_users_name_wins(kind: str, named: str) -> None:
+    """A `run_name` is the span's name, whatever the operation would be called."""
+    run, _ = RUNS[kind]
+    run = _run(run.kind, named, model=run.model, tool=run.tool, named=True)
+
+    assert profile().span_name(run) == named
+
+
+def test_a_graph_without_a_name_is_just_invoked() -> None:
+    """`LangGraph` is what every graph without a name is called, and says nothing."""
+    run = _run(RunKind.WORKFLOW, "LangGraph", "chain")
+
+    assert profile().span_name(run) == "invoke_workflow"
+    assert "gen_ai.workflow.name" not in profile().start(run, Gate.of(False))
+
+
+def test_a_model_without_a_name_has_a_span_all_the_same() -> None:
+    """Neither model nor provider need be known."""
+    run = _run(RunKind.CHAT, "FakeModel", model=None)
+
+    assert profile().span_name(run) == "chat"
+    assert profile().start(run, Gate.of(False))["gen_ai.operation.name"] == "chat"
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_absent_usage_is_absent(name: str) -> None:
+    """Where nobody counted tokens no count is written, least of all 0."""
+    run, _ = RUNS["chat"]
+
+    end = profile(name).end(run, RunEnd(response=ModelResponse(model="m")), Gate.of(False))
+
+    assert not [key for key in end if "token" in key]
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_an_answer_from_the_cache_is_not_billed(name: str) -> None:
+    """A hit of LangChain's cache is marked, and its tokens are no usage."""
+    run, _ = RUNS["chat"]
+    response = ModelResponse(usage=Usage(input_tokens=10, output_tokens=2), cache_hit=True)
+
+    end = profile(name).end(run, RunEnd(response=response), Gate.of(False))
+
+    assert end == {
+        "chainspan.cache.hit": True,
+        "chainspan.saved.input_tokens": 10,
+        "chainspan.saved.output_tokens": 2,
+    }
+
+
+def test_a_tool_that_says_it_failed_has_failed() -> None:
+    """A result with the status of an error is an error, though nothing was raised."""
+    run, _ = RUNS["tool"]
+
+    end = profile().end(run, RunEnd(outputs="no such city", failed="no such city"), Gate.of(False))
+
+    assert end == {"error.type": "tool_error", "chainspan.run.outcome": "error"}
+
+
+@pytest.mark.parametrize("outcome", [item for item in Outcome if item not in (Outcome.OK, Outcome.ERROR)])
+def test_what_is_no_error_has_no_error_type(outcome: Outcome) -> None:
+    """An interrupt, a cancellation and a broken-off stream say so, and are no errors."""
+    run, _ = RUNS["chain"]
+
+    said = profile().failure(run, RunFailure(error=GeneratorExit(), outcome=outcome), Gate.of(True))
+
+    assert said == {"chainspan.run.outcome": outcome.value}
+
+
+def test_attributes_that_cannot_be_exported_are_made_so() -> None:
+    """None is dropped, a number beyond 64 bits is a text, and a lone surrogate is replaced."""
+    request = ModelRequest(model="m\ud800", parameters={"seed": 2**70, "temperature": None, "top_p": float("nan")})
+    run = RunStart(
+        run_id=UUID(int=1), parent_id=None, kind=RunKind.CHAT, run_type="llm", name="ChatOpenAI", model=request
+    )
+
+    start = profile().start(run, Gate.of(False))
+
+    assert start["gen_ai.request.model"] == "m\ufffd"
+    assert start["gen_ai.request.seed"] == str(2**70)
+    assert "gen_ai.request.temperature" not in start
+
+
+def test_metadata_is_typed_and_only_the_users_own() -> None:
+    """Scalars stay scalars, the rest is JSON, and what LangChain put there itself is left out."""
+    run, _ = RUNS["chain"]
+
+    start = profile().start(run, Gate.of(ContentPolicy(capture=False, metadata=["order", "n", "ls_provider"])))
+
+    assert {key: value for key, value in start.items() if key.startswith("chainspan.metadata")} == {
+        "chainspan.metadata.order": 7,
+        "chainspan.metadata.n": '{"a":1}',
+        "chainspan.metadata.ls_provider": "openai",
+    }
+
+
+def test_the_environment_chooses_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The opt-in variable of the conventions chooses `latest`; an argument wins over it."""
+    monkeypatch.setenv(OPT_IN_VARIABLE, "http, gen_ai_latest_experimental")
+
+    assert profile().name == "latest"
+    assert profile("compat").name == "compat"
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    """A misspelt name is an error that says which there are."""
+    with pytest.raises(ConfigurationError, match=r"profile: expected one of compat, latest, openinference, got 'x'"):
+        profile("x")
