@@ -116,7 +116,7 @@ HOSTILE: list[Any] = [
     Colour.RED,
     Number.ONE,
     {Colour.RED: 1, "red": 2},
-    {1: "a", "1": "b", None: "c", True: "d", (1, 2): "e", b"k": "f"},
+    {1: "a", "1": "b", None: "c", (1, 2): "e", b"k": "f"},
     {RaisesOnEverything(): 1},
     float("nan"),
     float("inf"),
@@ -148,6 +148,7 @@ HOSTILE: list[Any] = [
     Point(1, Point(2)),
     type("Dynamic", (), {"__module__": None})(),
 ]
+
 
 def _hostile(index: int) -> Any:
     return HOSTILE[index]

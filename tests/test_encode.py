@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests import strategies
 
 from chainspan._encode import dumps, is_secret_key, mask_text, message_of, plain, register, shrink, to_json
 from chainspan._model import Message
-from tests import strategies
 
 BLOB = base64.b64encode(bytes(range(256))).decode()
 
@@ -47,7 +47,7 @@ def test_plain_data_is_kept(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        pytest.param("東京 'n\"", "\"東京 'n\\\"\"", id="readable"),
+        pytest.param("東京 'n\"", '"東京 \'n\\""', id="readable"),
         pytest.param([float("nan"), float("inf"), -float("inf")], '["NaN","Infinity","-Infinity"]', id="not-finite"),
         pytest.param([2**63 - 1, 2**63], '[9223372036854775807,"9223372036854775808"]', id="over-64-bit"),
         pytest.param(10**5_000, '"[int of 16610 bits]"', id="unprintable-int"),
@@ -59,7 +59,9 @@ def test_plain_data_is_kept(value: Any) -> None:
         pytest.param({"b", "a"}, '["a","b"]', id="set"),
         pytest.param(strategies.Point(1, (2,)), '{"x":1,"y":[2]}', id="dataclass"),
         pytest.param(strategies.RaisesInDump(), '{"text":"kept"}', id="model-that-refuses"),
-        pytest.param(strategies.RaisesOnEverything(), '"[unprintable tests.strategies.RaisesOnEverything]"', id="hostile"),
+        pytest.param(
+            strategies.RaisesOnEverything(), '"[unprintable tests.strategies.RaisesOnEverything]"', id="hostile"
+        ),
         pytest.param(strategies.WithSecret(), '{"key":"[secret]"}', id="secret-str"),
         pytest.param(object(), '"[builtins.object]"', id="unknown"),
         pytest.param((item for item in [1]), '"[generator <genexpr>]"', id="generator"),

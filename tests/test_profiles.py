@@ -48,7 +48,9 @@ REQUEST = ModelRequest(
         "reasoning_level": "low",
         "service_tier": "flex",
     },
-    tools=[{"type": "function", "name": "weather", "description": "Tells the weather.", "parameters": {"type": "object"}}],
+    tools=[
+        {"type": "function", "name": "weather", "description": "Tells the weather.", "parameters": {"type": "object"}}
+    ],
     output_type="json",
     output_schema={"title": "Answer"},
 )

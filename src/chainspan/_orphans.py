@@ -82,9 +82,13 @@ class Orphans:
                 self._close(run, Outcome.CANCELLED)
 
     def sweep(self) -> None:
-        """Close what is overdue."""
-        while self._overdue and self._overdue[0][0] <= time.monotonic_ns():
-            for orphan in self._overdue.popleft()[1].open_below():
+        """Close what is overdue, and forget those whose runs below have ended after them."""
+        while self._overdue:
+            due_ns, run = self._overdue[0]
+            if run.children and due_ns > time.monotonic_ns():
+                return
+            self._overdue.popleft()
+            for orphan in run.open_below():
                 self._close(orphan, Outcome.ABANDONED)
 
     def _look_later(self, loop: AbstractEventLoop) -> None:

@@ -212,13 +212,13 @@ def _run_tree(seen: Observation, _usual: Observation, _tree: tuple[Node, ...]) -
             return None
         return (parent.attributes or {}).get(RUN_ID) or run_above(parent)
 
-    complaints = []
+    truth = {str(run_id): run.parent for run_id, run in seen.truth.runs.items()}
+    wrong = []
     for span in seen.spans:
-        for run_id, run in seen.truth.runs.items():
-            if str(run_id) == (span.attributes or {}).get(RUN_ID):
-                above, wanted = run_above(span), str(run.parent) if run.parent else None
-                complaints += [f"{label(span)} has another parent run"] * (above != wanted)
-    return complaints
+        run_id = (span.attributes or {}).get(RUN_ID)
+        if run_id in truth and run_above(span) != (str(truth[run_id]) if truth[run_id] else None):
+            wrong.append(f"{label(span)} has another parent run")
+    return wrong
 
 
 def _inner(seen: Observation, _: Observation, expected: tuple[Node, ...]) -> list[str]:

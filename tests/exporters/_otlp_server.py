@@ -61,12 +61,14 @@ class Status:
     Attributes:
         retry_after_s: Sent as Retry-After where it is given.
         as_date: Send it as a date rather than as seconds.
+        retry_after: Sent as Retry-After as it is.
     """
 
     code: int
     retry_after_s: float | None = None
     as_date: bool = False
     location: str | None = None
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True)
@@ -274,11 +276,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer_status(self, status: Status) -> None:
         headers = {}
-        if status.retry_after_s is not None:
-            moment = datetime.now(timezone.utc) + timedelta(seconds=status.retry_after_s)
-            headers["retry-after"] = (
-                format_datetime(moment, usegmt=True) if status.as_date else str(status.retry_after_s)
-            )
+        if (retry_after := _retry_after(status)) is not None:
+            headers["retry-after"] = retry_after
         if status.location:
             headers["location"] = status.location
         self._answer(status.code, headers=headers)
@@ -294,3 +293,10 @@ class _Handler(BaseHTTPRequestHandler):
     @override
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing."""
+
+
+def _retry_after(status: Status) -> str | None:
+    if status.retry_after_s is None:
+        return status.retry_after
+    moment = datetime.now(timezone.utc) + timedelta(seconds=status.retry_after_s)
+    return format_datetime(moment, usegmt=True) if status.as_date else str(status.retry_after_s)

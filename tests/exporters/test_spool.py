@@ -171,7 +171,7 @@ from chainspan.exporters._spool_files import SpoolFiles
 directory = Path(sys.argv[1])
 newest = SpoolFiles(directory).waiting()[-1]
 exporter = SpoolExporter(directory, otlp_sender(OtlpSettings.read("http://127.0.0.1:9")),
-                         max_bytes=(directory / newest.name).stat().st_size)
+                         max_bytes=2 * (directory / newest.name).stat().st_size - 1)
 exporter._keep_bound()
 exporter.close(0)
 """
@@ -290,7 +290,7 @@ def test_spoiled_file_is_set_aside(server: OtlpServer, tmp_path: Path, spoil: Ca
     """A file that a power failure has spoilt is reported, and keeps no other from being sent."""
     earlier = made(tmp_path, Down())
     emit(earlier, ["spoilt", "sound"])
-    earlier.close(0)
+    earlier.close(2)
     spoil(min(tmp_path.glob("*.otlp")))
 
     later = made(tmp_path, server)

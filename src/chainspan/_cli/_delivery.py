@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from .._batching import BatchingProcessor
 from .._delivery import Delivery
 from ..exporters._otlp import OtlpExporter, otlp_sender
-from ..exporters._senders import Answer, Sender
+from ..exporters._senders import Answer, Sender, Verdict
 from ..exporters._settings import OtlpSettings
 
 __all__ = ["Shipment"]
@@ -40,9 +40,8 @@ class Shipment:
 
     @property
     def problem(self) -> str:
-        """What the latest attempt came to, where not everything arrived."""
-        answer = self._sender.answer
-        return answer.reason if answer else "nothing was sent"
+        """What went wrong last, where not everything arrived."""
+        return self._sender.problem
 
     def settle(self) -> Delivery:
         """Wait until everything arrived or patience ends, then give up the rest."""
@@ -56,16 +55,18 @@ class Shipment:
 
 
 class _Witness:
-    """Passes requests on to the sender, and remembers the answer to the latest."""
+    """Passes requests on to the sender, and remembers the latest answer that was no welcome."""
 
     def __init__(self, sender: Sender) -> None:
         self.endpoint = sender.endpoint
-        self.answer: Answer | None = None
+        self.problem = "nothing was sent"
         self._sender = sender
 
     def send(self, body: bytes) -> Answer:
-        self.answer = self._sender.send(body)
-        return self.answer
+        answer = self._sender.send(body)
+        if answer.verdict is not Verdict.ACCEPTED or answer.rejected_spans:
+            self.problem = answer.reason
+        return answer
 
     def close(self) -> None:
         self._sender.close()

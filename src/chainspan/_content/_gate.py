@@ -184,9 +184,19 @@ class Gate:
             fields["finish_reason"] = message.finish_reason
         return self._masked(plain(fields, hide=self._mask.hide), of_messages=True)
 
+    @staticmethod
+    def without_data(part: Mapping[str, object]) -> Mapping[str, object]:
+        """Return a part of a message with its binary data replaced by type, size and hash."""
+        content = part.get("content")
+        if part.get("type") != "blob" or not isinstance(content, (str, bytes)):
+            return part
+        kind = str(part.get("mime_type") or part.get("modality") or "data")
+        marker = base64_marker(kind, content) if isinstance(content, str) else binary_marker(kind, content)
+        return {**part, "content": marker}
+
     def _parts(self, message: Message) -> list[Mapping[str, object]]:
         parts = [part for part in message.parts if self.policy.reasoning or part.get("type") != "reasoning"]
-        return [_without_data(part) if part.get("type") == "blob" else part for part in parts]
+        return [self.without_data(part) for part in parts]
 
     def _masked(self, tree: Any, *, of_messages: bool = False) -> tuple[Any, bytes]:
         """Return plain data masked, and its JSON."""
@@ -241,11 +251,3 @@ def _allowed(names: Collection[str], allowed: Collection[str] | None, *, otherwi
     if allowed is None:
         return list(names) if otherwise else []
     return [name for name in names if name in allowed]
-
-
-def _without_data(part: Mapping[str, object]) -> Mapping[str, object]:
-    content = part.get("content")
-    kind = str(part.get("mime_type") or part.get("modality") or "data")
-    if isinstance(content, str):
-        return {**part, "content": base64_marker(kind, content)}
-    return {**part, "content": binary_marker(kind, content)} if isinstance(content, bytes) else part

@@ -1,8 +1,8 @@
 """What a span says about a run: one profile per set of attribute names.
 
 ``compat`` writes the GenAI conventions 1.41, which backends read today; ``latest`` their
-next version; ``openinference`` the names of Arize. They differ in names alone: spans,
-their number, their nesting and what they know are the same.
+next version; ``openinference`` the names of Arize. They differ in attributes alone: the
+spans, their number, names, kinds and nesting are the same.
 """
 
 from __future__ import annotations

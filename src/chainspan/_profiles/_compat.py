@@ -19,7 +19,6 @@ from .._model import (
     RunKind,
     RunStart,
     Streaming,
-    Usage,
 )
 from . import _shared as shared
 from ._content import add_documents, add_input, add_output, add_query, add_tool_input, add_tool_output
@@ -49,7 +48,6 @@ _USAGE: Final = {
     "cache_write": names.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
     "reasoning": names.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
 }
-_TOTALS: Final = frozenset({"input_tokens", "output_tokens"})
 _MODELS: Final = frozenset({RunKind.CHAT, RunKind.LLM, RunKind.EMBEDDINGS})
 
 
@@ -137,22 +135,10 @@ class GenAiProfile:
         attributes[names.GEN_AI_RESPONSE_ID] = response.response_id
         attributes[names.GEN_AI_RESPONSE_FINISH_REASONS] = response.finish_reasons or None
         attributes.update(response.extra)
-        if response.usage is not None:
-            self._usage(attributes, response.usage, cache_hit=response.cache_hit)
+        shared.add_usage(attributes, response, self.usage)
         if gate.on:
             written = gate.messages(response.messages(), finish_reason=self.finish_reason_in_messages)
             attributes[names.GEN_AI_OUTPUT_MESSAGES] = written if written != "[]" else None
-        if response.cache_hit:
-            attributes[names.CHAINSPAN_CACHE_HIT] = True
-
-    def _usage(self, attributes: shared.Attributes, usage: Usage, *, cache_hit: bool) -> None:
-        if cache_hit:  # nothing was billed
-            attributes[names.CHAINSPAN_SAVED_INPUT_TOKENS] = usage.input_tokens
-            attributes[names.CHAINSPAN_SAVED_OUTPUT_TOKENS] = usage.output_tokens
-            return
-        for field, name in self.usage.items():
-            count = getattr(usage, field)
-            attributes[name] = count if count or field in _TOTALS else None  # of the details only what is not 0
 
 
 # ---------------------------------------------------------------- what is known at the start, by kind of run

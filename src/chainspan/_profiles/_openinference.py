@@ -120,13 +120,10 @@ def _response(attributes: shared.Attributes, response: ModelResponse | None, gat
         return
     attributes["llm.response.model_name"] = response.model
     attributes[names.OI_FINISH_REASON] = response.finish_reasons[0] if response.finish_reasons else None
-    if response.cache_hit:
-        attributes[names.CHAINSPAN_CACHE_HIT] = True
-    elif response.usage is not None:
-        usage = response.usage
-        attributes.update({name: getattr(usage, field) for field, name in _USAGE.items()})
-        if usage.input_tokens is not None and usage.output_tokens is not None:
-            attributes[names.OI_TOKENS_TOTAL] = usage.input_tokens + usage.output_tokens
+    shared.add_usage(attributes, response, _USAGE)
+    prompt, completion = attributes.get(names.OI_TOKENS_PROMPT), attributes.get(names.OI_TOKENS_COMPLETION)
+    if prompt is not None and completion is not None:
+        attributes[names.OI_TOKENS_TOTAL] = prompt + completion
     if gate.on:
         attributes.update(_messages(names.OI_OUTPUT_MESSAGES, response.messages(), gate))
 
@@ -158,7 +155,7 @@ def _messages(prefix: str, messages: Iterable[Message], gate: Gate) -> shared.At
 
 
 def _parts(attributes: shared.Attributes, base: str, message: Message, gate: Gate) -> None:
-    texts: list[str] = []
+    contents = []
     calls = 0
     for part in message.parts:
         kind = part.get("type")
@@ -167,13 +164,25 @@ def _parts(attributes: shared.Attributes, base: str, message: Message, gate: Gat
             calls += 1
         elif kind == "tool_call_response":
             attributes[f"{base}.tool_call_id"] = part.get("id")
-            texts.append(_text_of(part.get("response"), gate))
-        elif kind == "text":
-            texts.append(_text_of(part.get("content"), gate))
+            contents.append(("text", "text", _text_of(part.get("response"), gate)))
         elif kind != "reasoning" or gate.policy.reasoning:
-            texts.append(gate.messages([Message(role=message.role, parts=[part])]) or "")
-    if texts:
-        attributes[f"{base}.content"] = "\n".join(texts)
+            contents.append(_content(part, gate))
+    if len(contents) == 1 and contents[0][0] == "text":
+        attributes[f"{base}.content"] = contents[0][2]
+        return
+    for index, (kind, key, value) in enumerate(contents):
+        attributes[f"{base}.contents.{index}.message_content.type"] = kind
+        attributes[f"{base}.contents.{index}.message_content.{key}"] = value
+
+
+def _content(part: Mapping[str, object], gate: Gate) -> tuple[str, str, str]:
+    """Return a part's type in OpenInference, the key that holds it, and what it holds."""
+    kind = part.get("type")
+    if kind in ("text", "reasoning"):
+        return str(kind), "text", _text_of(part.get("content"), gate)
+    if kind == "uri" and part.get("modality") == "image":
+        return "image", "image.image.url", _text_of(part.get("uri"), gate)
+    return "text", "text", gate.json(gate.without_data(part)) or ""
 
 
 def _tool_call(attributes: shared.Attributes, base: str, part: Mapping[str, object], gate: Gate) -> None:

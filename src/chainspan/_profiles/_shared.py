@@ -10,12 +10,23 @@ from opentelemetry.trace import SpanKind
 from .. import _semconv as names
 from .._content import Gate
 from .._encode import attempt, well_formed
-from .._model import AttributeValue, ModelRequest, Outcome, RunEnd, RunFailure, RunKind, RunStart
+from .._model import (
+    AttributeValue,
+    ModelRequest,
+    ModelResponse,
+    Outcome,
+    RunEnd,
+    RunFailure,
+    RunKind,
+    RunStart,
+    Usage,
+)
 
 __all__ = [
     "OPERATIONS",
     "SPAN_KINDS",
     "Attributes",
+    "add_usage",
     "ended",
     "error_type",
     "exportable",
@@ -70,6 +81,7 @@ _THEIR_METADATA: Final = (
     "user_id",
 )
 _THEIR_TAGS: Final = ("seq:step:", "graph:step:", "map:key:", "retry:attempt:", "langsmith:", "chainspan")
+_TOTALS: Final = frozenset({"input_tokens", "output_tokens"})
 _INT64: Final = 1 << 63
 
 
@@ -170,6 +182,22 @@ def io(attributes: Attributes, value: object, gate: Gate, keys: tuple[str, str])
     if written is not None:
         attributes[keys[0]] = written[0]
         attributes[keys[1]] = names.MIME_JSON if written[1] else names.MIME_TEXT
+
+
+def add_usage(attributes: Attributes, response: ModelResponse, table: Mapping[str, str]) -> None:
+    """Record tokens under the names that a table gives them; of the details only those that are not 0.
+
+    What came from LangChain's own cache was not billed: it is marked, and counted apart.
+    """
+    usage = response.usage or Usage()
+    if response.cache_hit:
+        attributes[names.CHAINSPAN_CACHE_HIT] = True
+        attributes[names.CHAINSPAN_SAVED_INPUT_TOKENS] = usage.input_tokens
+        attributes[names.CHAINSPAN_SAVED_OUTPUT_TOKENS] = usage.output_tokens
+    elif response.usage is not None:
+        for field, name in table.items():
+            count = getattr(usage, field)
+            attributes[name] = count if count or field in _TOTALS else None
 
 
 def error_type(error: BaseException) -> str:

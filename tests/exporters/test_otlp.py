@@ -1,0 +1,364 @@
+"""OTLP from arguments and the standard variables, over HTTP and gRPC, with every answer understood."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+import requests
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
+from typing_extensions import override
+
+from chainspan import ConfigurationError
+from chainspan._delivery import Delivery
+from chainspan._feeding import processor_for
+from chainspan.exporters._encoding import encoded, joined
+from chainspan.exporters._otlp import otlp, otlp_sender
+from chainspan.exporters._senders import Answer, Verdict, read_acceptance
+from chainspan.exporters._settings import OtlpSettings
+
+from ._otlp_server import OtlpServer, Partial, Refuse, spans_of
+from ._otlp_server import Status as Answering
+
+pytestmark = pytest.mark.timeout(30)
+
+
+def ended(name: str, **attributes: object) -> ReadableSpan:
+    """Return a finished span."""
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span(name)
+    for key, value in attributes.items():
+        span.set_attribute(key, value)  # type: ignore[arg-type]
+    span.end()
+    assert isinstance(span, ReadableSpan)
+    return span
+
+
+# ------------------------------------------------------------------ settings
+
+
+def test_nothing_said_means_the_specification(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without arguments and variables, spans go to the local collector by HTTP, packed by gzip."""
+    assert OtlpSettings.read() == OtlpSettings(endpoint="http://localhost:4318/v1/traces", insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318/base/"}, "http://c:4318/base/v1/traces"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318/mine"}, "http://c:4318/mine"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318"}, "http://c:4318"),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "http://localhost:4317"),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": "c:4317"}, "http://c:4317"),
+    ],
+    ids=["base", "traces", "traces-are-as-is", "grpc", "grpc-host"],
+)
+def test_endpoint_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
+) -> None:
+    """The general variable gets the signal's path, the traces' own is taken as it is."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert OtlpSettings.read().endpoint == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("http://c:4318", "http://c:4318/v1/traces"), ("http://c:4318/mine", "http://c:4318/mine")],
+)
+def test_endpoint_as_argument(given: str, expected: str) -> None:
+    """A bare host gets the signal's path."""
+    assert OtlpSettings.read(given).endpoint == expected
+
+
+def test_everything_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables of traces win over the general ones, arguments over both, and headers add up."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=general")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "api-key=se%20cret,x-team=a")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "7")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "client.pem")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", "client.key")
+
+    settings = OtlpSettings.read("https://c/v1/traces", headers={"X-Team": "b"}, compression="deflate")
+
+    assert settings == OtlpSettings(
+        endpoint="https://c/v1/traces",
+        headers={"api-key": "se cret", "x-team": "b"},
+        compression="deflate",
+        timeout_s=7,
+        certificate_file="ca.pem",
+        client_certificate=("client.pem", "client.key"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "one of http/protobuf, grpc"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "one of gzip, deflate, none"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "a URL such as"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "seconds above 0"),
+    ],
+)
+def test_unusable_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
+    """The error says which variable, what was expected and what came."""
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError, match=f"^{name}: expected {message}.*{value}"):
+        otlp()
+
+
+def test_import_loads_no_transport() -> None:
+    """Importing the package loads neither requests nor grpc."""
+    code = "import sys, chainspan; print(sorted({'requests', 'grpc', 'filelock', 'tenacity'} & set(sys.modules)))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+
+    assert done.stdout == "[]\n"
+
+
+# ------------------------------------------------------------------ encoding
+
+
+def test_batches_are_cut_by_bytes() -> None:
+    """Spans go together as long as they fit; one that is larger than a request goes alone."""
+    spans = [ended(f"span {number}", text="x" * 1_000) for number in range(6)] + [ended("large", text="x" * 9_000)]
+
+    batches = list(encoded(spans, max_bytes=4_000))
+
+    assert [len(batch.body) <= 4_000 for batch in batches[:-1]] == [True] * (len(batches) - 1)
+    assert [[span.name for span in batch.spans] for batch in batches][-1] == ["large"]
+    assert [span.name for span in spans_of(joined([batch.body for batch in batches]))] == [s.name for s in spans]
+
+
+def test_surrogates_cost_nothing() -> None:
+    """Half a surrogate pair in any text of a span is replaced; no span and no attribute is lost for it."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    context = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
+    bad = provider.get_tracer("test").start_span("na\ud800me", links=[Link(context, {"l": "\udc00"})])
+    bad.set_attributes({"text": "a\ud83d\ude00b\udfff", "list": ["\ud800"], "fine": 1})
+    bad.add_event("ev\ud800ent", {"e": "\ud800"})
+    bad.set_status(Status(StatusCode.ERROR, "\ud800"))
+    bad.end()
+    assert isinstance(bad, ReadableSpan)
+
+    [batch] = encoded([bad])
+
+    [span] = spans_of(batch.body)
+    assert (span.name, span.events[0].name, span.status.message) == ("na�me", "ev�ent", "�")
+    assert {item.key: item.value.string_value for item in span.attributes if item.key == "text"} == {"text": "a😀b�"}
+    assert [len(span.attributes), len(span.events[0].attributes), len(span.links[0].attributes)] == [3, 1, 1]
+
+
+def test_number_of_more_than_64_bits_costs_no_other_span() -> None:
+    """An integer that OTLP cannot say loses at most itself."""
+    batches = list(encoded([ended("good"), ended("large\ud800", number=2**70)]))
+
+    spans = [span for batch in batches for span in spans_of(batch.body)]
+    assert [span.name for span in spans] == ["good", "large�"]
+    assert spans[1].attributes[0].value.string_value == str(2**70)
+
+
+def test_span_that_cannot_be_encoded_is_counted(server: OtlpServer, caplog: pytest.LogCaptureFixture) -> None:
+    """What the encoder refuses even after repair is dropped alone, and reported."""
+    broken = ended("broken")
+    broken._start_time = -1
+    exporter = otlp(server.url)
+
+    result = exporter.export([ended("good"), broken])
+    exporter.shutdown()
+
+    assert (result, server.names) == (SpanExportResult.FAILURE, ["good"])
+    assert caplog.messages == [
+        f"chainspan could not deliver all spans to {server.url}: 1 span was lost (they cannot be encoded)."
+    ]
+
+
+# ------------------------------------------------------------------ HTTP
+
+
+@pytest.mark.parametrize("compression", ["gzip", "deflate", "none"])
+def test_request_is_packed_as_asked(server: OtlpServer, compression: str) -> None:
+    """The body arrives by any compression, with the headers of the settings."""
+    exporter = otlp(server.url, compression=compression, headers={"x-team": "a"})  # type: ignore[arg-type]
+
+    exporter.export([ended("one")])
+    exporter.shutdown()
+
+    [headers] = server.headers
+    assert server.names == ["one"]
+    assert headers["content-type"] == "application/x-protobuf"
+    assert headers.get("content-encoding", "none") == compression
+    assert headers["x-team"] == "a"
+
+
+def test_session_of_the_application_is_used(server: OtlpServer) -> None:
+    """A session with credentials of its own sends the requests."""
+    session = requests.Session()
+    session.headers["authorization"] = "Bearer secret"
+    exporter = otlp(server.url, session=session)
+
+    exporter.export([ended("one")])
+    exporter.shutdown()
+
+    assert server.headers[0]["authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "result"),
+    [
+        (Partial(0), SpanExportResult.SUCCESS),
+        (Partial(1), SpanExportResult.FAILURE),
+        (Answering(302, location="http://127.0.0.1:9"), SpanExportResult.FAILURE),
+        (Answering(400), SpanExportResult.FAILURE),
+        (Answering(503), SpanExportResult.FAILURE),
+        (Answering(599), SpanExportResult.FAILURE),
+        (Refuse("one", 413), SpanExportResult.FAILURE),
+    ],
+    ids=str,
+)
+def test_export_under_a_foreign_processor_is_honest(
+    server: OtlpServer, behaviour: Partial | Answering | Refuse, result: SpanExportResult
+) -> None:
+    """Success means that every span was accepted; the attempts end with the timeout."""
+    server.behaviour = behaviour
+    exporter = otlp(server.url, timeout_s=0.5)
+
+    assert exporter.export([ended("one"), ended("two")]) is result
+
+    exporter.shutdown()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xff"])
+def test_acceptance_in_another_language_is_acceptance(content: bytes) -> None:
+    """An endpoint that answers 200 with something else than protobuf has accepted."""
+    assert read_acceptance(content) == Answer(verdict=Verdict.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("soon", None), ("nan", None), ("-3", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)]
+)
+def test_odd_retry_after(server: OtlpServer, value: str, expected: float | None) -> None:
+    """A Retry-After that cannot be meant asks for nothing."""
+    server.behaviour = Answering(429, retry_after=value)
+    sender = otlp_sender(OtlpSettings.read(server.url))
+
+    answer = sender.send(b"")
+    sender.close()
+
+    assert answer == Answer(verdict=Verdict.BUSY, reason="429 Too Many Requests", retry_after_s=expected)
+
+
+# ------------------------------------------------------------------ gRPC
+
+
+class TraceService(TraceServiceServicer):
+    """A gRPC endpoint that does what ``answer`` says."""
+
+    def __init__(self) -> None:
+        """Accept everything."""
+        self.names: list[str] = []
+        self.metadata: dict[str, str] = {}
+        self.answer: Callable[[grpc.ServicerContext], int] = lambda context: 0
+
+    @override
+    def Export(self, request: ExportTraceServiceRequest, context: grpc.ServicerContext) -> ExportTraceServiceResponse:
+        """Take the spans but for those that ``answer`` rejects."""
+        self.metadata = {key: str(value) for key, value in context.invocation_metadata()}
+        rejected = self.answer(context)
+        self.names += [span.name for span in spans_of(request.SerializeToString())]
+        response = ExportTraceServiceResponse()
+        response.partial_success.rejected_spans = rejected
+        return response
+
+
+@pytest.fixture
+def service() -> Iterator[tuple[TraceService, str]]:
+    """A gRPC endpoint and its URL."""
+    servicer = TraceService()
+    server = grpc.server(ThreadPoolExecutor(4))
+    add_TraceServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield servicer, f"http://127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+def test_spans_arrive_over_grpc(service: tuple[TraceService, str]) -> None:
+    """GRPC delivers as HTTP does, with the headers as metadata."""
+    servicer, url = service
+    processor = processor_for(otlp(url, protocol="grpc", headers={"x-team": "a"}))
+
+    for name in ["one", "two"]:
+        processor.on_end(ended(name))
+    answer = processor.flush(5)
+    processor.close(1)
+
+    assert (answer, servicer.names) == (Delivery(delivered=2), ["one", "two"])
+    assert servicer.metadata["x-team"] == "a"
+
+
+def test_partial_success_over_grpc_is_not_success(service: tuple[TraceService, str]) -> None:
+    """What the endpoint refuses inside a success is reported as rejected."""
+    servicer, url = service
+    servicer.answer = lambda context: 1
+    exporter = otlp(url, protocol="grpc")
+
+    answer = exporter.deliver([ended("one"), ended("two")])
+    exporter.shutdown()
+
+    assert answer == Delivery(delivered=1, rejected=1)
+
+
+@pytest.mark.parametrize(
+    ("code", "retry_s", "expected"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, None, Answer(verdict=Verdict.BUSY, reason="UNAVAILABLE")),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, None, Answer(verdict=Verdict.REFUSED, reason="RESOURCE_EXHAUSTED")),
+        (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            3,
+            Answer(verdict=Verdict.BUSY, reason="RESOURCE_EXHAUSTED", retry_after_s=3.0),
+        ),
+        (grpc.StatusCode.INVALID_ARGUMENT, None, Answer(verdict=Verdict.REFUSED, reason="INVALID_ARGUMENT")),
+        (grpc.StatusCode.UNAUTHENTICATED, None, Answer(verdict=Verdict.DOUBTFUL, reason="UNAUTHENTICATED")),
+    ],
+    ids=["unavailable", "too-large", "too-much", "invalid", "unauthenticated"],
+)
+def test_grpc_status_is_understood(
+    service: tuple[TraceService, str], code: grpc.StatusCode, retry_s: int | None, expected: Answer
+) -> None:
+    """Each status means what the OTLP specification says of it."""
+
+    def refuse(context: grpc.ServicerContext) -> int:
+        if retry_s is not None:
+            info = RetryInfo(retry_delay=Duration(seconds=retry_s)).SerializeToString()
+            context.set_trailing_metadata((("google.rpc.retryinfo-bin", info),))
+        context.abort(code, "no")
+
+    servicer, url = service
+    servicer.answer = refuse
+    sender = otlp_sender(OtlpSettings.read(url, protocol="grpc"))
+
+    answer = sender.send(b"")
+    sender.close()
+
+    assert answer == expected

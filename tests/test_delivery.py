@@ -1,0 +1,241 @@
+"""A flush keeps its timeout, flushes everything at once, and says what it knows and what it does not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import pytest
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from typing_extensions import override
+
+from chainspan import ConfigurationError
+from chainspan._batching import BatchingProcessor
+from chainspan._delivery import Delivery, aflush_all, flush_all
+from chainspan._feeding import processor_for
+
+pytestmark = pytest.mark.timeout(20)
+
+
+class Fixed(SpanProcessor):
+    """Flushes in some time, with some answer."""
+
+    def __init__(self, answer: Delivery, takes_s: float = 0.0) -> None:
+        """Prepare the answer."""
+        self._answer = answer
+        self._takes_s = takes_s
+
+    def flush(self, timeout_s: float) -> Delivery:
+        """Answer late."""
+        time.sleep(self._takes_s)
+        return self._answer
+
+
+class Stuck(SpanExporter):
+    """Exports when it is let go."""
+
+    def __init__(self) -> None:
+        """Be stuck."""
+        self.gate = threading.Event()
+        self.sizes: list[int] = []
+        self.suppressed: set[object] = set()
+
+    @override
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Wait, then succeed."""
+        self.gate.wait()
+        self.sizes.append(len(spans))
+        self.suppressed.add(get_value(_SUPPRESS_INSTRUMENTATION_KEY))
+        return SpanExportResult.SUCCESS
+
+    @override
+    def shutdown(self) -> None:
+        """Hold nothing."""
+
+
+def emit(processor: SpanProcessor, count: int) -> None:
+    """Make spans."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    for number in range(count):
+        provider.get_tracer("test").start_span(f"span {number}").end()
+
+
+@pytest.mark.parametrize(
+    ("delivery", "expected"),
+    [
+        (Delivery(), True),
+        (Delivery(delivered=3), True),
+        (Delivery(delivered=3, pending=1), False),
+        (Delivery(delivered=3, rejected=1), False),
+        (Delivery(delivered=3, dropped=1), False),
+        (Delivery(unverified=("BatchSpanProcessor",)), False),
+    ],
+    ids=str,
+)
+def test_delivery_is_true_when_everything_arrived(delivery: Delivery, expected: bool) -> None:
+    """One span that waits, is lost or unknown makes it false."""
+    assert bool(delivery) is expected
+
+
+def test_deliveries_add_up() -> None:
+    """A pipeline's delivery is that of its processors together."""
+    one = Delivery(delivered=1, pending=2, rejected=3, dropped=4, unverified=("A",))
+    two = Delivery(delivered=10, pending=20, rejected=30, dropped=40, unverified=("B",))
+
+    both = one + two
+
+    assert both == Delivery(delivered=11, pending=22, rejected=33, dropped=44, unverified=("A", "B"))
+    assert both.lost == 77
+
+
+def test_all_are_flushed_at_the_same_time() -> None:
+    """A slow processor takes no time from the next one."""
+    processors = [Fixed(Delivery(delivered=1), 0.3), Fixed(Delivery(delivered=2), 0.3)]
+    began_s = time.monotonic()
+
+    answer = flush_all(processors, 5)
+
+    assert answer == Delivery(delivered=3)
+    assert time.monotonic() - began_s < 0.55
+
+
+@pytest.mark.parametrize("flush", ["sync", "async"])
+async def test_flush_leaves_behind_what_does_not_return(flush: str) -> None:
+    """The timeout holds for processors that ignore it, and the answer names them."""
+    exporter = Stuck()
+    foreign = BatchSpanProcessor(exporter)
+    emit(foreign, 1)
+    processors = [foreign, Fixed(Delivery(delivered=2))]
+    began_s = time.monotonic()
+
+    answer = await aflush_all(processors, 0.3) if flush == "async" else flush_all(processors, 0.3)
+
+    assert time.monotonic() - began_s < 0.6
+    assert answer == Delivery(delivered=2, unverified=("BatchSpanProcessor",))
+    exporter.gate.set()
+    foreign.shutdown()
+
+
+def test_stuck_exporter_holds_up_neither_spans_nor_flush() -> None:
+    """While an exporter hangs, spans end at once, a flush returns in time, and the count is right after it."""
+    exporter = Stuck()
+    processor = BatchingProcessor(exporter, max_queue_spans=100, max_batch_spans=10, delay_s=0.01)
+    began_s = time.monotonic()
+
+    emit(processor, 50)
+    during = processor.flush(0.2)
+    elapsed_s = time.monotonic() - began_s
+    exporter.gate.set()
+    after = processor.flush(5)
+    processor.close(1)
+
+    assert elapsed_s < 0.6
+    assert (during, after) == (Delivery(pending=50), Delivery(delivered=50))
+    assert exporter.suppressed == {True}
+
+
+def test_batches_are_bounded_and_in_order() -> None:
+    """No batch has more spans than asked for."""
+    exporter = Stuck()
+    exporter.gate.set()
+    processor = BatchingProcessor(exporter, max_batch_spans=8, delay_s=5)
+
+    emit(processor, 20)
+    answer = processor.flush(5)
+    processor.close(0.1)
+
+    assert answer == Delivery(delivered=20)
+    assert sum(exporter.sizes) == 20
+    assert max(exporter.sizes) == 8
+
+
+def test_force_flush_tells_the_truth() -> None:
+    """The SDK's own call answers True only when all spans arrived, and keeps its timeout."""
+    exporter = Stuck()
+    processor = BatchingProcessor(exporter)
+
+    emit(processor, 1)
+    during = processor.force_flush(100)
+    exporter.gate.set()
+    after = processor.force_flush(5_000)
+    processor.close(0.1)
+
+    assert (during, after) == (False, True)
+
+
+def test_thousand_handlers_share_one_thread() -> None:
+    """What feeds an exporter is one processor, whoever names the exporter and how often."""
+    exporter = InMemorySpanExporter()
+    before = threading.active_count()
+
+    processors = {id(processor): processor for processor in (processor_for(exporter) for _ in range(1_000))}
+    [processor] = processors.values()
+    emit(processor, 3)
+    threads = threading.active_count() - before
+    answer = processor.flush(5)
+    processor.close(0.1)
+
+    assert threads == 1
+    assert answer == Delivery(delivered=3)
+
+
+def test_nothing_is_started_before_the_first_span() -> None:
+    """A processor that is built before a fork has no thread to lose."""
+    before = threading.active_count()
+
+    processor = BatchingProcessor(InMemorySpanExporter())
+
+    assert threading.active_count() == before
+    processor.close(0.1)
+
+
+def test_idle_thread_ends_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while with nothing to do there is no thread, and the next span starts one."""
+    monkeypatch.setattr("chainspan._batching._IDLE_S", 0.05)
+    processor = BatchingProcessor(InMemorySpanExporter(), delay_s=0.01)
+    emit(processor, 1)
+    processor.flush(5)
+    thread = processor._thread
+    assert thread is not None
+
+    thread.join(5)
+    emit(processor, 1)
+    answer = processor.flush(5)
+    processor.close(0.1)
+
+    assert not thread.is_alive()
+    assert answer == Delivery(delivered=2)
+
+
+def test_unsampled_span_is_nobody_s_business() -> None:
+    """A span that is not sampled is neither sent nor counted."""
+    processor = BatchingProcessor(InMemorySpanExporter())
+
+    processor.on_end(ReadableSpan("unsampled"))
+
+    assert processor.flush(0.1) == Delivery()
+    processor.close(0.1)
+
+
+def test_span_after_the_end_is_counted() -> None:
+    """A span that ends after the processor was closed is lost, and counted as that."""
+    processor = BatchingProcessor(InMemorySpanExporter())
+    processor.close(0.1)
+
+    emit(processor, 2)
+
+    assert processor.flush(0.1) == Delivery(dropped=2)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many"])
+def test_unusable_queue_size_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """The error says which variable, what was expected and what came."""
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", value)
+
+    with pytest.raises(ConfigurationError, match=f"OTEL_BSP_MAX_QUEUE_SIZE: .* above 0, got '{value}'"):
+        BatchingProcessor(InMemorySpanExporter())

@@ -1,0 +1,129 @@
+"""Signals are chained, and the end of a process is bounded for all exporters together."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from chainspan import _exit
+from chainspan._delivery import Delivery
+
+pytestmark = pytest.mark.timeout(20)
+
+
+class Holder:
+    """Holds spans, and takes as long as it may to send them."""
+
+    def __init__(self) -> None:
+        """Have been asked nothing."""
+        self.asked: list[str] = []
+
+    def flush(self, timeout_s: float) -> Delivery:
+        """Note it."""
+        self.asked.append("flush" if timeout_s else "begin")
+        return Delivery()
+
+    def close(self, timeout_s: float) -> None:
+        """Take all the time there is."""
+        self.asked.append("close")
+        time.sleep(timeout_s)
+
+
+@pytest.fixture
+def holders() -> Iterator[list[Holder]]:
+    """Two that are open, alone in the world."""
+    others = list(_exit._open)
+    _exit._open.clear()
+    holders = [Holder(), Holder()]
+    for holder in holders:
+        _exit.close_at_exit(holder)
+    yield holders
+    _exit._open.clear()
+    for other in others:
+        _exit._open.add(other)
+
+
+@pytest.fixture
+def sigterm() -> Iterator[None]:
+    """Put back whatever handler there was."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+def test_all_share_the_time_at_exit(holders: list[Holder]) -> None:
+    """Two slow endpoints delay the exit no longer than one, and both begin at once."""
+    began_s = time.monotonic()
+
+    _exit._close_open()
+
+    assert time.monotonic() - began_s < 2.2
+    assert [holder.asked for holder in holders] == [["begin", "close"]] * 2
+
+
+def test_opting_out_of_the_exit(holders: list[Holder]) -> None:
+    """What was taken back is left alone."""
+    _exit.never_close_at_exit(holders[0])
+
+    _exit._close_open()
+
+    assert [holder.asked for holder in holders] == [[], ["begin", "close"]]
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_handler_of_the_application_is_called_after_the_flush(holders: list[Holder]) -> None:
+    """Its handler comes second, with the arguments of the signal."""
+    called: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: called.append(number))
+
+    installed = _exit.flush_on_sigterm(0.5)
+    signal.raise_signal(signal.SIGTERM)
+
+    assert (installed, called) == (True, [signal.SIGTERM])
+    assert [holder.asked for holder in holders] == [["begin", "flush"]] * 2
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_signal_handler_waits_for_no_lock(holders: list[Holder]) -> None:
+    """When the signal interrupts the holder of a lock that a flush needs, the process still goes on in time."""
+    lock = threading.Lock()
+    called: list[int] = []
+    holders[0].flush = lambda timeout_s: lock.acquire() and Delivery()  # type: ignore[assignment,method-assign,return-value]
+    signal.signal(signal.SIGTERM, lambda number, _: called.append(number))
+    _exit.flush_on_sigterm(0.2)
+
+    with lock:
+        signal.raise_signal(signal.SIGTERM)
+
+    assert called == [signal.SIGTERM]
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_handler_is_installed_once(holders: list[Holder]) -> None:
+    """Asking twice flushes once."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    _exit.flush_on_sigterm(0.5)
+    _exit.flush_on_sigterm(0.5)
+    signal.raise_signal(signal.SIGTERM)
+
+    assert holders[0].asked == ["begin", "flush"]
+
+
+def test_signal_handler_needs_the_main_thread(caplog: pytest.LogCaptureFixture) -> None:
+    """Elsewhere nothing is installed, and that is said once."""
+    answers: list[bool] = []
+    before = signal.getsignal(signal.SIGTERM)
+
+    for _ in range(2):
+        thread = threading.Thread(target=lambda: answers.append(_exit.flush_on_sigterm()))
+        thread.start()
+        thread.join()
+
+    assert answers == [False, False]
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert len(caplog.messages) <= 1
