@@ -50,16 +50,18 @@ LEFT_OUT = {
 
 
 def tests_without(*packages: str) -> list[str]:
-    """Return the test files that import none of these packages, not by their folder's helpers either."""
+    """Return the test files that import none of these packages, directly or by a neighbour of theirs."""
     imports = re.compile(rf"^ *(?:from|import) (?:{'|'.join(map(re.escape, packages))})\b", re.MULTILINE)
+    neighbours = re.compile(r"^from \.(\w+) import", re.MULTILINE)
 
     def needs(path: Path) -> bool:
-        return bool(imports.search(path.read_text("utf-8")))
+        text = path.read_text("utf-8") if path.exists() else ""
+        return bool(imports.search(text)) or any(
+            needs(path.with_name(f"{name}.py")) for name in neighbours.findall(text)
+        )
 
-    helpers = [path for path in Path("tests").rglob("*.py") if not path.name.startswith("test_")]
-    shut = LEFT_OUT | {path.parent for path in helpers if needs(path)}
-    files = sorted(Path("tests").rglob("test_*.py"))
-    return [str(path) for path in files if not needs(path) and shut.isdisjoint([path, *path.parents])]
+    files = [path for path in sorted(Path("tests").rglob("test_*.py")) if LEFT_OUT.isdisjoint([path, *path.parents])]
+    return [str(path) for path in files if not needs(path) and not needs(path.with_name("conftest.py"))]
 
 
 @nox.session(python=PYTHONS)
@@ -90,7 +92,7 @@ def bare(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """Show that langchain-core is enough: no `langchain`, no LangGraph."""
     session.install(".[langchain,spool]", "--group", "test-tools")
-    session.run("python", "-m", "pytest", *(session.posargs or tests_without(*BEYOND_CORE)))
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/test_readme.py", *tests_without(*BEYOND_CORE)]))
 
 
 @nox.session

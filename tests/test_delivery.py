@@ -118,7 +118,7 @@ async def test_flush_leaves_behind_what_does_not_return(flush: str) -> None:
     assert time.monotonic() - began_s < 0.6
     assert answer == Delivery(delivered=2, unverified=("BatchSpanProcessor",))
     exporter.gate.set()
-    foreign.shutdown()
+    foreign.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_stuck_exporter_holds_up_neither_spans_nor_flush() -> None:

@@ -11,17 +11,18 @@ from uuid import UUID
 from opentelemetry import trace
 from typing_extensions import Self
 
-from . import _pipeline, _scope, _settings
+from . import _pipeline, _settings, _witnesses
 from ._configure import provider_from_environment
 from ._console_profile import ConsoleProfile
 from ._content import ContentPolicy, Gate
 from ._delivery import Delivery
 from ._errors import ConfigurationError
 from ._guard import say_once
-from ._lifecycle import Lifecycle, Recording
+from ._lifecycle import Lifecycle
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunKind, RunStart
 from ._pipeline import Pipeline, Target
 from ._profiles import profile as profile_named
+from ._recording import Recording
 from .exporters import ConsoleProcessor
 from .langchain import CallbackAdapter, current_run_id, graph_base
 from .langchain._js import js_form
@@ -37,7 +38,7 @@ _NOWHERE = (
     "TracerProvider, set OTEL_EXPORTER_OTLP_ENDPOINT, or pass OtelHandler a processor or an exporter."
 )
 
-_scope.set_current_run(current_run_id)
+_witnesses.set_current_run(current_run_id)
 
 
 class _Sink:

@@ -6,61 +6,26 @@ until its end is reported, and ends each span exactly once, whatever raises in b
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import FrameType
-from typing import Any, ParamSpec
 from uuid import UUID
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
-from opentelemetry.trace import (
-    INVALID_SPAN,
-    Link,
-    Span,
-    Status,
-    StatusCode,
-    Tracer,
-    get_current_span,
-    set_span_in_context,
-)
+from opentelemetry.trace import Span, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from . import _scope, _stack
-from ._content import Gate
 from ._guard import Guard
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
 from ._orphans import Orphans
-from ._profiles import Profile
+from ._placement import Caller, Place, place, place_apart
+from ._recording import Recording, describe_end, describe_failure, links_to_caller, sum_up
 from ._runs import Run, RunRegistry, Trace
-from ._waiting import waiting
 
-__all__ = ["Lifecycle", "Recording"]
-
-P = ParamSpec("P")
+__all__ = ["Lifecycle"]
 
 _SUPPRESS_PLAIN = "suppress_instrumentation"  # opentelemetry-instrumentation sets both keys
-_OUTCOME = "chainspan.run.outcome"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
-    """How a handler wants its runs recorded.
-
-    Attributes:
-        keeps: Whether a run gets a span of its own; others hand their children up.
-        encode_event: Makes text of an event's data; None: the gate does.
-        on_event: Told of events as they happen, which a span processor is not.
-    """
-
-    profile: Profile
-    gate: Gate
-    keeps: Callable[[RunStart], bool] | None = None
-    encode_event: Callable[[object], str | None] | None = None
-    on_event: Callable[[Span, str, Mapping[str, AttributeValue]], None] | None = None
 
 
 class Lifecycle:
@@ -100,7 +65,7 @@ class Lifecycle:
         if _is_suppressed(context) or start.run_id.int in self._runs:
             return
         self._orphans.sweep()
-        caller = _Caller.find(start)
+        caller = Caller.find(start)
         if self._has_scope:
             self._settle_below(context, start)
         run = self._open(start, recording, context, caller.frame)
@@ -121,7 +86,7 @@ class Lifecycle:
             if run.own and run.span.is_recording():
                 with Guard("lifecycle.end"):
                     if run.start is not None:
-                        outcome = _describe_end(run, run.start, read())
+                        outcome = describe_end(run, run.start, read())
         finally:
             self._finish(run, outcome)
 
@@ -134,7 +99,7 @@ class Lifecycle:
             if run.own and run.span.is_recording():
                 with Guard("lifecycle.fail"):
                     if run.start is not None:
-                        _describe_failure(run, run.start, read())
+                        describe_failure(run, run.start, read())
         finally:
             self._finish(run, outcome)
 
@@ -183,22 +148,22 @@ class Lifecycle:
 
     def _open(self, start: RunStart, recording: Recording, context: Context, frame: FrameType | None) -> Run:
         parent = self._parent_of(start, context)
-        place = self._place(parent, context, frame)
+        where = place(parent, context, frame) if self._has_scope else place_apart(parent, context)
         trace = parent.trace if parent is not None else Trace(self._clock)
         run = Run(
             id=start.run_id.int,
             start=start,
-            span=place.around,
+            span=where.around,
             own=recording.keeps is None or recording.keeps(start),
             parent=parent,
             registry=self._runs,
             trace=trace,
-            native=place.native,
+            native=where.native,
             started_ns=trace.now_ns(),
             keep=recording,
         )
         if run.own:
-            run.span = self._start_span(run, start, place)
+            run.span = self._start_span(run, start, where)
         return run
 
     def _parent_of(self, start: RunStart, context: Context) -> Run | None:
@@ -210,19 +175,7 @@ class Lifecycle:
             parent = _scope.displaced_run(context, start.parent_id.int)
         return parent
 
-    def _place(self, parent: Run | None, context: Context, frame: FrameType | None) -> _Place:
-        """Find the span that a new run's span hangs below."""
-        if not self._has_scope:
-            return _place_apart(parent, context)
-        if parent is None:
-            around = _scope.ambient_span(context, frame) or INVALID_SPAN
-            return _Place(set_span_in_context(around, context), around, _valid_id(around))
-        inner = _scope.raw_span(context)
-        if inner is not None and _is_native_inside(inner, parent):
-            return _Place(context, inner, inner.get_span_context().span_id)
-        return _Place(set_span_in_context(parent.span, context), parent.span)
-
-    def _start_span(self, run: Run, start: RunStart, place: _Place) -> Span:
+    def _start_span(self, run: Run, start: RunStart, where: Place) -> Span:
         recording: Recording = run.keep
         profile, parent = recording.profile, run.parent
         run.gate = recording.gate.for_run(start)
@@ -231,10 +184,10 @@ class Lifecycle:
             attributes = profile.start(start, run.gate)
         return self._tracer.start_span(
             profile.span_name(start),
-            context=place.context,
+            context=where.context,
             kind=profile.span_kind(start),
             attributes=attributes,
-            links=[*place.links, *_links_to_caller(run, start)],
+            links=[*where.links, *links_to_caller(run, start)],
             start_time=run.started_ns,
         )
 
@@ -252,7 +205,7 @@ class Lifecycle:
         try:
             if run.own and run.span.is_recording():
                 with Guard("lifecycle.finish"):
-                    _sum_up(run, outcome)
+                    sum_up(run, outcome)
                 run.span.end(max(run.trace.now_ns(), run.started_ns))
         finally:
             if self._has_scope:
@@ -272,107 +225,5 @@ class Lifecycle:
             self._finish(run, Outcome.EVICTED)
 
 
-@dataclass(frozen=True, slots=True)
-class _Caller:
-    """The code that a run was started by: its frame and task, and the context it runs in."""
-
-    frame: FrameType | None
-    task: asyncio.Task[Any] | None
-    context: contextvars.Context | None = None
-
-    @classmethod
-    def find(cls, start: RunStart) -> _Caller:
-        frame = _stack.starter(sys._getframe(1))  # noqa: SLF001 - the only way to see the stack
-        task = _stack.current_task()
-        if frame is None and start.run_type == "llm":
-            waiter = waiting(task)
-            if waiter is not None:
-                return cls(waiter.frame, waiter.task, waiter.context)
-        return cls(frame, task)
-
-    def run(self, function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Call a function in the context of the code that started the run."""
-        if self.context is None:
-            function(*args, **kwargs)
-        else:
-            self.context.run(function, *args, **kwargs)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a run's span goes: the context that holds its parent, and that parent."""
-
-    context: Context
-    around: Span
-    native: int | None = None
-    links: tuple[Link, ...] = ()
-
-
-def _place_apart(parent: Run | None, context: Context) -> _Place:
-    """Place a run in a pipeline of its own: a root has no parent there, only a link."""
-    if parent is not None:
-        return _Place(set_span_in_context(parent.span, context), parent.span)
-    ambient = get_current_span(context)
-    valid = ambient.get_span_context().is_valid
-    links = (Link(ambient.get_span_context()),) if valid else ()
-    return _Place(set_span_in_context(INVALID_SPAN, context), INVALID_SPAN, None, links)
-
-
 def _is_suppressed(context: Context) -> bool:
     return bool(context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get(_SUPPRESS_PLAIN))
-
-
-def _valid_id(span: Span) -> int | None:
-    identity = span.get_span_context()
-    return identity.span_id if identity.is_valid else None
-
-
-def _is_native_inside(span: Span, parent: Run) -> bool:
-    """Return whether a foreign span was opened inside a run, and is open still."""
-    if isinstance(span, _scope.ScopeSpan):
-        return False
-    identity, above = span.get_span_context(), parent.context
-    if not identity.is_valid or identity.trace_id != above.trace_id or identity.is_remote:
-        return False
-    if identity.span_id == above.span_id or parent.knows_native(identity.span_id):
-        return False
-    return span.is_recording() or not identity.trace_flags.sampled
-
-
-def _links_to_caller(run: Run, start: RunStart) -> list[Link]:
-    """Link a tool's run to the model call that asked for it."""
-    call_id = start.tool.call_id if start.tool is not None else None
-    caller = run.trace.asked.get(call_id) if call_id is not None else None
-    return [Link(caller)] if caller is not None else []
-
-
-def _describe_end(run: Run, start: RunStart, end: RunEnd) -> Outcome:
-    recording: Recording = run.keep
-    end.streaming = run.streaming()
-    run.span.set_attributes(recording.profile.end(start, end, run.gate))
-    if end.response is not None:
-        run.trace.add(run.context, end.response)
-    if end.failed is None:
-        return Outcome.OK
-    run.span.set_status(Status(StatusCode.ERROR, run.gate.text(end.failed)))
-    return Outcome.ERROR
-
-
-def _describe_failure(run: Run, start: RunStart, failure: RunFailure) -> None:
-    recording: Recording = run.keep
-    failure.streaming = run.streaming()
-    run.span.set_attributes(recording.profile.failure(start, failure, run.gate))
-    if failure.response is not None:
-        run.trace.add(run.context, failure.response)
-    if failure.outcome is not Outcome.ERROR:
-        return
-    event = run.gate.exception(failure.error)
-    run.span.add_event("exception", event, timestamp=run.trace.now_ns())
-    run.span.set_status(Status(StatusCode.ERROR, run.gate.text(str(failure.error))))
-
-
-def _sum_up(run: Run, outcome: Outcome) -> None:
-    if outcome is not Outcome.OK:
-        run.span.set_attribute(_OUTCOME, outcome.value)
-    if run.parent is None and run.trace.model_calls:
-        run.span.set_attributes(run.trace.totals())

@@ -18,8 +18,7 @@ context left behind in a caller is therefore harmless.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -36,8 +35,8 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import Attributes, AttributeValue
 from typing_extensions import override
 
-from . import _stack
 from ._runs import Run
+from ._witnesses import current_run, inside, leave_seat, take_seat
 
 __all__ = [
     "ScopeSpan",
@@ -46,25 +45,9 @@ __all__ = [
     "displaced_run",
     "raw_span",
     "restore",
-    "set_current_run",
 ]
 
 _SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
-
-_starters: dict[int, Run] = {}  # address of a frame -> the run that it started last
-
-
-def _no_current_run() -> int | None:
-    return None
-
-
-_current_run: Callable[[], int | None] = _no_current_run
-
-
-def set_current_run(witness: Callable[[], int | None]) -> None:
-    """Say how to ask for the id of the run whose body is executing, as the framework knows it."""
-    global _current_run  # noqa: PLW0603 - set once, when the framework's adapter is loaded
-    _current_run = witness
 
 
 class ScopeSpan(Span):
@@ -230,16 +213,12 @@ def attach(run: Run, frame: FrameType | None) -> None:
         return
     context = _clean(current)
     run.attached = _put(ScopeSpan(run, raw_span(context)), context)
-    if frame is not None:
-        run.twin = _seated_in(frame)
-        _starters[id(frame)] = run
+    take_seat(run, frame)
 
 
 def restore(run: Run) -> None:
     """Take a run's scope back out of the context, where its end is reported in the same one."""
-    seat = run.seat
-    if seat is not None and _starters.get(seat.frame_id) is run:
-        del _starters[seat.frame_id]
+    leave_seat(run)
     if run.attached is None:
         return
     current = otel_context.get_current()
@@ -286,99 +265,14 @@ def _clean(context: Context) -> Context:
 
 
 def _resolve(scope: ScopeSpan, above: FrameType | None) -> Span | None:
-    current = _current_run()
+    current = current_run()
     frame = above.f_back if above is not None else None
     span: Span | None = scope
     while isinstance(span, ScopeSpan):
-        found = _named(current, span.run)
-        if found is None:
-            found = _seated(span.run, frame)
-        elif span.is_mixed:
-            found = _pulled(found, frame)
+        found = inside(span.run, current, frame, is_mixed=span.is_mixed)
         if found is not None:
             return found.span
         if isinstance(span.under, ScopeSpan) and _is_over(span.under):
             span.under = _live(span.under)  # keeps chains short where ends come in any order
         span = span.under
     return span
-
-
-def _named(current: int | None, run: Run) -> Run | None:
-    """Return the run that the framework names, if it lies inside a scope's run."""
-    if current is None:
-        return None
-    if current == run.id:
-        return run
-    found = run.registry.get(current)
-    return found if found is not None and found.is_within(run) else None
-
-
-def _pulled(named: Run, frame: FrameType | None) -> Run:
-    """Return the run that executes inside a body, pulled by it without being started by it."""
-    frame = frame or sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
-    while frame is not None:
-        run = _seated_in(frame)
-        if run is not None and run.trace is named.trace:
-            return named if named.is_within(run) else run
-        frame = frame.f_back
-    return named
-
-
-def _seated(run: Run, frame: FrameType | None) -> Run | None:
-    """Return the run that the stack, or else inheritance, says the caller is inside of."""
-    seat = run.seat
-    if not run.open or seat is None:
-        return None
-    frame = frame or sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
-    found = _on_stack(run, frame)
-    if found is None and _inherits(run, seat, frame):
-        found = run
-    return found if found is None or found.twin is None else _of_twins(found, frame)
-
-
-def _on_stack(scope_run: Run, frame: FrameType | None) -> Run | None:
-    while frame is not None:
-        run = _seated_in(frame)
-        if run is not None and run.is_within(scope_run):
-            return run
-        frame = frame.f_back
-    return None
-
-
-def _seated_in(frame: FrameType) -> Run | None:
-    """Return the open run that a frame started last."""
-    run = _starters.get(id(frame))
-    if run is None or not run.open or run.seat is None:
-        return None
-    return run if run.seat.code is frame.f_code else None
-
-
-def _of_twins(run: Run, frame: FrameType | None) -> Run:
-    """Tell apart the runs that one frame started before it executes them one by one.
-
-    ``generate`` starts a run for each prompt first. It then hands each model call its
-    run's manager, under the name ``run_manager`` (langchain_core.language_models).
-    """
-    twins: dict[int, Run] = {}
-    twin: Run | None = run
-    while twin is not None:
-        twins[twin.id] = twin
-        twin = twin.twin if twin.twin is not None and twin.twin.open else None
-    while frame is not None and len(twins) > 1:
-        if "run_manager" in frame.f_code.co_varnames:
-            run_id = getattr(frame.f_locals.get("run_manager"), "run_id", None)
-            found = twins.get(getattr(run_id, "int", 0))
-            if found is not None:
-                return found
-        frame = frame.f_back
-    return run
-
-
-def _inherits(run: Run, seat: _stack.Seat, frame: FrameType) -> bool:
-    """Return whether code in another thread or task belongs to a run whose context it copied."""
-    if seat.is_here():
-        return False  # it would be on the stack
-    if not seat.is_generator or (run.is_leaf and not run.chunks):
-        return True
-    # A stream that has begun: another thread or task is as likely to be the consumer's.
-    return _stack.has_package(seat.package, frame)

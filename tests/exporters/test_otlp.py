@@ -295,7 +295,7 @@ def service() -> Iterator[tuple[TraceService, str]]:
     """A gRPC endpoint and its URL."""
     servicer = TraceService()
     server = grpc.server(ThreadPoolExecutor(4))
-    add_TraceServiceServicer_to_server(servicer, server)
+    add_TraceServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield servicer, f"http://127.0.0.1:{port}"

@@ -20,11 +20,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from chainspan import ConfigurationError
 from chainspan._delivery import Delivery
 from chainspan._feeding import processor_for
-from chainspan.exporters import _shipper
 from chainspan.exporters._otlp import otlp_sender
 from chainspan.exporters._senders import Answer, Verdict
 from chainspan.exporters._settings import OtlpSettings
-from chainspan.exporters._spool import SpoolExporter, spool
+from chainspan.exporters._spool import MAX_SPOOL_BYTES, SpoolExporter, spool
 from chainspan.exporters._spool_files import SpoolFiles
 
 from ._otlp_server import OtlpServer, Partial, Refuse, Status, spans_of
@@ -59,10 +58,10 @@ def emit(exporter: SpoolExporter, names: Sequence[str]) -> None:
         provider.get_tracer("test").start_span(name).end()
 
 
-def made(directory: Path, to: Down | OtlpServer, **options: int) -> SpoolExporter:
+def made(directory: Path, to: Down | OtlpServer, max_bytes: int = MAX_SPOOL_BYTES) -> SpoolExporter:
     """Return an exporter that nobody else shares."""
     sender = to if isinstance(to, Down) else otlp_sender(OtlpSettings.read(to.url))
-    return SpoolExporter(directory, sender, **options)
+    return SpoolExporter(directory, sender, max_bytes=max_bytes)
 
 
 def spooled(directory: Path) -> list[str]:
@@ -245,9 +244,9 @@ def test_full_disk_in_an_outage_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With a full disk and a dead endpoint both, memory is bounded, and every span is reported as lost."""
+    monkeypatch.setattr("chainspan.exporters._spool._MAX_MEMORY_BYTES", 1_000)
     exporter = made(tmp_path, Down())
     monkeypatch.setattr(os, "write", full_disk)
-    monkeypatch.setattr("chainspan.exporters._spool._MAX_MEMORY_BYTES", 1_000)
 
     emit(exporter, [f"span {number}" for number in range(50)])
     during = exporter.flush(0)
@@ -372,4 +371,3 @@ def test_endpoint_down_is_asked_less_and_less(tmp_path: Path, server: OtlpServer
     times = [at_s for at_s, _ in server.requests]
     first, second, third = (later - earlier for earlier, later in pairwise(times[:4]))
     assert 0.2 < first < second < third
-    assert _shipper._LONGEST_PAUSE_S == 15

@@ -135,8 +135,8 @@ class Gate:
     # ------------------------------------------------------------ what is recorded by name
 
     def name(self, text: str) -> str:
-        """Return a name, which is no content, masked by the user's own rules alone."""
-        return self._mask.own(text)
+        """Return a name or an id, which is no content, masked by the user's own patterns alone."""
+        return self._mask.name(text)
 
     def tags(self, tags: Sequence[str]) -> list[str]:
         """Return those of a run's tags that may be recorded."""

@@ -54,17 +54,21 @@ class Mask:
         """Return one text masked: by the user's rules first, by those on secrets last."""
         return attempt(lambda: self._masked(text), MASK_FAILED)
 
-    def own(self, text: str) -> str:
-        """Return one text masked by the user's rules alone."""
-        return attempt(lambda: self._user_masked(text), MASK_FAILED) if self.is_active else text
+    def name(self, name: str) -> str:
+        """Return a name or an id masked by the user's patterns; the function is for texts."""
+        return attempt(lambda: self._redacted(name), MASK_FAILED) if self._patterns else name
 
     def _masked(self, text: str) -> str:
         return mask_text(self._user_masked(text))
 
     def _user_masked(self, text: str) -> str:
+        text = self._redacted(text)
+        return _checked(self._function(text)) if self._function is not None else text
+
+    def _redacted(self, text: str) -> str:
         for pattern in self._patterns:
             text = pattern.sub(REDACTED, text)
-        return _checked(self._function(text)) if self._function is not None else text
+        return text
 
     def tree(self, tree: Any, change: Callable[[str], str], kept: frozenset[str] = frozenset()) -> Any:
         """Return plain data with every text changed, keys too, but for what stands under the kept keys."""

@@ -38,7 +38,8 @@ class ContentPolicy:
         redact: Called with every text; its result is recorded instead. One that raises
             records ``[mask failed]``.
         redact_keys: Names, in any case, whose values are recorded as ``[redacted]``.
-        redact_patterns: Regular expressions whose matches are recorded as ``[redacted]``.
+        redact_patterns: Regular expressions whose matches are recorded as ``[redacted]``, in
+            names and ids as well.
         metadata: Which keys of a run's metadata become attributes, content or not. None:
             all of the user's own where content is recorded, else none.
         tags: The same for a run's tags.

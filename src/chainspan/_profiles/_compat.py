@@ -95,7 +95,7 @@ class GenAiProfile:
             attributes[names.GEN_AI_CONVERSATION_ID] = run.conversation_id
             attributes[names.GEN_AI_AGENT_NAME] = run.agent_name
             _STARTS[run.kind](attributes, run, gate)
-        return shared.exportable(attributes)
+        return shared.exportable(attributes, gate)
 
     def end(self, run: RunStart, end: RunEnd, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run has ended well."""
@@ -111,7 +111,7 @@ class GenAiProfile:
         else:
             add_output(attributes, run, end.outputs, gate)
         shared.ended(attributes, end)
-        return shared.exportable(attributes)
+        return shared.exportable(attributes, gate)
 
     def failure(self, run: RunStart, failure: RunFailure, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run has raised."""
@@ -121,7 +121,7 @@ class GenAiProfile:
         if run.kind in _MODELS:
             self._response(attributes, failure.response, failure.streaming, gate)
         shared.failed(attributes, failure)
-        return shared.exportable(attributes)
+        return shared.exportable(attributes, gate)
 
     def _response(
         self, attributes: shared.Attributes, response: ModelResponse | None, streaming: Streaming | None, gate: Gate

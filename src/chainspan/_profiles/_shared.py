@@ -81,6 +81,24 @@ _THEIR_METADATA: Final = (
     "user_id",
 )
 _THEIR_TAGS: Final = ("seq:step:", "graph:step:", "map:key:", "retry:attempt:", "langsmith:", "chainspan")
+# What users choose names and ids for; neither content nor out of reach of their patterns.
+_NAMES: Final = frozenset(
+    {
+        names.CHAINSPAN_CHECKPOINT,
+        names.CHAINSPAN_NODE,
+        names.CHAINSPAN_RUN_NAME,
+        names.GEN_AI_AGENT_NAME,
+        names.GEN_AI_CONVERSATION_ID,
+        names.GEN_AI_TOOL_NAME,
+        names.GEN_AI_WORKFLOW_NAME,
+        names.OI_AGENT_NAME,
+        names.OI_NODE_ID,
+        names.OI_NODE_NAME,
+        names.OI_TOOL_NAME,
+        names.SESSION_ID,
+        names.USER_ID,
+    }
+)
 _TOTALS: Final = frozenset({"input_tokens", "output_tokens"})
 _INT64: Final = 1 << 63
 
@@ -220,8 +238,11 @@ def failed(attributes: Attributes, failure: RunFailure) -> None:
         attributes[names.ERROR_TYPE] = error_type(failure.error)
 
 
-def exportable(attributes: Attributes) -> dict[str, AttributeValue]:
+def exportable(attributes: Attributes, gate: Gate) -> dict[str, AttributeValue]:
     """Return attributes without those that cannot be exported; the one place where values are checked."""
+    if gate.policy.redact_patterns:
+        for key in _NAMES & attributes.keys():
+            attributes[key] = attributes[key] and gate.name(str(attributes[key]))
     return {
         key: value if type(value) is str and value.isascii() else _exportable(value)
         for key, value in attributes.items()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from .._delivery import untraced
 from .._errors import ConfigurationError
@@ -19,21 +19,28 @@ from ._spool_files import SpoolFile, SpoolFiles
 if TYPE_CHECKING:
     from filelock import FileLock
 
-__all__ = ["Settle", "Shipper", "require_filelock"]
+__all__ = ["Settlement", "Shipper", "require_filelock"]
 
 _LOOK_EVERY_S = 0.5  # how long spans gather, and how soon other processes' files and a free lock are seen
 _DOUBTS = 4  # within some two seconds
 _LONGEST_PAUSE_S = 15.0
+_MOST_FILES = 500  # in one request
 
 _shipping = Guard("spool.ship")
 
 
-class Settle(Protocol):
-    """Told what became of a file, whose removal is left to it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What became of a file that the endpoint has given its final answer to.
 
-    def __call__(self, file: SpoolFile, *, delivered: int, rejected: int, reason: str) -> None:
-        """Count the spans of this file, and remove it or set it aside."""
-        ...
+    Attributes:
+        reason: Why spans were rejected.
+    """
+
+    file: SpoolFile
+    delivered: int = 0
+    rejected: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class Shipper:
 
     Args:
         ship_memory: Sends what found no room on the disk; returns whether there was any.
-        settle: Told of every file that has got a final answer.
+        settle: Told of files that have got a final answer; it counts and removes them.
         now_ns: The clock that the files' names are made with.
     """
 
@@ -59,7 +66,7 @@ class Shipper:
         courier: Courier,
         *,
         ship_memory: Callable[[], bool],
-        settle: Settle,
+        settle: Callable[[Sequence[Settlement]], None],
         now_ns: Callable[[], int],
         max_request_bytes: int,
     ) -> None:
@@ -102,10 +109,11 @@ class Shipper:
     def _work(self) -> None:
         with untraced():
             while not self._courier.stopped:
-                # Not at every span: a request for each would cost the application more than the spans.
-                if not self._ship_something():
-                    self._now.wait(self._pause_s)
-                    self._now.clear()
+                # Spans gather first: a request for each would cost the application more than the spans.
+                self._now.wait(self._pause_s)
+                self._now.clear()
+                while not self._courier.stopped and self._ship_something():
+                    pass
             if self._lock.is_locked:
                 self._lock.release()
 
@@ -127,14 +135,15 @@ class Shipper:
         return True
 
     def _ship_files(self) -> bool:
-        waiting = self._files.waiting()
+        most = _MOST_FILES + len(self._doubted)
+        waiting = self._files.waiting(most)
         others = [file for file in waiting if file not in self._doubted]
         if not others:  # nothing to compare with but each other: halves, then
             others = waiting[: (len(waiting) + 1) // 2] if self._doubted else waiting
             self._doubted = frozenset()
-        pieces = self._take(others)
+        pieces = self._take(others[:_MOST_FILES])
         well = not pieces or self._ship(pieces)
-        return well and len(pieces) < len(waiting)
+        return well and (len(pieces) < len(waiting) or len(waiting) == most)
 
     def _take(self, files: Sequence[SpoolFile]) -> list[_Piece]:
         return [_Piece(file, body) for file, body in self._files.take(files, self._max_request_bytes)]
@@ -173,18 +182,24 @@ class Shipper:
 
     def _apply(self, pieces: Sequence[_Piece], answer: Answer) -> Verdict:
         """Settle some files by the answer that they got together."""
-        rejected = answer.rejected_spans  # of all of them; it is not said of which
-        for piece in pieces:
-            spans = piece.file.spans
-            if not answer.final:
+        if answer.final:
+            self._settle(list(_settlements(pieces, answer)))
+        else:
+            for piece in pieces:
                 self._files.put_back(piece.file)
-            elif answer.verdict is Verdict.REFUSED or not piece.body:
-                self._settle(piece.file, delivered=0, rejected=spans, reason=answer.reason or "an empty file")
-            else:
-                share = min(spans, rejected)
-                rejected -= share
-                self._settle(piece.file, delivered=spans - share, rejected=share, reason=answer.reason)
         return answer.verdict
+
+
+def _settlements(pieces: Sequence[_Piece], answer: Answer) -> Iterator[Settlement]:
+    rejected = answer.rejected_spans  # of all of them; it is not said of which
+    for piece in pieces:
+        spans = piece.file.spans
+        if answer.verdict is Verdict.REFUSED or not piece.body:
+            yield Settlement(file=piece.file, rejected=spans, reason=answer.reason or "an empty file")
+        else:
+            share = min(spans, rejected)
+            rejected -= share
+            yield Settlement(file=piece.file, delivered=spans - share, rejected=share, reason=answer.reason)
 
 
 def require_filelock() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic, time_ns  # noqa: TID251  files of several processes are sorted by it
@@ -25,10 +24,12 @@ from .._outage import OutageLog
 from ._courier import Courier
 from ._encoding import MAX_REQUEST_BYTES, encoded
 from ._otlp import otlp_sender
-from ._senders import Sender
+from ._senders import Sender, Verdict
 from ._settings import OtlpSettings
-from ._shipper import Shipper, require_filelock
+from ._shipper import Settlement, Shipper, require_filelock
+from ._spool_counts import SpoolCounts
 from ._spool_files import SpoolFile, SpoolFiles
+from ._spool_memory import SpoolMemory
 
 __all__ = ["MAX_SPOOL_BYTES", "SpoolExporter", "spool"]
 
@@ -42,6 +43,7 @@ _MAX_MEMORY_BYTES = 16 * 1024 * 1024
 _MEMORY_PATIENCE_S = 2.0
 _LAST_STEPS_S = 0.2
 _LOOK_S = 0.05
+_LOOKS_SHARE = 4  # looking takes a fifth of a flush's time at most
 
 
 def spool(
@@ -85,12 +87,13 @@ class SpoolExporter(SpanExporter):
         self, directory: Path, to: Sender, *, max_bytes: int = MAX_SPOOL_BYTES, now_ns: Callable[[], int] = time_ns
     ) -> None:
         self.endpoint = to.endpoint
-        self.closed = False
         self.outage = OutageLog(to.endpoint, waiting=self._waiting_words)
         self._sender = to
-        self._max_bytes = max_bytes
         self._now_ns = now_ns
+        self._max_bytes = max_bytes
         self._files = SpoolFiles(directory)
+        self._counts = SpoolCounts(self._files, now_ns)
+        self._memory = SpoolMemory(_MAX_MEMORY_BYTES)
         self._courier = Courier(to, self.outage)
         self._shipper = Shipper(
             self._files,
@@ -100,8 +103,10 @@ class SpoolExporter(SpanExporter):
             now_ns=now_ns,
             max_request_bytes=MAX_REQUEST_BYTES,
         )
-        self._begin()
-        after_fork(self._begin_in_child)
+        self._size_bytes = self._next_look_bytes = 0
+        self._settled = threading.Event()
+        self.closed = False
+        after_fork(self._start_afresh)
         close_at_exit(self)
         if self._files.waiting():
             self._shipper.start()
@@ -114,7 +119,7 @@ class SpoolExporter(SpanExporter):
             why = self._keep(batch.body, len(batch.spans)) if batch.body else "they cannot be encoded"
             if why:
                 kept = False
-                self._count_lost(len(batch.spans), why)
+                self._lose(len(batch.spans), why)
         self._shipper.start()
         return SpanExportResult.SUCCESS if kept else SpanExportResult.FAILURE
 
@@ -132,7 +137,7 @@ class SpoolExporter(SpanExporter):
         if timeout_s > 0:
             self._courier.hurry()
         self._wait_until_sent(deadline_s)
-        return self._delivery()
+        return self._counts.delivery(self._memory.spans)
 
     @override
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -146,11 +151,11 @@ class SpoolExporter(SpanExporter):
         deadline_s = monotonic() + timeout_s
         self._wait_until_sent(deadline_s - _LAST_STEPS_S, or_outage=True)
         self.closed = True
-        delivery = self._delivery()
         self._shipper.stop(max(0.0, deadline_s - monotonic()))
-        if delivery.pending and not self.outage.active:
+        if spans := self._memory.clear():
+            self._lose(spans, "the spool could not be written")
+        if self._counts.waiting() and not self.outage.active:
             self.outage.failed("no answer in time")
-        self._drop_memory()
         self.outage.closed()
         self._sender.close()
 
@@ -159,177 +164,102 @@ class SpoolExporter(SpanExporter):
         """Close, within two seconds."""
         self.close(EXIT_TIMEOUT_S)
 
-    def _begin(self) -> None:
-        self._pid = os.getpid()
-        self._began_ns = self._now_ns()
-        self._lock = threading.Lock()  # of the counts below
+    def _start_afresh(self) -> None:
+        """Begin anew in a forked child: what waits is the parent's, and so is its lock."""
         self._settled = threading.Event()
-        self._memory: deque[tuple[bytes, int]] = deque()  # requests that found no room on the disk
-        self._memory_bytes = 0
-        self._size_bytes = self._next_look_bytes = 0
-        self._written_spans = 0
-        self._own = Delivery()  # of the spans in files of this process
-        self._other = Delivery()  # of all others
-
-    def _begin_in_child(self) -> None:
-        """Begin anew: what waits is the parent's, and so is its lock."""
-        self._begin()
+        self._memory.start_afresh()
+        self._counts.start_afresh()
         self.outage.reset()
         self._shipper.start_afresh()
 
     def _wait_until_sent(self, deadline_s: float, *, or_outage: bool = False) -> None:
         upto_ns = self._now_ns()
         self._shipper.hurry()
-        while self._has_waiting(upto_ns) and (left_s := deadline_s - monotonic()) > 0:
-            if or_outage and self.outage.active and not self._memory:
+        began_s = monotonic()
+        while self._is_waiting(upto_ns) and (left_s := deadline_s - monotonic()) > 0:
+            if or_outage and self.outage.active and not self._memory.spans:
                 return  # it is on the disk
-            # A timed wait, for another process may be the one that sends.
-            self._settled.wait(min(left_s, _LOOK_S))
+            # A timed wait, for another process may be the one that sends; longer where looking takes long.
+            look_s = max(_LOOK_S, _LOOKS_SHARE * (monotonic() - began_s))
+            self._settled.wait(min(left_s, look_s))
             self._settled.clear()
             self._shipper.hurry()
+            began_s = monotonic()
+
+    def _is_waiting(self, upto_ns: int) -> bool:
+        return bool(self._memory.spans) or any(file.written_ns <= upto_ns for file in self._counts.waiting())
 
     def _keep(self, body: bytes, spans: int) -> str:
         """Write a request, or hold it in memory where the disk is full; return why neither was possible."""
         if self.closed:
             return "the process was ending"
         try:
-            file = self._files.put(body, spans=spans, now_ns=self._now_ns())
+            self._write(body, spans)
         except OSError as error:
-            return self._hold(body, spans, type(error).__name__ if error.strerror is None else error.strerror)
-        self._count_written(file, len(body))
+            held = self._memory.hold(body, spans)
+            return "" if held else f"the spool cannot be written: {error.strerror}"
         return ""
 
-    def _hold(self, body: bytes, spans: int, why: str) -> str:
-        with self._lock:
-            if self._memory_bytes + len(body) > _MAX_MEMORY_BYTES:
-                return f"the spool cannot be written: {why}"
-            self._memory.append((body, spans))
-            self._memory_bytes += len(body)
-        return ""
-
-    def _count_written(self, file: SpoolFile, size_bytes: int) -> None:
-        with self._lock:
-            self._written_spans += file.spans
-            self._size_bytes += size_bytes
-            look = self._size_bytes > self._max_bytes or self._size_bytes >= self._next_look_bytes
-        if look:
+    def _write(self, body: bytes, spans: int) -> None:
+        self._files.put(body, spans=spans, now_ns=self._now_ns())
+        self._counts.add_written(spans)
+        self._size_bytes += len(body)  # an estimate: others write here too, and files are sent
+        if self._size_bytes > self._max_bytes or self._size_bytes >= self._next_look_bytes:
             self._keep_bound()
 
     def _keep_bound(self) -> None:
-        """Look how much there really is, for others write and send too; drop the oldest of too much."""
-        size_bytes, dropped = self._files.trim(self._max_bytes)
-        if dropped:
-            more_bytes, more = self._files.trim(int(self._max_bytes * _ROOM_AFTER_TRIM))
-            size_bytes, dropped = more_bytes, dropped + more
-        with self._lock:
-            self._size_bytes = size_bytes
-            self._next_look_bytes = size_bytes + self._max_bytes // _LOOK_SHARE
+        """Look how much there really is, and drop the oldest of too much."""
+        with self._counts.lock:
+            self._size_bytes, dropped = self._files.trim(self._max_bytes, int(self._max_bytes * _ROOM_AFTER_TRIM))
+            for file in dropped:
+                self._counts.settle(file, Delivery(dropped=file.spans))
+        self._next_look_bytes = self._size_bytes + self._max_bytes // _LOOK_SHARE
         for file in dropped:
-            self._count(file, Delivery(dropped=file.spans), "the spool was full")
+            self.outage.lost(file.spans, "the spool was full")
+            self._counts.leave_word(file, file.spans, "dropped")
+
+    def _settle(self, settlements: Sequence[Settlement]) -> None:
+        with self._counts.lock:  # nobody counts between the removal of a file and its count
+            for one in settlements:
+                if one.rejected:
+                    self._files.set_aside(one.file, self._max_bytes // _REJECTED_SHARE)
+                else:
+                    self._files.remove(one.file)
+                self._counts.settle(one.file, Delivery(delivered=one.delivered, rejected=one.rejected))
+        for one in settlements:
+            if one.rejected:
+                self.outage.lost(one.rejected, one.reason)
+                self._counts.leave_word(one.file, one.rejected, "rejected")
+        self._settled.set()
 
     def _ship_memory(self) -> bool:
         """Write what the disk had no room for, or send it as it is. Called by the one thread that sends."""
-        with self._lock:
-            if not self._memory:
-                return False
-            body, spans = self._memory[0]
+        request = self._memory.first()
+        if request is None:
+            return False
         try:
-            file = self._files.put(body, spans=spans, now_ns=self._now_ns())
+            self._write(*request)
         except OSError:
-            return self._send_memory(body, spans)
-        self._forget_memory(len(body))
-        self._count_written(file, len(body))
+            return self._send_from_memory(*request)
+        self._memory.drop_first()
         return True
 
-    def _send_memory(self, body: bytes, spans: int) -> bool:
+    def _send_from_memory(self, body: bytes, spans: int) -> bool:
         answer = self._courier.deliver(body, patience_s=_MEMORY_PATIENCE_S)
         if answer.final:
-            self._forget_memory(len(body))
-            rejected = answer.rejected_spans if answer.reason in {"", "refused in part"} else spans
-            with self._lock:
-                self._other += Delivery(delivered=spans - rejected, rejected=rejected)
+            rejected = min(spans, answer.rejected_spans) if answer.verdict is Verdict.ACCEPTED else spans
+            self._memory.drop_first()
+            self._counts.add_unwritten(Delivery(delivered=spans - rejected, rejected=rejected))
+            if rejected:
+                self.outage.lost(rejected, answer.reason)
         return answer.final
 
-    def _forget_memory(self, size_bytes: int) -> None:
-        with self._lock:
-            self._memory.popleft()
-            self._memory_bytes -= size_bytes
-
-    def _drop_memory(self) -> None:
-        with self._lock:
-            spans = sum(spans for _, spans in self._memory)
-            self._memory.clear()
-        if spans:
-            self._count_lost(spans, "the spool could not be written")
-
-    def _settle(self, file: SpoolFile, *, delivered: int, rejected: int, reason: str) -> None:
-        with self._lock:  # so that no count is taken between the two
-            if rejected:
-                self._files.set_aside(file, self._max_bytes // _REJECTED_SHARE)
-            else:
-                self._files.remove(file)
-            self._add(file, Delivery(delivered=delivered, rejected=rejected))
-        if rejected:
-            self._report(file, rejected, reason, "rejected")
-        self._settled.set()
-
-    def _count(self, file: SpoolFile, fate: Delivery, why: str) -> None:
-        with self._lock:
-            self._add(file, fate)
-        self._report(file, fate.lost, why, "dropped")
-
-    def _count_lost(self, spans: int, why: str) -> None:
-        with self._lock:
-            self._other += Delivery(dropped=spans)
+    def _lose(self, spans: int, why: str) -> None:
+        self._counts.add_unwritten(Delivery(dropped=spans))
         self.outage.lost(spans, why)
-
-    def _add(self, file: SpoolFile, fate: Delivery) -> None:
-        if self._is_own(file):
-            self._own += fate
-        elif self._is_found(file):
-            self._other += fate
-
-    def _report(self, file: SpoolFile, spans: int, why: str, fate: str) -> None:
-        self.outage.lost(spans, why)
-        if not self._is_own(file):
-            self._files.note_loss(SpoolFile(file.written_ns, file.pid, file.number, spans), fate)
-
-    def _is_own(self, file: SpoolFile) -> bool:
-        return file.pid == self._pid and file.written_ns >= self._began_ns
-
-    def _is_found(self, file: SpoolFile) -> bool:
-        return file.written_ns < self._began_ns
-
-    def _has_waiting(self, upto_ns: int) -> bool:
-        if self._memory:
-            return True
-        return any(file.written_ns <= upto_ns for file in self._waiting_files())
-
-    def _waiting_files(self) -> list[SpoolFile]:
-        """Return the files that are this process's to answer for: its own, and those it found."""
-        return [file for file in self._files.waiting() if self._is_own(file) or self._is_found(file)]
-
-    def _delivery(self) -> Delivery:
-        with self._lock:
-            waiting = self._waiting_files()
-            in_memory = sum(spans for _, spans in self._memory)
-            known = self._own + self._other
-            own_waiting = sum(file.spans for file in waiting if self._is_own(file))
-            elsewhere = self._written_spans - own_waiting - self._own.delivered - self._own.lost
-        by_others = self._settled_by_others(max(0, elsewhere))
-        return known + by_others + Delivery(pending=sum(file.spans for file in waiting) + in_memory)
-
-    def _settled_by_others(self, spans: int) -> Delivery:
-        """Return what became of own files that another process has dealt with."""
-        if not spans:
-            return Delivery()
-        losses = [(lost, fate) for file, lost, fate in self._files.losses() if self._is_own(file)]
-        dropped = sum(lost for lost, fate in losses if fate == "dropped")
-        rejected = sum(lost for lost, fate in losses if fate == "rejected")
-        return Delivery(delivered=max(0, spans - dropped - rejected), dropped=dropped, rejected=rejected)
 
     def _waiting_words(self) -> str:
-        spans = sum(file.spans for file in self._waiting_files())
+        spans = sum(file.spans for file in self._counts.waiting())
         return f"{spans:,} wait in {self._files.directory} and are sent when it answers" if spans else ""
 
 

@@ -18,6 +18,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from heapq import nsmallest
 from pathlib import Path
 
 __all__ = ["SpoolFile", "SpoolFiles"]
@@ -95,9 +96,12 @@ class SpoolFiles:
             raise
         return file
 
-    def waiting(self) -> list[SpoolFile]:
-        """Return all requests that have not been sent, oldest first."""
-        return sorted(file for file in self._scan() if file.state in {_READY, _SENDING})
+    def waiting(self, most: int | None = None) -> list[SpoolFile]:
+        """Return the requests that have not been sent, oldest first: all, or so many at most."""
+        names = [name for name in self._names() if name.endswith((f".{_READY}", f".{_SENDING}"))]
+        # Names sort by age. Parsed are only those that are asked for, for there may be very many.
+        oldest = sorted(names) if most is None else nsmallest(most, names)
+        return sorted(filter(None, map(SpoolFile.parse, oldest)))
 
     def take(self, files: Iterable[SpoolFile], max_bytes: int) -> Iterator[tuple[SpoolFile, bytes]]:
         """Take files for sending until they fill a request, and yield each with its body.
@@ -106,13 +110,15 @@ class SpoolFiles:
         """
         total = 0
         for file in files:
-            size = self._size(file)
-            if total and total + size > max_bytes:
-                return
-            if (taken := self._turn(file, _SENDING)) is None:
+            taken = self._turn(file, _SENDING)
+            if taken is None:
                 continue
-            total += size
-            yield taken, self._path(taken).read_bytes()
+            body = self._path(taken).read_bytes()
+            if total and total + len(body) > max_bytes:
+                self.put_back(taken)
+                return
+            total += len(body)
+            yield taken, body
 
     def put_back(self, file: SpoolFile) -> None:
         """Let a file wait again that was taken and could not be sent."""
@@ -135,15 +141,18 @@ class SpoolFiles:
             (self.rejected_directory / name).unlink(missing_ok=True)
             excess -= size
 
-    def trim(self, max_bytes: int) -> tuple[int, list[SpoolFile]]:
-        """Remove the oldest until what waits is below the bound; return its size and what was removed.
+    def trim(self, max_bytes: int, down_to_bytes: int) -> tuple[int, list[SpoolFile]]:
+        """Where more waits than the bound, remove the oldest; return what is left in bytes, and what was removed.
 
         What is being sent just now is left: it is about to go anyway.
         """
         sized = [(file, self._size(file)) for file in self.waiting()]
-        total, removed = sum(size for _, size in sized), []
+        total = sum(size for _, size in sized)
+        removed: list[SpoolFile] = []
+        if total <= max_bytes:
+            return total, removed
         for file, size in sized:
-            if total <= max_bytes:
+            if total <= down_to_bytes:
                 break
             if file.state == _READY and self.remove(file):
                 removed.append(file)
@@ -152,16 +161,16 @@ class SpoolFiles:
 
     def recover(self, now_ns: int) -> None:
         """Let wait again what a process was sending that has ended. Only for who holds the lock."""
-        for file in self._scan():
+        for file in filter(None, map(SpoolFile.parse, self._names())):
             if file.state == _SENDING:
                 self._turn(file, _READY)
             elif file.state == _WRITING and now_ns - file.written_ns > _ABANDONED_NS:
                 self.remove(file)
 
-    def note_loss(self, file: SpoolFile, fate: str) -> None:
+    def note_loss(self, file: SpoolFile, spans: int, fate: str) -> None:
         """Leave word of what was lost of another process, for its own count."""
         ledger = self.directory / "losses.tsv"
-        line = f"{file.stem}\t{file.spans}\t{fate}\n".encode()
+        line = f"{file.stem}\t{spans}\t{fate}\n".encode()
         with contextlib.suppress(OSError):
             if ledger.exists() and ledger.stat().st_size > _MAX_LEDGER_BYTES:
                 ledger.unlink()
@@ -177,9 +186,10 @@ class SpoolFiles:
                 if file := SpoolFile.parse(f"{stem}.{_READY}"):
                     yield file, int(spans), fate
 
-    def _scan(self) -> Iterator[SpoolFile]:
+    def _names(self) -> list[str]:
         with contextlib.suppress(OSError), os.scandir(self.directory) as entries:
-            yield from filter(None, (SpoolFile.parse(entry.name) for entry in entries))
+            return [entry.name for entry in entries]
+        return []
 
     def _path(self, file: SpoolFile) -> Path:
         return self.directory / file.name

@@ -6,20 +6,15 @@ same, since other dispatchers do not swallow.
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
-from uuid import UUID
 
 from chainspan._guard import Guard
 from chainspan._model import (
-    Outcome,
     RunEnd,
     RunEvent,
-    RunFailure,
     RunKind,
     RunSink,
     RunStart,
@@ -27,10 +22,10 @@ from chainspan._model import (
 
 from . import _kinds, _payloads
 from ._base import HandlerBase
+from ._ends import failure, outcome_of, tool_end, uuid_of
 
 __all__ = ["CallbackAdapter"]
 
-_CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
 _START, _END, _EVENT = Guard("langchain.start"), Guard("langchain.end"), Guard("langchain.event")
 
 
@@ -76,7 +71,7 @@ class CallbackAdapter(HandlerBase):
         """Close the run of a chain."""
         with _END:
             inputs = kwargs.get("inputs")
-            self._sink.end(_uuid(run_id), lambda: RunEnd(outputs=outputs, inputs=inputs))
+            self._sink.end(uuid_of(run_id), lambda: RunEnd(outputs=outputs, inputs=inputs))
 
     def on_chain_error(self, error: Any, *, run_id: Any, **kwargs: Any) -> None:
         """Close the run of a chain that raised."""
@@ -114,13 +109,13 @@ class CallbackAdapter(HandlerBase):
         """Note a piece of an answer that is streamed as protocol events."""
         with _EVENT:
             kind = event.get("event") if isinstance(event, Mapping) else None
-            self._sink.chunk(_uuid(run_id), has_content=kind == "content-block-delta")
+            self._sink.chunk(uuid_of(run_id), has_content=kind == "content-block-delta")
 
     def on_llm_end(self, response: Any, *, run_id: Any, **_: Any) -> None:
         """Close the run of a model."""
         with _END:
             self._sink.end(
-                _uuid(run_id),
+                uuid_of(run_id),
                 lambda: RunEnd(outputs=response, response=_payloads.model_response(response)),
             )
 
@@ -144,7 +139,7 @@ class CallbackAdapter(HandlerBase):
     def on_tool_end(self, output: Any, *, run_id: Any, **_: Any) -> None:
         """Close the run of a tool."""
         with _END:
-            self._sink.end(_uuid(run_id), lambda: _tool_end(output))
+            self._sink.end(uuid_of(run_id), lambda: tool_end(output))
 
     def on_tool_error(self, error: Any, *, run_id: Any, **kwargs: Any) -> None:
         """Close the run of a tool that raised."""
@@ -167,7 +162,7 @@ class CallbackAdapter(HandlerBase):
         """Close the run of a retriever."""
         with _END:
             self._sink.end(
-                _uuid(run_id),
+                uuid_of(run_id),
                 lambda: RunEnd(
                     outputs={"documents": documents},
                     documents=lambda: _payloads.documents(documents),
@@ -228,8 +223,8 @@ class CallbackAdapter(HandlerBase):
         tags, metadata = kwargs.get("tags") or (), kwargs.get("metadata") or {}
         known = _payloads.identity(metadata, tags)
         return RunStart(
-            run_id=_uuid(run_id),
-            parent_id=None if parent_run_id is None else _uuid(parent_run_id),
+            run_id=uuid_of(run_id),
+            parent_id=None if parent_run_id is None else uuid_of(parent_run_id),
             kind=kind,
             run_type=kind.value,
             name=name,
@@ -246,46 +241,13 @@ class CallbackAdapter(HandlerBase):
     def _fail(self, error: Any, run_id: Any, kwargs: Mapping[str, Any]) -> None:
         with _END:
             raised = error if isinstance(error, BaseException) else Exception(str(error))
-            outcome = _outcome(raised)
-            self._sink.fail(_uuid(run_id), outcome, _failure(raised, outcome, kwargs))
+            outcome = outcome_of(raised)
+            self._sink.fail(uuid_of(run_id), outcome, failure(raised, outcome, kwargs))
 
     def _event(self, name: str, data: Any, run_id: Any) -> None:
         with _EVENT:
             if run_id is not None:
-                self._sink.event(_uuid(run_id), RunEvent(name=name, data=data))
-
-
-def _uuid(value: Any) -> UUID:
-    return value if isinstance(value, UUID) else UUID(str(value))
-
-
-def _tool_end(output: Any) -> RunEnd:
-    result, failed = _payloads.tool_output(output)
-    return RunEnd(outputs=result, raw=output, failed=failed)
-
-
-def _failure(error: BaseException, outcome: Outcome, kwargs: Mapping[str, Any]) -> Callable[[], RunFailure]:
-    def read() -> RunFailure:
-        partial = kwargs.get("response")
-        return RunFailure(
-            error=error,
-            outcome=outcome,
-            response=None if partial is None else _payloads.model_response(partial),
-            inputs=kwargs.get("inputs"),
-        )
-
-    return read
-
-
-def _outcome(error: BaseException) -> Outcome:
-    """Tell what an exception means for the run that it left."""
-    if isinstance(error, _CANCELLED):
-        return Outcome.CANCELLED
-    if isinstance(error, GeneratorExit):
-        return Outcome.ABANDONED
-    graph = sys.modules.get("langgraph.errors")  # no exception of its without it being loaded
-    control_flow = getattr(graph, "GraphBubbleUp", ())
-    return Outcome.INTERRUPTED if isinstance(error, control_flow) else Outcome.ERROR
+                self._sink.event(uuid_of(run_id), RunEvent(name=name, data=data))
 
 
 def _drops_others(asker: FrameType) -> bool:

@@ -1,0 +1,107 @@
+"""Who is measured: nobody, the floor, and chainspan's handlers as users set them up."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import Span as SdkSpan
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.trace import Span, set_span_in_context
+from typing_extensions import override
+
+from benchmarks.harness import FLOOR, NONE, Contender
+from chainspan import ConsoleHandler, ContentPolicy, OtelHandler
+
+__all__ = [
+    "APART",
+    "BARE",
+    "CONSOLE",
+    "EACH",
+    "OFF",
+    "ON",
+    "REDACT",
+    "THE_FLOOR",
+    "UNSAMPLED",
+    "UNSAMPLED_FLOOR",
+    "FloorHandler",
+    "Nowhere",
+    "provider",
+]
+
+
+class Nowhere(SpanProcessor):
+    """Takes spans and does nothing with them: what exporting costs is not the handler's."""
+
+    @override
+    def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
+        pass
+
+    @override
+    def on_end(self, span: ReadableSpan) -> None:
+        pass
+
+
+class FloorHandler(BaseCallbackHandler):
+    """Starts and ends a bare span for each run, below its parent's, and does nothing else."""
+
+    run_inline = True
+
+    def __init__(self, tracer_provider: TracerProvider) -> None:
+        self._tracer = tracer_provider.get_tracer("floor")
+        self._spans: dict[UUID, Span] = {}
+
+    def _start(self, *_: Any, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
+        parent = self._spans.get(parent_run_id) if parent_run_id is not None else None
+        context = set_span_in_context(parent) if parent is not None else None
+        self._spans[run_id] = self._tracer.start_span(kwargs.get("name") or "run", context)
+
+    def _end(self, *_: Any, run_id: UUID, **__: Any) -> None:
+        span = self._spans.pop(run_id, None)
+        if span is not None:
+            span.end()
+
+    on_chain_start = on_llm_start = on_chat_model_start = on_tool_start = on_retriever_start = _start
+    on_chain_end = on_llm_end = on_tool_end = on_retriever_end = _end
+    on_chain_error = on_llm_error = on_tool_error = on_retriever_error = _end
+
+    def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+
+def provider(sampler: Sampler = ALWAYS_ON) -> TracerProvider:
+    """Return a tracer provider whose spans go nowhere."""
+    made = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+    made.add_span_processor(Nowhere())
+    return made
+
+
+def _contender(name: str, handler: Any) -> Contender:
+    return Contender(name=name, handlers=lambda: [handler])
+
+
+def _redact(text: str) -> str:
+    return text.replace("secret", "[redacted]")
+
+
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
+_POLICY = ContentPolicy(capture=True, redact=_redact, redact_patterns=[_EMAIL], redact_keys=["ssn"])
+_SPANS, _NOT_SAMPLED = provider(), provider(ALWAYS_OFF)
+_CONSOLE = ConsoleHandler(lambda _: None)
+
+BARE = Contender(name=NONE, handlers=list)
+THE_FLOOR = _contender(FLOOR, FloorHandler(_SPANS))
+OFF = _contender("content off", OtelHandler(tracer_provider=_SPANS, content=False))
+ON = _contender("content on", OtelHandler(tracer_provider=_SPANS, content=True))
+REDACT = _contender("content on, redacted", OtelHandler(tracer_provider=_SPANS, content=_POLICY))
+APART = _contender("own pipeline, content off", OtelHandler(Nowhere(), content=False))
+CONSOLE = Contender(name="console", handlers=lambda: [_CONSOLE], settle=_CONSOLE.flush)
+UNSAMPLED_FLOOR = _contender(FLOOR, FloorHandler(_NOT_SAMPLED))
+UNSAMPLED = _contender("not sampled", OtelHandler(tracer_provider=_NOT_SAMPLED, content=True))
+EACH = Contender(
+    name="a handler each block", handlers=lambda: [OtelHandler(tracer_provider=_SPANS, content=False)]
+)

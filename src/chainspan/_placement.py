@@ -1,0 +1,101 @@
+"""Where a new run belongs: the code that started it, and the span that its span hangs below."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, ParamSpec
+
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span, set_span_in_context
+
+from . import _scope, _stack
+from ._model import RunStart
+from ._runs import Run
+from ._waiting import waiting
+
+__all__ = ["Caller", "Place", "place", "place_apart"]
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The code that a run was started by: its frame and task, and the context it runs in."""
+
+    frame: FrameType | None
+    task: asyncio.Task[Any] | None
+    context: contextvars.Context | None = None
+
+    @classmethod
+    def find(cls, start: RunStart) -> Caller:
+        frame = _stack.starter(sys._getframe(1))  # noqa: SLF001 - the only way to see the stack
+        task = _stack.current_task()
+        if frame is None and start.run_type == "llm":
+            waiter = waiting(task)
+            if waiter is not None:
+                return cls(waiter.frame, waiter.task, waiter.context)
+        return cls(frame, task)
+
+    def run(self, function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Call a function in the context of the code that started the run."""
+        if self.context is None:
+            function(*args, **kwargs)
+        else:
+            self.context.run(function, *args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run's span goes: the context that holds its parent, and that parent."""
+
+    context: Context
+    around: Span
+    native: int | None = None
+    links: tuple[Link, ...] = ()
+
+
+def place_apart(parent: Run | None, context: Context) -> Place:
+    """Place a run in a pipeline of its own: a root has no parent there, only a link."""
+    if parent is not None:
+        return Place(set_span_in_context(parent.span, context), parent.span)
+    ambient = get_current_span(context)
+    valid = ambient.get_span_context().is_valid
+    links = (Link(ambient.get_span_context()),) if valid else ()
+    return Place(set_span_in_context(INVALID_SPAN, context), INVALID_SPAN, None, links)
+
+
+def place(parent: Run | None, context: Context, frame: FrameType | None) -> Place:
+    """Place a run in the application's own pipeline.
+
+    Below its parent run, or below a foreign span that was opened inside that and is open
+    still; a root below whatever is current around the code that started it.
+    """
+    if parent is None:
+        around = _scope.ambient_span(context, frame) or INVALID_SPAN
+        return Place(set_span_in_context(around, context), around, _valid_id(around))
+    inner = _scope.raw_span(context)
+    if inner is not None and _is_native_inside(inner, parent):
+        return Place(context, inner, inner.get_span_context().span_id)
+    return Place(set_span_in_context(parent.span, context), parent.span)
+
+
+def _valid_id(span: Span) -> int | None:
+    identity = span.get_span_context()
+    return identity.span_id if identity.is_valid else None
+
+
+def _is_native_inside(span: Span, parent: Run) -> bool:
+    """Return whether a foreign span was opened inside a run, and is open still."""
+    if isinstance(span, _scope.ScopeSpan):
+        return False
+    identity, above = span.get_span_context(), parent.context
+    if not identity.is_valid or identity.trace_id != above.trace_id or identity.is_remote:
+        return False
+    if identity.span_id == above.span_id or parent.knows_native(identity.span_id):
+        return False
+    return span.is_recording() or not identity.trace_flags.sampled

@@ -1,0 +1,144 @@
+"""The witnesses of who is inside a run: LangChain's word, the stack, and inheritance.
+
+See `chainspan._scope` for what they are asked.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+from . import _stack
+from ._runs import Run
+
+__all__ = ["current_run", "inside", "leave_seat", "set_current_run", "take_seat"]
+
+_starters: dict[int, Run] = {}  # address of a frame -> the run that it started last
+
+
+def _nobody() -> int | None:
+    return None
+
+
+_current_run: Callable[[], int | None] = _nobody
+
+
+def set_current_run(witness: Callable[[], int | None]) -> None:
+    """Say how to ask for the id of the run whose body is executing, as the framework knows it."""
+    global _current_run  # noqa: PLW0603 - set once, when the framework's adapter is loaded
+    _current_run = witness
+
+
+def current_run() -> int | None:
+    """Return the id of the run whose body is executing, as the framework knows it."""
+    return _current_run()
+
+
+def take_seat(run: Run, frame: FrameType | None) -> None:
+    """Remember the frame that started a run: whoever has it on the stack is inside."""
+    if frame is not None:
+        run.twin = _seated_in(frame)
+        _starters[id(frame)] = run
+
+
+def leave_seat(run: Run) -> None:
+    """Forget the frame that started a run."""
+    if run.seat is not None and _starters.get(run.seat.frame_id) is run:
+        del _starters[run.seat.frame_id]
+
+
+def inside(run: Run, current: int | None, frame: FrameType | None, *, is_mixed: bool) -> Run | None:
+    """Return the run that code is inside of, which is this one or lies below it, or None.
+
+    Args:
+        run: The run of a scope that the code's context holds.
+        current: The run that the framework names, from `current_run`.
+        frame: The innermost frame of the code; None for the caller's.
+        is_mixed: Whether the code may be pulled by the named run without being its own.
+    """
+    named = _named(current, run)
+    if named is None:
+        return _seated(run, frame)
+    return _pulled(named, frame) if is_mixed else named
+
+
+def _named(current: int | None, run: Run) -> Run | None:
+    """Return the run that the framework names, if it lies inside a scope's run."""
+    if current is None:
+        return None
+    if current == run.id:
+        return run
+    found = run.registry.get(current)
+    return found if found is not None and found.is_within(run) else None
+
+
+def _pulled(named: Run, frame: FrameType | None) -> Run:
+    """Return the run that executes inside a body, pulled by it without being started by it."""
+    frame = frame or sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
+    while frame is not None:
+        run = _seated_in(frame)
+        if run is not None and run.trace is named.trace:
+            return named if named.is_within(run) else run
+        frame = frame.f_back
+    return named
+
+
+def _seated(run: Run, frame: FrameType | None) -> Run | None:
+    """Return the run that the stack, or else inheritance, says the caller is inside of."""
+    seat = run.seat
+    if not run.open or seat is None:
+        return None
+    frame = frame or sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
+    found = _on_stack(run, frame)
+    if found is None and _inherits(run, seat, frame):
+        found = run
+    return found if found is None or found.twin is None else _of_twins(found, frame)
+
+
+def _on_stack(scope_run: Run, frame: FrameType | None) -> Run | None:
+    while frame is not None:
+        run = _seated_in(frame)
+        if run is not None and run.is_within(scope_run):
+            return run
+        frame = frame.f_back
+    return None
+
+
+def _seated_in(frame: FrameType) -> Run | None:
+    """Return the open run that a frame started last."""
+    run = _starters.get(id(frame))
+    if run is None or not run.open or run.seat is None:
+        return None
+    return run if run.seat.code is frame.f_code else None
+
+
+def _of_twins(run: Run, frame: FrameType | None) -> Run:
+    """Tell apart the runs that one frame started before it executes them one by one.
+
+    ``generate`` starts a run for each prompt first. It then hands each model call its
+    run's manager, under the name ``run_manager`` (langchain_core.language_models).
+    """
+    twins: dict[int, Run] = {}
+    twin: Run | None = run
+    while twin is not None:
+        twins[twin.id] = twin
+        twin = twin.twin if twin.twin is not None and twin.twin.open else None
+    while frame is not None and len(twins) > 1:
+        if "run_manager" in frame.f_code.co_varnames:
+            run_id = getattr(frame.f_locals.get("run_manager"), "run_id", None)
+            found = twins.get(getattr(run_id, "int", 0))
+            if found is not None:
+                return found
+        frame = frame.f_back
+    return run
+
+
+def _inherits(run: Run, seat: _stack.Seat, frame: FrameType) -> bool:
+    """Return whether code in another thread or task belongs to a run whose context it copied."""
+    if seat.is_here():
+        return False  # it would be on the stack
+    if not seat.is_generator or (run.is_leaf and not run.chunks):
+        return True
+    # A stream that has begun: another thread or task is as likely to be the consumer's.
+    return _stack.has_package(seat.package, frame)

@@ -1,0 +1,113 @@
+"""The way back: from the messages of a span to those of LangChain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.messages.tool import invalid_tool_call, tool_call
+
+from .. import _messages as spoken
+
+__all__ = ["messages_from_span"]
+
+_BLOCK_TYPES: Final = {"document": "file"}
+
+
+def messages_from_span(span: Any) -> list[AnyMessage]:
+    """Return the conversation that a model's span holds as LangChain's messages.
+
+    They say what the originals said: texts, tool calls and results, reasoning, images and
+    files by address. Ids, metadata and usage are not in a span's messages, and of data that
+    stood in a message only type, size and hash are left.
+
+    Raises:
+        ValidationError: If an attribute of the span does not hold messages.
+    """
+    return [_message(message) for message in spoken.messages_from_span(span)]
+
+
+def _message(message: spoken.ChatMessage) -> AnyMessage:
+    if message.role == "tool":
+        return _tool_message(message)
+    content = _content(message)
+    if message.role == "assistant":
+        return AIMessage(content=content, name=message.name, **_calls(message))
+    if message.role == "system":
+        return SystemMessage(content=content, name=message.name)
+    if message.role == "user":
+        return HumanMessage(content=content, name=message.name)
+    return ChatMessage(content=content, role=message.role, name=message.name)
+
+
+def _tool_message(message: spoken.ChatMessage) -> ToolMessage:
+    answers = [part for part in message.parts if isinstance(part, spoken.ToolCallResponsePart)]
+    response = answers[0].response if answers else ""
+    content = response if isinstance(response, str) else [_restored(part) for part in response]
+    return ToolMessage(content=content, tool_call_id=(answers[0].id if answers else None) or "", name=message.name)
+
+
+def _content(message: spoken.ChatMessage) -> Any:
+    blocks = [block for part in message.parts if (block := _block(part)) is not None]
+    if all(block["type"] == "text" for block in blocks) and len(blocks) <= 1:
+        return blocks[0]["text"] if blocks else ""
+    return blocks
+
+
+def _calls(message: spoken.ChatMessage) -> dict[str, Any]:
+    calls = [part for part in message.parts if isinstance(part, spoken.ToolCallPart)]
+    valid = [
+        tool_call(name=call.name, args=call.arguments, id=call.id) for call in calls if isinstance(call.arguments, dict)
+    ]
+    invalid = [
+        invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=None)
+        for call in calls
+        if not isinstance(call.arguments, dict)
+    ]
+    return {"tool_calls": valid, "invalid_tool_calls": invalid}
+
+
+def _restored(part: Any) -> Any:
+    made = spoken.ChatMessage.model_validate({"role": "tool", "parts": [part]}).parts[0]
+    return _block(made) or part
+
+
+def _block(part: spoken.Part) -> dict[str, Any] | None:
+    """Return the content block of a part; None for tool calls, which stand beside the content."""
+    make = _BLOCKS.get(type(part))
+    return part.model_dump() if make is None else make(part)
+
+
+def _media(part: Any, key: str, value: str) -> dict[str, Any]:
+    block = {"type": _BLOCK_TYPES.get(part.modality, part.modality), key: value, "mime_type": part.mime_type}
+    return {name: held for name, held in block.items() if held is not None}
+
+
+def _server_call(part: Any) -> dict[str, Any]:
+    arguments = part.server_tool_call.get("arguments")
+    return {"type": "server_tool_call", "id": part.id, "name": part.name, "args": arguments}
+
+
+def _server_result(part: Any) -> dict[str, Any]:
+    held = {key: value for key, value in part.server_tool_call_response.items() if key != "type"}
+    return {"type": "server_tool_result", "tool_call_id": part.id, **held}
+
+
+_BLOCKS: Final[Mapping[type, Callable[[Any], dict[str, Any] | None]]] = {
+    spoken.TextPart: lambda part: {"type": "text", "text": part.content},
+    spoken.ReasoningPart: lambda part: {"type": "reasoning", "reasoning": part.content},
+    spoken.ToolCallPart: lambda _: None,
+    spoken.UriPart: lambda part: _media(part, "url", part.uri),
+    spoken.FilePart: lambda part: _media(part, "file_id", part.file_id),
+    spoken.BlobPart: lambda part: _media(part, "base64", part.content),
+    spoken.ServerToolCallPart: _server_call,
+    spoken.ServerToolCallResponsePart: _server_result,
+}

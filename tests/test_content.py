@@ -1,0 +1,492 @@
+"""What leaves: nothing where content is off, and masked and cut to size where it is on."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.callbacks import dispatch_custom_event
+from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.tools import StructuredTool
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests import strategies
+
+from chainspan import OtelHandler
+from chainspan._content import CAPTURE_VARIABLE, ContentPolicy, Gate
+from chainspan._errors import ConfigurationError
+from chainspan._model import Message, RunKind, RunStart
+from chainspan._profiles import profile
+
+CANARY = "c4n4ry"
+
+
+def _run(**fields: Any) -> RunStart:
+    return RunStart(run_id=UUID(int=1), parent_id=None, kind=RunKind.CHAIN, run_type="chain", name="chain", **fields)
+
+
+def _said(text: str) -> Message:
+    return Message(role="user", parts=[{"type": "text", "content": text}])
+
+
+# ---------------------------------------------------------------- a chain that says it everywhere
+
+
+class CanaryChat(BaseChatModel):
+    """Answers with the canary and a call of a tool with it."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "canary"
+
+    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
+        call = {"id": "call_1", "name": "look_up", "args": {"what": f"args {CANARY}"}}
+        message = AIMessage(f"answer {CANARY}", tool_calls=[call])
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+class CanaryRetriever(BaseRetriever):
+    """Finds a document with the canary in text, metadata and id."""
+
+    def _get_relevant_documents(self, query: str, **_: Any) -> list[Document]:
+        return [Document(f"text {CANARY} {query}", id=CANARY, metadata={"source": CANARY, CANARY: 1})]
+
+
+def _look_up(what: str) -> str:
+    dispatch_custom_event("looked", {"what": CANARY})
+    if "raise" in what:
+        raise LookupError(f"nothing for {CANARY}") from ValueError(CANARY)
+    return f"result {CANARY}"
+
+
+def _invoke_everything(*handlers: OtelHandler) -> None:
+    tool = StructuredTool.from_function(_look_up, name="look_up", description=f"Looks up {CANARY}.")
+    retriever = CanaryRetriever()
+
+    def act(messages: Any, config: RunnableConfig) -> str:
+        retriever.invoke(f"query {CANARY}", config)
+        found = tool.invoke(messages.tool_calls[0], config)
+        return f"{found.content} {CANARY}"
+
+    prompt = ChatPromptTemplate([("system", f"template {CANARY}"), ("user", "{question}")])
+    chain = prompt | CanaryChat() | RunnableLambda(act)
+    config: RunnableConfig = {
+        "callbacks": list(handlers),
+        "tags": [f"tag-{CANARY}"],
+        "metadata": {"note": CANARY, "order": 7, "thread_id": "thread-1"},
+    }
+    chain.invoke({"question": f"why {CANARY}?"}, config)
+    with pytest.raises(LookupError):
+        tool.invoke({"what": f"raise {CANARY}"}, config)
+
+
+def _exported(content: bool | ContentPolicy | None, **options: Any) -> tuple[tuple[ReadableSpan, ...], str]:
+    exporter = InMemorySpanExporter()
+    handler = OtelHandler(SimpleSpanProcessor(exporter), content=content, **options)
+
+    _invoke_everything(handler)
+
+    spans = exporter.get_finished_spans()
+    assert len(spans) == 7
+    return spans, encode_spans(spans).SerializeToString().decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("profile", ["compat", "latest", "openinference"])
+def test_off_means_off(profile: str, caplog: pytest.LogCaptureFixture) -> None:
+    """With content off nothing that a user wrote is in what is exported, nor in the log (pains #5)."""
+    spans, exported = _exported(content=False, profile=profile)
+
+    assert CANARY not in exported
+    assert CANARY not in caplog.text
+    events = [event for span in spans for event in span.events if event.name == "exception"]
+    stacks = [str((event.attributes or {})["exception.stacktrace"]) for event in events]
+    assert [(event.attributes or {})["exception.type"] for event in events] == ["LookupError"]
+    assert "in _look_up\nLookupError" in stacks[0]
+
+
+def test_the_canary_would_be_seen() -> None:
+    """The test above fails without the gate: with content on, the canary is everywhere it was put."""
+    spans, exported = _exported(content=True)
+
+    assert exported.count(CANARY) > 20
+    assert all(CANARY in json.dumps(dict(span.attributes or {})) for span in spans)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        ContentPolicy(capture=True, redact_patterns=[CANARY]),
+        ContentPolicy(capture=True, redact=lambda text: text.replace(CANARY, "***")),
+    ],
+    ids=["pattern", "function"],
+)
+@pytest.mark.parametrize("profile", ["compat", "latest", "openinference"])
+def test_a_mask_reaches_everything(policy: ContentPolicy, profile: str) -> None:
+    """What a mask takes out is nowhere: attributes, keys, tags, metadata, events, status (pains #6)."""
+    spans, exported = _exported(policy, profile=profile)
+
+    assert CANARY not in exported
+    statuses = {span.status.description for span in spans if span.status.description}
+    assert statuses == {f"nothing for {'[redacted]' if policy.redact is None else '***'}"}
+
+
+def test_a_mask_that_raises_lets_nothing_through() -> None:
+    """Where a mask fails, its text is not exported."""
+
+    def fail(text: str) -> str:
+        raise RuntimeError(text)
+
+    _, exported = _exported(ContentPolicy(capture=True, redact=fail))
+
+    assert CANARY not in exported
+    assert "[mask failed]" in exported
+
+
+def test_two_handlers_each_obey_their_own_policy() -> None:
+    """Content on for one handler does not switch it on for another of the same call (pains #54)."""
+    with_content, without = InMemorySpanExporter(), InMemorySpanExporter()
+
+    _invoke_everything(
+        OtelHandler(SimpleSpanProcessor(with_content), content=True),
+        OtelHandler(SimpleSpanProcessor(without), content=False),
+    )
+
+    assert CANARY in str(encode_spans(with_content.get_finished_spans()))
+    assert CANARY not in str(encode_spans(without.get_finished_spans()))
+
+
+@pytest.mark.parametrize("mark", [{"tags": ["chainspan:no-content"]}, {"metadata": {"chainspan.content": False}}])
+def test_a_run_can_be_kept_private(mark: RunnableConfig) -> None:
+    """A tag or metadata hides one run and what is below it, and nothing else."""
+    exporter = InMemorySpanExporter()
+    private = RunnableLambda(_echo).with_config(run_name="private", **mark)
+    chain = (RunnableLambda(_echo) | private).with_config(run_name="outer")
+
+    chain.invoke(CANARY, {"callbacks": [OtelHandler(SimpleSpanProcessor(exporter), content=True)]})
+
+    said = {span.name: CANARY in str(dict(span.attributes or {})) for span in exporter.get_finished_spans()}
+    assert said == {"private": False, "_echo": True, "outer": True}
+
+
+def _echo(text: str) -> str:
+    return text
+
+
+# ---------------------------------------------------------------- switches
+
+
+@pytest.mark.parametrize(
+    ("variable", "argument", "on"),
+    [
+        (None, None, False),
+        ("NO_CONTENT", None, False),
+        ("EVENT_ONLY", None, False),
+        ("span_only", None, True),
+        ("SPAN_AND_EVENT", None, True),
+        ("true", None, True),
+        ("nonsense", None, False),
+        ("true", False, False),
+        (None, True, True),
+        ("true", ContentPolicy(capture=False), False),
+        ("true", ContentPolicy(), True),
+    ],
+)
+def test_what_switches_content_on(
+    variable: str | None, argument: bool | ContentPolicy | None, on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment decides where no argument does, and an argument wins."""
+    if variable is not None:
+        monkeypatch.setenv(CAPTURE_VARIABLE, variable)
+
+    assert Gate.of(argument).on is on
+
+
+def test_a_closed_gate_touches_nothing() -> None:
+    """With content off no value is looked at: reading one would cost, or raise."""
+    gate = Gate.of(False)
+
+    assert gate.text("x") is None
+    assert gate.json(strategies.RaisesOnEverything()) is None
+    assert gate.value(strategies.RaisesOnEverything()) is None
+    assert gate.messages([_said("x")]) is None
+    assert gate.error_message(ValueError("x")) is None
+    assert gate.for_run(_run()) is gate
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"redact_patterns": ["("]}, r"ContentPolicy\(redact_patterns=\): expected regular expressions .*, got '\('"),
+        ({"redact_keys": "name"}, r"ContentPolicy\(redact_keys=\): expected a collection of names, got 'name'"),
+        ({"max_attribute_bytes": 5}, r"ContentPolicy\(max_attribute_bytes=\): expected at least 256 bytes, got 5"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, Any], message: str) -> None:
+    """A mistake in a policy is told when the policy is made, not when a request comes."""
+    with pytest.raises(ConfigurationError, match=message):
+        ContentPolicy(**settings)
+
+
+# ---------------------------------------------------------------- masks
+
+
+def test_values_are_redacted_by_key() -> None:
+    """The value under a named key is gone, in any case of the name, at any depth, whatever it is."""
+    gate = Gate.of(ContentPolicy(capture=True, redact_keys=["Email"]))
+
+    text = gate.json({"user": {"EMAIL": ["a@b.c"], "name": "Ada"}, "email": None})
+
+    assert text == '{"user":{"EMAIL":"[redacted]","name":"Ada"},"email":"[redacted]"}'
+
+
+def test_secrets_are_masked_whatever_is_set() -> None:
+    """Keys, tokens and passwords never leave, by the name that they stand under or by their form (pains #53)."""
+    gate = Gate.of(True)
+
+    text = gate.json(
+        {
+            "headers": {"Authorization": "Bearer abc", "X-API-Key": "hunter22"},
+            "config": strategies.WithSecret(),
+            "url": "https://host/v1?api_key=hunter22",
+            "said": "use sk-proj-abcdefghijklmnopqrstuvwx",
+            "max_tokens": 5,
+        }
+    )
+
+    assert text == (
+        '{"headers":{"Authorization":"[secret]","X-API-Key":"[secret]"},"config":{"key":"[secret]"},'
+        '"url":"https://host/v1?api_key=[secret]","said":"use [secret]","max_tokens":5}'
+    )
+
+
+def test_secrets_are_masked_in_what_is_always_recorded() -> None:
+    """Allow-listed metadata and tags pass the mask as well, content or not."""
+    gate = Gate.of(ContentPolicy(capture=False, metadata=["password", "note"], tags=["Bearer abcdefgh"]))
+
+    assert gate.metadata({"password": "x", "note": "sk-proj-abcdefghijklmnopqrstuvwx", "other": 1}) == {
+        "password": "[secret]",
+        "note": "[secret]",
+    }
+    assert gate.tags(["Bearer abcdefgh", "other"]) == ["Bearer [secret]"]
+
+
+def test_names_are_masked_by_pattern() -> None:
+    """A pattern finds what it looks for in names and ids as well; a function is for texts (pains #6)."""
+    run = _run(conversation_id="ada@b.c", user_id="ada@b.c", agent_name="for ada@b.c")
+    run.name = "ask ada@b.c"
+    gate = Gate.of(ContentPolicy(capture=False, redact_patterns=[r"\w+@\S+"], redact=lambda _: "*"))
+
+    start = profile().start(run, gate)
+
+    assert gate.name(profile().span_name(run)) == "ask [redacted]"
+    assert "ada" not in str(start)
+    assert start["user.id"] == "[redacted]"
+    assert start["chainspan.run.type"] == "chain"
+
+
+def test_the_structure_of_messages_survives_a_mask() -> None:
+    """A mask that blanks every text leaves roles, types and ids, so that backends show a conversation."""
+    gate = Gate.of(ContentPolicy(capture=True, redact=lambda _: "*"))
+    call = {"type": "tool_call", "id": "call_1", "name": "look_up", "arguments": {"type": "secret plan"}}
+
+    text = gate.messages([_said("hello"), Message(role="assistant", parts=[call])])
+
+    assert json.loads(text or "") == [
+        {"role": "user", "parts": [{"type": "text", "content": "*"}]},
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "call_1", "name": "*", "arguments": {"*": "*"}}]},
+    ]
+
+
+def test_reasoning_has_a_switch_of_its_own() -> None:
+    """Reasoning can be left out without the answer (pains #57)."""
+    answer = Message(
+        role="assistant", parts=[{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "yes"}]
+    )
+
+    text = Gate.of(ContentPolicy(capture=True, reasoning=False)).messages([answer])
+
+    assert text == '[{"role":"assistant","parts":[{"type":"text","content":"yes"}]}]'
+
+
+def test_policies_do_not_share_what_they_wrote() -> None:
+    """A message that one policy has written is written anew for another."""
+    message = _said("hello Ada")
+    Gate.of(True).messages([message])
+
+    masked = Gate.of(ContentPolicy(capture=True, redact_patterns=["Ada"])).messages([message])
+
+    assert masked == '[{"role":"user","parts":[{"type":"text","content":"hello [redacted]"}]}]'
+
+
+# ---------------------------------------------------------------- sizes and binary data
+
+
+def test_binary_data_never_leaves() -> None:
+    """An image is type, size and hash in a message, in a state and in a text (pains #11)."""
+    data = os.urandom(3_000)
+    encoded = base64.b64encode(data).decode()
+    image = {"type": "blob", "mime_type": "image/png", "modality": "image", "content": encoded}
+    gate = Gate.of(True)
+
+    texts = [
+        gate.messages([Message(role="user", parts=[image])]),
+        gate.json({"state": [{"image_url": {"url": f"data:image/png;base64,{encoded}"}}, data]}),
+        gate.text(f"here: {encoded}"),
+    ]
+
+    assert not [text for text in texts if re.search(r"[A-Za-z0-9+/]{65}", text or "")]
+    assert len({match for text in texts for match in re.findall(r"sha256:\w+", text or "")}) == 1
+    assert json.loads(texts[0] or "")[0]["parts"][0]["content"].startswith("[image/png 3000 bytes sha256:")
+
+
+def test_an_attribute_keeps_to_its_budget() -> None:
+    """Messages over the budget are shortened inside, not cut off (pains #37)."""
+    gate = Gate.of(ContentPolicy(capture=True, max_attribute_bytes=2_000))
+
+    text = gate.messages([_said("short"), _said("é" * 5_000), _said("x" * 9_000)]) or ""
+
+    assert len(text.encode()) <= 2_000
+    first, second, third = json.loads(text)
+    assert first == {"role": "user", "parts": [{"type": "text", "content": "short"}]}
+    assert re.fullmatch(r"é+\[\+\d+ bytes\]é+", second["parts"][0]["content"])
+    assert re.fullmatch(r"x+\[\+\d+ bytes\]x+", third["parts"][0]["content"])
+
+
+def test_a_span_keeps_to_its_budget() -> None:
+    """What one run writes grows no further, however many events it has; another run starts anew (pains #10)."""
+    handler = Gate.of(ContentPolicy(capture=True, max_attribute_bytes=10_000, max_span_bytes=25_000))
+    gate = handler.for_run(_run())
+
+    sizes = [len(gate.json(["x" * 50_000]) or "") for _ in range(5)]
+
+    assert (
+        sizes
+        == [pytest.approx(10_000, abs=60)] * 2 + [pytest.approx(5_000, abs=120)] + [pytest.approx(240, abs=60)] * 2
+    )
+    assert len(handler.for_run(_run()).json(["x" * 50_000]) or "") == pytest.approx(10_000, abs=60)
+
+
+@given(strategies.hostile_values)
+def test_any_value_passes_the_gate(value: object) -> None:
+    """Nothing that an application holds makes the gate raise or write what is no JSON."""
+    gate = Gate.of(ContentPolicy(capture=True, max_attribute_bytes=1_000, redact_patterns=["a"]))
+
+    text = gate.json(value) or ""
+
+    json.loads(text)
+    assert len(text.encode()) <= 1_000
+
+
+@given(st.lists(strategies.hostile_values, max_size=3), strategies.texts)
+def test_any_message_passes_the_gate(values: list[object], role: str) -> None:
+    """Messages of whatever parts are written as messages, twice alike."""
+    message = Message(role=role, parts=[{"type": "tool_call_response", "response": value} for value in values])
+    gate = Gate.of(True)
+
+    once, again = gate.messages([message]), gate.messages([message, message])
+
+    assert len(json.loads(once or "")[0]["parts"]) == len(values)
+    assert again == f"[{(once or '')[1:-1]},{(once or '')[1:-1]}]"
+
+
+# ---------------------------------------------------------------- exceptions
+
+
+class HostileError(Exception):
+    """An exception that cannot be printed."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def _raised(error: BaseException) -> BaseException:
+    with pytest.raises(type(error)) as caught:
+        _raise(error)
+    return caught.value
+
+
+def test_an_exception_without_content_has_type_and_frames() -> None:
+    """Files, lines and functions remain of a failure and of its cause; what they said does not."""
+    error = _raised(LookupError(CANARY))
+    error.__cause__ = _raised(KeyError(CANARY))
+
+    attributes = Gate.of(False).exception(error)
+
+    assert attributes.keys() == {"exception.type", "exception.stacktrace"}
+    assert re.sub(r'"[^"]+", line \d+', "FILE", str(attributes["exception.stacktrace"])).splitlines() == [
+        "Traceback (most recent call last):",
+        "  File FILE, in _raised",
+        "  File FILE, in _raise",
+        "KeyError",
+        "",
+        "The exception below came from the one above:",
+        "",
+        "Traceback (most recent call last):",
+        "  File FILE, in _raised",
+        "  File FILE, in _raise",
+        "LookupError",
+    ]
+
+
+def test_an_exception_with_content_says_what_it_said() -> None:
+    """With content on an exception is recorded as Python prints it, but for secrets."""
+    attributes = Gate.of(True).exception(_raised(ValueError("key sk-proj-abcdefghijklmnopqrstuvwx is bad")))
+
+    assert attributes["exception.type"] == "ValueError"
+    assert attributes["exception.message"] == "key [secret] is bad"
+    assert str(attributes["exception.stacktrace"]).endswith("ValueError: key [secret] is bad\n")
+
+
+@pytest.mark.parametrize("content", [True, False])
+def test_an_exception_that_cannot_be_printed_is_recorded(content: bool) -> None:
+    """The type is known even of an exception whose text raises."""
+    attributes = Gate.of(content).exception(_raised(HostileError()))
+
+    assert attributes["exception.type"] == f"{__name__}.HostileError"
+    assert attributes.get("exception.message") == ("[unprintable]" if content else None)
+
+
+def test_a_deep_stack_is_bounded() -> None:
+    """Only the innermost frames of a runaway recursion are recorded."""
+
+    def again(depth: int) -> None:
+        if depth == 0:
+            raise ValueError
+        again(depth - 1)
+
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        again(200)
+
+    stack = str(Gate.of(False).exception(caught.value)["exception.stacktrace"])
+
+    assert stack.count("in again") == 64
+    assert "[138 frames left out]" in stack
+
+
+def test_exceptions_in_a_circle_end() -> None:
+    """A cause that leads back to its effect is followed once."""
+    first, second = _raised(ValueError("a")), _raised(KeyError("b"))
+    first.__cause__, second.__cause__ = second, first
+
+    stack = str(Gate.of(False).exception(first)["exception.stacktrace"])
+
+    assert (stack.count("ValueError"), stack.count("KeyError")) == (1, 1)

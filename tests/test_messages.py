@@ -1,0 +1,167 @@
+"""What a span says of a conversation can be read back: as typed messages, and as LangChain's own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    ChatMessage,
+    HumanMessage,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.messages.tool import invalid_tool_call
+from pydantic import ValidationError
+
+from chainspan import _messages as spoken
+from chainspan._content import Gate
+from chainspan.langchain._messages import messages
+from chainspan.langchain._restore import messages_from_span
+
+CALL = {"type": "tool_call", "id": "call_1", "name": "look_up", "args": {"what": 'it\'s "x"', "n": None, "名": ["é"]}}
+CONVERSATION: dict[str, AnyMessage] = {
+    "system": SystemMessage("Be brief."),
+    "user": HumanMessage("Wie geht's? \n 東京", name="Ada"),
+    "image": HumanMessage([{"type": "text", "text": "what is it?"}, {"type": "image", "url": "https://host/a.png"}]),
+    "file": HumanMessage([{"type": "file", "file_id": "file-1", "mime_type": "application/pdf"}]),
+    "reasoning": AIMessage(
+        [{"type": "reasoning", "reasoning": "Look it up."}, {"type": "text", "text": "One moment."}]
+    ),
+    "tool-call": AIMessage("", tool_calls=[CALL]),
+    "bad-tool-call": AIMessage(
+        "", invalid_tool_calls=[invalid_tool_call(name="look_up", args="{no json", id="call_2", error=None)]
+    ),
+    "tool": ToolMessage("found", tool_call_id="call_1"),
+    "tool-blocks": ToolMessage([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], tool_call_id="call_1"),
+    "own-role": ChatMessage(content="as you like", role="critic"),
+}
+
+
+def _span(text: str | None) -> Any:
+    return SimpleNamespace(attributes={"gen_ai.input.messages": text})
+
+
+def _written(given: list[Any]) -> str:
+    return Gate.of(True).messages(messages(given)) or ""
+
+
+@pytest.mark.parametrize("original", CONVERSATION.values(), ids=CONVERSATION)
+def test_a_message_comes_back_from_its_span(original: AnyMessage) -> None:
+    """Text, tools, images, files and reasoning say after the way through a span what they said before (pains #30)."""
+    [restored] = messages_from_span(_span(_written([original])))
+
+    assert type(restored) is type(original)
+    assert restored.content_blocks == original.content_blocks
+    assert restored.name == original.name
+    for field in ("content", "role", "tool_calls", "invalid_tool_calls", "tool_call_id"):
+        assert getattr(restored, field, None) == getattr(original, field, None)
+
+
+def test_what_went_in_comes_before_what_came_out() -> None:
+    """A span's conversation is its input and then its output, each in its order."""
+    span = SimpleNamespace(
+        attributes={
+            "gen_ai.output.messages": '[{"role":"assistant","parts":[{"type":"text","content":"3"}]}]',
+            "gen_ai.input.messages": _written([HumanMessage("1"), HumanMessage("2")]),
+        }
+    )
+
+    assert [message.content for message in messages_from_span(span)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("span", [_span(None), SimpleNamespace(attributes=None)])
+def test_a_span_without_messages_has_none(span: Any) -> None:
+    """A span without content, or of another library, holds an empty conversation."""
+    assert spoken.messages_from_span(span) == []
+
+
+def test_what_are_no_messages_is_told() -> None:
+    """An attribute that holds something else is an error, and no empty conversation."""
+    with pytest.raises(ValidationError):
+        spoken.messages_from_span(_span('[{"role":"user"}]'))
+
+
+@pytest.mark.parametrize("original", CONVERSATION.values(), ids=CONVERSATION)
+def test_what_is_written_fits_the_models(original: AnyMessage) -> None:
+    """Every message is written with parts of the conventions' types, and none of an unknown one."""
+    [message] = spoken.parse_messages(_written([original]))
+
+    assert message.parts
+    assert not [part for part in message.parts if isinstance(part, spoken.GenericPart)]
+
+
+def test_parts_of_unknown_types_are_kept() -> None:
+    """A part that only the provider knows is written and read as it is."""
+    [message] = spoken.parse_messages(_written([HumanMessage([{"type": "hologram", "depth": 3}])]))
+
+    assert message.parts[0].model_dump() == {"type": "hologram", "depth": 3}
+
+
+def test_what_is_no_message_is_left_out() -> None:
+    """An order to remove a message, and what is no message at all, are not part of a conversation."""
+    assert messages([RemoveMessage("id"), None, 5, HumanMessage("hi")]) == messages([HumanMessage("hi")])
+
+
+# ---------------------------------------------------------------- an unchanged history
+
+
+def test_a_history_is_made_and_written_once() -> None:
+    """A message that is sent again with the next call is the same object, with its text (pains #72)."""
+    history = [HumanMessage("hello"), AIMessage("", tool_calls=[CALL]), AIMessage([{"type": "text", "text": "x"}])]
+    gate = Gate.of(True)
+
+    first = messages(history)
+    gate.messages(first)
+    again = messages([*history, HumanMessage("more")])
+
+    assert all(one is other for one, other in zip(first, again, strict=False))
+    assert all(message.memo for message in again[:3])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda message: setattr(message, "content", "changed"),
+        lambda message: message.tool_calls[0]["args"].update(what="changed"),
+        lambda message: message.tool_calls.append({**CALL, "id": "call_2"}),
+    ],
+    ids=["content", "arguments", "calls"],
+)
+def test_a_message_that_was_changed_is_written_anew(change: Any) -> None:
+    """What is remembered of a message never outlives what it said."""
+    message = AIMessage("said", tool_calls=[{**CALL, "args": {"what": "it"}}])
+    before = _written([message])
+
+    change(message)
+
+    assert _written([message]) != before
+    assert _written([message]) == _written([message.model_copy(deep=True)])
+
+
+def test_a_list_of_blocks_that_was_changed_is_written_anew() -> None:
+    """Content that changes in place is noticed."""
+    message = HumanMessage([{"type": "text", "text": "before"}])
+    _written([message])
+
+    message.content[0]["text"] = "after"  # type: ignore[index]
+
+    assert "after" in _written([message])
+
+
+def test_nothing_is_remembered_of_messages_that_are_gone() -> None:
+    """The memory holds no message alive, and forgets with it."""
+    from chainspan.langchain._messages import _memory  # noqa: PLC0415
+
+    before = len(_memory)
+    history = [HumanMessage(f"hello {n}") for n in range(100)]
+    _written(history)
+    held = len(_memory)
+
+    del history
+
+    assert (held - before, len(_memory) - before) == (100, 0)
