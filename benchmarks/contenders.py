@@ -10,7 +10,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Span as SdkSpan
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON, Sampler
 from opentelemetry.trace import Span, set_span_in_context
 from typing_extensions import override
 
@@ -73,7 +73,7 @@ class FloorHandler(BaseCallbackHandler):
         """Do nothing."""
 
 
-def provider(sampler: Sampler = ALWAYS_ON) -> TracerProvider:
+def provider(sampler: Sampler = DEFAULT_ON) -> TracerProvider:
     """Return a tracer provider whose spans go nowhere."""
     made = TracerProvider(sampler=sampler, shutdown_on_exit=False)
     made.add_span_processor(Nowhere())
@@ -102,6 +102,4 @@ APART = _contender("own pipeline, content off", OtelHandler(Nowhere(), content=F
 CONSOLE = Contender(name="console", handlers=lambda: [_CONSOLE], settle=_CONSOLE.flush)
 UNSAMPLED_FLOOR = _contender(FLOOR, FloorHandler(_NOT_SAMPLED))
 UNSAMPLED = _contender("not sampled", OtelHandler(tracer_provider=_NOT_SAMPLED, content=True))
-EACH = Contender(
-    name="a handler each block", handlers=lambda: [OtelHandler(tracer_provider=_SPANS, content=False)]
-)
+EACH = Contender(name="made for the call", handlers=lambda: [OtelHandler(tracer_provider=_SPANS, content=False)])

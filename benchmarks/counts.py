@@ -12,7 +12,7 @@ from types import FrameType
 
 from benchmarks.harness import FLOOR, NONE, Contender, Row
 
-__all__ = ["calls_of", "counted_ratios"]
+__all__ = ["calls_of", "counted", "counted_ratios"]
 
 _WARM_UPS = 3  # caches are filled, classes resolved, modules imported
 
@@ -49,3 +49,8 @@ def _over_floor(calls: dict[str, int]) -> dict[str, float]:
     floor = calls[FLOOR] - calls[NONE]
     others: Sequence[str] = [name for name in calls if name not in (NONE, FLOOR)]
     return {name: (calls[name] - calls[NONE]) / floor for name in others}
+
+
+def counted(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """Return the counted ratios of rows, by their names."""
+    return {row.name: counted_ratios(row) for row in rows}

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from langchain.agents import create_agent
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
@@ -23,13 +24,15 @@ from benchmarks.harness import Handlers, Work
 __all__ = [
     "CHAIN_RUNS",
     "FakeModel",
+    "Probed",
     "agent",
-    "agent_runs",
     "asynchronously",
     "chain",
+    "config",
     "history",
     "invoke_agent",
     "invoke_chain",
+    "runs_of",
     "send_history",
     "send_new_history",
     "stream_tokens",
@@ -113,6 +116,17 @@ class OneAnswer(FakeModel):
 
     _stream = BaseChatModel._stream  # noqa: SLF001 - says that it cannot
     _astream = BaseChatModel._astream  # noqa: SLF001
+
+
+class Probed(OneAnswer):
+    """Has a function called within its run."""
+
+    body: Callable[[], object]
+
+    @override
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.body()
+        return super()._generate(messages)
 
 
 def config(handlers: Handlers) -> RunnableConfig:
@@ -257,22 +271,22 @@ def invoke_agent(steps: int, result_bytes: int = 0) -> Callable[[Handlers], None
     return call
 
 
-def agent_runs(steps: int) -> int:
-    """Return how many runs the agent makes, as the handlers count them."""
-    counted: list[object] = []
+class _Counter(BaseCallbackHandler):
+    """Counts the runs that start."""
 
-    class Counter:
-        pass
+    run_inline = True
 
-    from langchain_core.callbacks import BaseCallbackHandler
+    def __init__(self) -> None:
+        self.runs = 0
 
-    class Counting(BaseCallbackHandler):
-        run_inline = True
+    def _start(self, *_: Any, **__: Any) -> None:
+        self.runs += 1
 
-        def _start(self, *_: Any, run_id: Any, **__: Any) -> None:
-            counted.append(run_id)
+    on_chain_start = on_chat_model_start = on_tool_start = _start
 
-        on_chain_start = on_chat_model_start = on_tool_start = _start
 
-    invoke_agent(steps)([Counting()])
-    return len(counted)
+def runs_of(call: Callable[[Handlers], None]) -> int:
+    """Return how many runs a call makes."""
+    counter = _Counter()
+    call([counter])
+    return counter.runs

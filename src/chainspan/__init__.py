@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._configure import configure, flush
     from ._content import ContentPolicy
-    from ._current import current_span, span_of
+    from ._current import carry_context, current_span, span_of
+    from ._delivery import Delivery
     from ._errors import ChainspanError, ConfigurationError
     from ._handlers import ConsoleHandler, OtelHandler
     from ._model import RunKind, Usage
@@ -25,10 +26,12 @@ __all__ = [
     "ConfigurationError",
     "ConsoleHandler",
     "ContentPolicy",
+    "Delivery",
     "OtelHandler",
     "RunKind",
     "Usage",
     "__version__",
+    "carry_context",
     "configure",
     "current_span",
     "flush",
@@ -41,9 +44,11 @@ if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name
         "ConfigurationError": "_errors",
         "ConsoleHandler": "_handlers",
         "ContentPolicy": "_content",
+        "Delivery": "_delivery",
         "OtelHandler": "_handlers",
         "RunKind": "_model",
         "Usage": "_model",
+        "carry_context": "_current",
         "configure": "_configure",
         "current_span": "_current",
         "flush": "_configure",

@@ -24,8 +24,7 @@ from ._pipeline import Pipeline, Target
 from ._profiles import profile as profile_named
 from ._recording import Recording
 from .exporters import ConsoleProcessor
-from .langchain import CallbackAdapter, current_run_id, graph_base
-from .langchain._js import js_form
+from .langchain import CallbackAdapter, current_run_id, graph_base, js_form
 
 __all__ = ["ConsoleHandler", "OtelHandler"]
 
@@ -44,10 +43,10 @@ _witnesses.set_current_run(current_run_id)
 class _Sink:
     """Reports runs to the pipeline that a handler feeds, which may be set up late."""
 
-    def __init__(self, find: Callable[[], Pipeline | None], recording: Recording) -> None:
-        self._find = find
+    def __init__(self, feeds: Pipeline | Callable[[], Pipeline | None], recording: Recording) -> None:
+        self._find = None if isinstance(feeds, Pipeline) else feeds
         self._recording = recording
-        self.pipeline: Pipeline | None = None
+        self.pipeline = feeds if isinstance(feeds, Pipeline) else None
 
     def start(self, start: RunStart) -> None:
         lifecycle = self._lifecycle()
@@ -74,7 +73,8 @@ class _Sink:
         return None if self.pipeline is None else self.pipeline.lifecycle.peek(run_id)
 
     def _lifecycle(self) -> Lifecycle | None:
-        self.pipeline = self._find()
+        if self._find is not None:
+            self.pipeline = self._find()
         return None if self.pipeline is None else self.pipeline.lifecycle
 
 
@@ -128,10 +128,10 @@ class OtelHandler(CallbackAdapter):
         recording = Recording(profile=chosen, gate=Gate.of(content), keeps=_preset(spans))
         if targets:
             pipeline = _pipeline.apart(targets, chosen.schema_url)
-            super().__init__(_Sink(lambda: pipeline, recording))
+            super().__init__(_Sink(pipeline, recording))
         elif tracer_provider is not None:
             pipeline = _pipeline.of_provider(tracer_provider, chosen.schema_url)
-            super().__init__(_Sink(lambda: pipeline, recording))
+            super().__init__(_Sink(pipeline, recording))
         else:
             super().__init__(_Sink(_GlobalPipeline(chosen.schema_url), recording))
 
@@ -202,7 +202,7 @@ class ConsoleHandler(OtelHandler):
             encode_event=profile.event,
             on_event=processor.on_event,
         )
-        CallbackAdapter.__init__(self, _Sink(lambda: pipeline, recording))
+        CallbackAdapter.__init__(self, _Sink(pipeline, recording))
 
 
 class _GlobalPipeline:

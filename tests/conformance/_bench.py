@@ -76,7 +76,9 @@ class Bench:
     def __init__(self, score: Callable[[dict[str, bool]], None]) -> None:
         self._score = score
 
-    def check(self, scenario: Scenario, tree: str, *, fails: str = "", without: str = "", alone: bool = False) -> Observation:
+    def check(
+        self, scenario: Scenario, tree: str, *, fails: str = "", without: str = "", alone: bool = False
+    ) -> Observation:
         """Play the scenario with and without an ambient span, beside inline and plain handlers.
 
         Args:

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+from pydantic import Field
+
 from langchain_core.callbacks import (
     AsyncCallbackManagerForLLMRun,
     AsyncCallbackManagerForRetrieverRun,
@@ -72,10 +74,10 @@ class FakeChat(_Scripted, BaseChatModel):
 
     model: str = "fake"
     native: Any = None
-    replies: list[Any] = ["one two three"]
+    replies: list[Any] = Field(default=["one two three"])
     inside: Any = None
     midway: Any = None  # called between the first chunk of a stream and the second
-    turn: list[int] = [0]
+    turn: list[int] = Field(default=[0])
 
     @property
     @override
@@ -152,9 +154,9 @@ class FakeLLM(_Scripted, LLM):
 
     name: str | None = None
     native: Any = None
-    replies: list[Any] = ["one two three"]
+    replies: list[Any] = Field(default=["one two three"])
     inside: Any = None
-    turn: list[int] = [0]
+    turn: list[int] = Field(default=[0])
 
     @property
     @override
@@ -195,7 +197,7 @@ class FakeRetriever(_Scripted, BaseRetriever):
     native: Any = None
     replies: list[Any] = ["a document"]
     inside: Any = None
-    turn: list[int] = [0]
+    turn: list[int] = Field(default=[0])
 
     @override
     def _label(self) -> str:

@@ -231,7 +231,7 @@ class Stage:
             outcome = run(q)
             return await outcome if hasattr(outcome, "__await__") else outcome
 
-        only = {} if sync_only else {"coroutine": arun}
+        only: dict[str, Any] = {} if sync_only else {"coroutine": arun}
         return StructuredTool.from_function(run, name=name, description="Look it up.", **only)
 
 

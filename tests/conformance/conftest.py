@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,7 +12,7 @@ from ._bench import PROPERTIES, Bench
 
 
 @pytest.fixture
-def bench(record_property: pytest.RecordProperty) -> Bench:
+def bench(record_property: Callable[[str, object], None]) -> Bench:
     """Return the bench, which notes each property that it judged."""
     return Bench(lambda scores: record_property("conformance", scores))
 
@@ -45,4 +45,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         table = "  ".join(f"{p} {passed[p]}/{judged[p]}" for p in PROPERTIES)
         total = f"{passed.total()}/{judged.total()}"
         terminalreporter.section("conformance")
-        terminalreporter.write_line(f"{scenarios} scenarios × modes: {table}  total {total}")
+        terminalreporter.write_line(f"{scenarios} scenarios in their modes: {table}  total {total}")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 import pytest
+from langchain_core.runnables import RunnableLambda
 from langgraph.graph import START, StateGraph
 
 from ._bench import Bench
@@ -287,8 +288,6 @@ def test_first_answer_wins(bench: Bench) -> None:
     """A race between two models, of which the slower is cancelled, inside one function's run."""
 
     async def scenario(stage: Stage) -> Any:
-        from langchain_core.runnables import RunnableLambda
-
         slow, quick = stage.model("slow", inside=Hang()), stage.model("quick")
 
         async def race(word: str) -> str:
@@ -315,6 +314,83 @@ def test_first_answer_wins(bench: Bench) -> None:
     )
 
     assert errors(seen) == []
+
+
+class Stop(BaseException):
+    """What ends a program rather than a step, as SystemExit does."""
+
+
+@pytest.mark.parametrize("part", ["model", "tool", "retriever"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_stopped_in_a_part(bench: Bench, part: str, is_async: bool) -> None:
+    """An exception that LangChain does not catch in a tool ends the tool's span all the same."""
+
+    def scenario(stage: Stage) -> Any:
+        def stop(_: Any) -> None:
+            raise Stop
+
+        parts = {"model": stage.model, "tool": stage.tool, "retriever": stage.retriever}
+        step = parts[part](inside=stop)
+        given = {"q": "x"} if part == "tool" else "x"
+
+        def run(_: Any) -> Any:
+            return step.invoke(given)
+
+        async def arun(_: Any) -> Any:
+            return await step.ainvoke(given)
+
+        outer = RunnableLambda(run, arun, name="outer")
+
+        async def acall() -> None:
+            # LangChain makes an error of its own of a model's (agenerate takes it for an answer).
+            with pytest.raises((Stop, AttributeError)):
+                await outer.ainvoke("hi", stage.config)
+            stage.mark("native:afterwards")
+
+        if is_async:
+            return acall()
+        with pytest.raises(Stop):
+            outer.invoke("hi", stage.config)
+        stage.mark("native:afterwards")
+        return None
+
+    kind, name = {"model": ("llm", "m1"), "tool": ("tool", "lookup"), "retriever": ("retriever", "docs")}[part]
+    bench.check(
+        scenario,
+        f"""
+        chain:outer
+          {kind}:{name}
+            native:{part}:{name}
+        native:afterwards
+        """,
+    )
+
+
+@pytest.mark.parametrize("part", ["model", "tool", "retriever"])
+def test_stopped_in_a_part_alone(bench: Bench, part: str) -> None:
+    """Where nothing is around it, the span ends when the next run starts."""
+
+    def scenario(stage: Stage) -> None:
+        def stop(_: Any) -> None:
+            raise Stop
+
+        parts = {"model": stage.model, "tool": stage.tool, "retriever": stage.retriever}
+        with pytest.raises(Stop):
+            parts[part](inside=stop).invoke({"q": "x"} if part == "tool" else "x", stage.config)
+        stage.mark("native:afterwards")
+        stage.model("next").invoke("hi", stage.config)
+
+    kind, name = {"model": ("llm", "m1"), "tool": ("tool", "lookup"), "retriever": ("retriever", "docs")}[part]
+    bench.check(
+        scenario,
+        f"""
+        {kind}:{name}
+          native:{part}:{name}
+        native:afterwards
+        llm:next
+          native:model:next
+        """,
+    )
 
 
 def errors(seen: Any) -> list[str]:

@@ -235,6 +235,107 @@ def test_to_thread(bench: Bench) -> None:
     )
 
 
+def test_event_loop_inside_a_sync_tool(bench: Bench) -> None:
+    """A sync tool that runs an event loop of its own carries its run into it."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.model()
+
+        def ask(_: str) -> Any:
+            return asyncio.run(model.ainvoke("hi")).text
+
+        return stage.tool(inside=ask, sync_only=True).invoke({"q": "x"}, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        tool:lookup
+          native:tool:lookup
+          llm:m1
+            native:model:m1
+        """,
+    )
+
+
+def test_sync_call_in_a_thread_of_an_async_body(bench: Bench) -> None:
+    """A sync chain that an async body runs in a thread nests, and its steps in it."""
+
+    async def scenario(stage: Stage) -> Any:
+        chain = PROMPT | stage.model() | PARSER
+
+        async def run(word: str) -> str:
+            first, second = await asyncio.gather(*(asyncio.to_thread(chain.invoke, {"word": word}) for _ in range(2)))
+            return first + second
+
+        return await RunnableLambda(run, name="outer").ainvoke("hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          chain:RunnableSequence  x2
+            prompt:ChatPromptTemplate
+            llm:m1
+              native:model:m1
+            parser:StrOutputParser
+        """,
+    )
+
+
+def test_event_loops_in_many_threads(bench: Bench) -> None:
+    """Event loops in several threads, with one handler, do not mix."""
+
+    def scenario(stage: Stage) -> None:
+        chain, config = marked_chain(stage), stage.config
+
+        def work(index: int) -> None:
+            asyncio.run(chain.ainvoke({"word": f"w{index:03}"}, config))
+
+        with ThreadPoolExecutor(5) as pool:
+            list(pool.map(lambda job: job(), [carried(work, i) for i in range(5)]))
+
+    seen = bench.check(scenario, MARKED.format(count=5))
+
+    assert words_by_trace(seen) == [(f"w{i:03}",) * 2 for i in range(5)]
+
+
+def test_worker_started_in_a_body(bench: Bench) -> None:
+    """A worker that a body starts takes the body's run along for good, as it does any span (pains #77).
+
+    LangChain names that run to it as well. A worker for everybody is started outside of bodies, or
+    with an empty context.
+    """
+
+    async def scenario(stage: Stage) -> None:
+        jobs: asyncio.Queue[str] = asyncio.Queue()
+
+        async def worker() -> None:
+            while await jobs.get() != "stop":
+                stage.mark("native:job")
+
+        left: list[asyncio.Task[None]] = []
+
+        async def run(word: str) -> str:
+            left.append(asyncio.create_task(worker()))
+            await jobs.put(word)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            return word
+
+        await RunnableLambda(run, name="outer").ainvoke("during", stage.config)
+        for word in ("after", "stop"):
+            await jobs.put(word)
+        await left[0]
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          native:job  x2
+        """,
+    )
+
+
 def one_node_graph(step: Any) -> Any:
     """Return a graph of one node."""
     graph = StateGraph(State)

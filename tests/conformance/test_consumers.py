@@ -194,6 +194,66 @@ def test_call_between_chunks(bench: Bench, mode: Mode) -> None:
 
 
 @modes(STREAMS)
+def test_chunks_pulled_inside_spans(bench: Bench, mode: Mode) -> None:
+    """A consumer that pulls each chunk inside a span of its own holds the whole stream in the first."""
+
+    async def scenario(stage: Stage) -> None:
+        stream = each(
+            mode, opened(mode, sequence(stage, midway=lambda _: stage.mark("native:second")), WORD, stage.config)
+        )
+        for index in range(4):
+            with stage.native(f"native:pull:{index}"):
+                await anext(stream, None)
+            stage.mark("native:between")
+
+    bench.check(
+        scenario,
+        """
+        native:pull:0
+          chain:RunnableSequence
+            prompt:ChatPromptTemplate
+            llm:m1
+              native:model:m1
+              native:second
+            parser:StrOutputParser
+        native:pull:1
+        native:pull:2
+        native:pull:3
+        native:between  x4
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_steps_of_a_graph_pulled_inside_spans(bench: Bench, mode: Mode) -> None:
+    """A node that starts while the consumer's second span is open is the graph's all the same."""
+
+    async def scenario(stage: Stage) -> None:
+        stream = each(mode, opened(mode, graph_of(stage, mode), EMPTY, stage.config, stream_mode="updates"))
+        with stage.native("native:request"):
+            for index in range(3):
+                with stage.native(f"native:pull:{index}"):
+                    await anext(stream, None)
+
+    bench.check(
+        scenario,
+        """
+        native:request
+          native:pull:0
+            chain:LangGraph
+              chain:a
+                native:node:a
+                llm:m1
+                  native:model:m1
+              chain:b
+                native:node:b
+          native:pull:1
+          native:pull:2
+        """,
+    )
+
+
+@modes(STREAMS)
 def test_two_streams_interleaved(bench: Bench, mode: Mode) -> None:
     """Two streams pulled in turn by one consumer are two traces, and neither nests in the other."""
 

@@ -45,7 +45,7 @@ def node(stage: Stage, name: str, mode: Mode | None = None, then: Any = None) ->
     return arun if mode is not None and mode.is_async else run
 
 
-def asks(model: Any, mode: Mode, *, streams: bool = False) -> Step:
+def asks(model: Any, mode: Mode) -> Step:
     """Return the body of a node that calls a model without any config."""
 
     def ask(_: Any) -> Any:
@@ -532,5 +532,150 @@ def test_chain_in_a_graph_in_a_chain(bench: Bench, mode: Mode) -> None:
                 native:model:m1
               chain:RunnableLambda
           chain:log
+        """,
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_interrupt_before_a_node(bench: Bench, mode: Mode) -> None:
+    """A graph told to stop before a node goes on in a second call, without the first one's place."""
+
+    def scenario(stage: Stage) -> Any:
+        graph = StateGraph(State)
+        graph.add_node("a", node(stage, "a", mode))
+        graph.add_node("b", node(stage, "b", mode))
+        graph.add_edge(START, "a")
+        graph.add_edge("a", "b")
+        compiled = graph.compile(checkpointer=InMemorySaver(), interrupt_before=["b"])
+        config = {**stage.config, **THREAD}
+
+        async def acalls() -> Any:
+            return [await mode.run(compiled, given, config) for given in (EMPTY, None)]
+
+        return acalls() if mode.is_async else [mode.run(compiled, given, config) for given in (EMPTY, None)]
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:a
+            native:node:a
+        chain:LangGraph
+          chain:b
+            native:node:b
+        """,
+    )
+
+
+@modes(CALLS)
+def test_interrupt_in_a_subgraph(bench: Bench, mode: Mode) -> None:
+    """An interrupt deep inside passes through every run above it as no error."""
+
+    def scenario(stage: Stage) -> Any:
+        inner = StateGraph(State)
+        inner.add_node("ask", node(stage, "ask", mode, lambda _: {"log": [interrupt("may I?")]}))
+        inner.add_edge(START, "ask")
+        graph = StateGraph(State)
+        graph.add_node("sub", inner.compile(name="inner"))
+        graph.add_edge(START, "sub")
+        compiled = graph.compile(checkpointer=InMemorySaver(), name="outer")
+        return mode.run(compiled, EMPTY, {**stage.config, **THREAD})
+
+    seen = bench.check(
+        scenario,
+        """
+        chain:outer
+          chain:sub
+            chain:inner
+              chain:ask
+                native:node:ask
+        """,
+    )
+
+    assert [span.name for span in seen.spans if not span.status.is_unset] == []
+
+
+@modes(SYNC_ASYNC)
+def test_state_read_and_written_between_calls(bench: Bench, mode: Mode) -> None:
+    """What a checkpointer opens outside every call hangs below nobody's run."""
+
+    def scenario(stage: Stage) -> Any:
+        graph = StateGraph(State)
+        graph.add_node("a", node(stage, "a", mode))
+        graph.add_edge(START, "a")
+        compiled = graph.compile(checkpointer=TracingSaver(stage))
+        config = {**stage.config, **THREAD}
+
+        async def acalls() -> Any:
+            await compiled.ainvoke(EMPTY, config, durability="exit")
+            return (await compiled.aget_state(THREAD)).values
+
+        if mode.is_async:
+            return acalls()
+        compiled.invoke(EMPTY, config, durability="exit")
+        return compiled.get_state(THREAD).values
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          native:saver:get
+          native:saver:put
+          chain:a
+            native:node:a
+        native:saver:get
+        """,
+    )
+
+
+@modes([CALLS[2], CALLS[3]])
+def test_stream_with_subgraphs(bench: Bench, mode: Mode) -> None:
+    """Chunks of subgraphs pass through, and their runs stay where they are."""
+
+    def scenario(stage: Stage) -> Any:
+        graph = StateGraph(State)
+        graph.add_node("sub", inner_graph(stage, mode))
+        graph.add_edge(START, "sub")
+        return len_of(mode, mode.run(graph.compile(name="outer"), EMPTY, stage.config, subgraphs=True))
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          chain:sub
+            chain:inner
+              chain:deep
+                native:node:deep
+        """,
+    )
+
+
+def len_of(mode: Mode, chunks: Any) -> Any:
+    """Return how many chunks there are: their namespaces differ from call to call."""
+
+    async def alen() -> int:
+        return len(await chunks)
+
+    return alen() if mode.is_async else len(chunks)
+
+
+def test_graph_events(bench: Bench) -> None:
+    """A graph watched event by event has the tree it has without."""
+
+    async def scenario(stage: Stage) -> Any:
+        graph = StateGraph(State)
+        graph.add_node("a", node(stage, "a", SYNC_ASYNC[1], asks(stage.model(), SYNC_ASYNC[1])))
+        graph.add_edge(START, "a")
+        events = graph.compile().astream_events(EMPTY, stage.config, version="v2")
+        return [(event["event"], event["name"]) async for event in events]
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:a
+            native:node:a
+            llm:m1
+              native:model:m1
         """,
     )

@@ -402,6 +402,55 @@ def test_propagation(bench: Bench, mode: Mode) -> None:
     bench.check(scenario, SEQUENCE)
 
 
+REMOTE = trace.NonRecordingSpan(trace.SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=trace.TraceFlags(1)))
+
+
+@modes(CALLS)
+def test_remote_parent(bench: Bench, mode: Mode) -> None:
+    """A call under a parent from another service joins its trace, and leaves that parent current."""
+
+    def scenario(stage: Stage) -> Any:
+        async def acall() -> Any:
+            with trace.use_span(REMOTE):
+                answer = await mode.run(sequence(stage), WORD, stage.config)
+                assert trace.get_current_span() == REMOTE
+                return answer
+
+        if mode.is_async:
+            return acall()
+        with trace.use_span(REMOTE):
+            answer = mode.run(sequence(stage), WORD, stage.config)
+            assert trace.get_current_span() == REMOTE
+            return answer
+
+    seen = bench.check(scenario, SEQUENCE, alone=True)
+
+    assert {span.context.trace_id for span in seen.spans if span.context} == {0xA1}
+
+
+@modes(CALLS)
+def test_parent_that_is_not_sampled(bench: Bench, mode: Mode) -> None:
+    """Under a parent that was sampled out nothing is recorded, and bodies see the parent's trace."""
+    parent = trace.NonRecordingSpan(trace.SpanContext(0xA1, 0xB2, is_remote=True))
+
+    def scenario(stage: Stage) -> Any:
+        traces: list[int] = []
+
+        def look(_: Any) -> None:
+            traces.append(trace.get_current_span().get_span_context().trace_id)
+
+        async def acall() -> Any:
+            with trace.use_span(parent):
+                return await mode.run(sequence(stage, inside=look), WORD, stage.config), traces
+
+        if mode.is_async:
+            return acall()
+        with trace.use_span(parent):
+            return mode.run(sequence(stage, inside=look), WORD, stage.config), traces
+
+    bench.check(scenario, "", without="P", alone=True)
+
+
 @modes(CALLS)
 def test_baggage_set_inside_a_body(bench: Bench, mode: Mode) -> None:
     """Baggage that a body sets reaches the calls it makes, and changes nobody's place."""
@@ -539,7 +588,9 @@ def deep() -> Any:
     return value
 
 
-@pytest.mark.parametrize("payload", [circular, deep, BadRepr, lambda: 10**5_000], ids=["circular", "deep", "bad-repr", "huge-int"])
+@pytest.mark.parametrize(
+    "payload", [circular, deep, BadRepr, lambda: 10**5_000], ids=["circular", "deep", "bad-repr", "huge-int"]
+)
 @modes(CALLS)
 def test_odd_payloads(bench: Bench, mode: Mode, payload: Any) -> None:
     """Inputs and outputs that cannot be serialised change nothing in the tree (pains #60)."""

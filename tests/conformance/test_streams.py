@@ -12,6 +12,7 @@ from typing import Any
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from ._bench import Bench
+from ._fakes import FakeChat
 from ._modes import CALLS, Mode, modes
 from ._stage import Stage
 from .test_chains import PARSER, PROMPT, WORD
@@ -309,5 +310,35 @@ def test_async_iteration_of_a_sync_model(bench: Bench) -> None:
         llm:m1
           native:model:m1
           native:second
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_request_open_during_the_whole_stream(bench: Bench, mode: Mode) -> None:
+    """A model that keeps its request's span open and current while it streams shows it to its consumer.
+
+    That is the model's doing, with us and without: a generator's context is its consumer's.
+    """
+
+    def scenario(stage: Stage) -> Any:
+        class Streaming(FakeChat):
+            def _stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+                with stage.native("native:request"):
+                    yield from super()._stream(*args, **kwargs)
+
+            async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+                with stage.native("native:request"):
+                    async for chunk in super()._astream(*args, **kwargs):
+                        yield chunk
+
+        return mode.run(Streaming(name="m1", native=stage.native), "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        llm:m1
+          native:request
+            native:model:m1
         """,
     )

@@ -12,9 +12,11 @@ import signal
 import sys
 import time
 
+from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import Tracer
 
+from chainspan import OtelHandler
 from chainspan._exit import flush_on_sigterm
 from chainspan._feeding import processor_for
 from chainspan.exporters._otlp import otlp, otlp_sender
@@ -100,6 +102,28 @@ def end_by_forks(tracer: Tracer, count: int) -> None:
         os.waitpid(child, 0)
 
 
+def end_by_freezing(tracer: Tracer, count: int) -> None:
+    """Run a chain with a handler, and be frozen for good right after its ``with``."""
+    with OtelHandler(otlp(sys.argv[1])) as handler:
+        RunnableLambda(str).with_config(run_name="frozen").invoke(1, {"callbacks": [handler]})
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def end_by_preloading(tracer: Tracer, count: int) -> None:
+    """Build a handler, then fork workers that run a chain with it, as a server with preload does."""
+    handler = OtelHandler(otlp(sys.argv[1]))
+    workers = []
+    for number in range(2):
+        worker = os.fork()
+        if worker == 0:
+            RunnableLambda(str).with_config(run_name=f"worker {number}").invoke(1, {"callbacks": [handler]})
+            return
+        workers.append(worker)
+    RunnableLambda(str).with_config(run_name="parent").invoke(1, {"callbacks": [handler]})
+    for worker in workers:
+        os.waitpid(worker, 0)
+
+
 def end_by_waiting(tracer: Tracer, count: int) -> None:
     """Make spans until somebody ends this."""
     while True:
@@ -115,6 +139,8 @@ ENDINGS = {
     "handled-term": end_by_handled_term,
     "ignored-term": end_by_ignored_term,
     "forks": end_by_forks,
+    "freezing": end_by_freezing,
+    "preloading": end_by_preloading,
     "waiting": end_by_waiting,
 }
 

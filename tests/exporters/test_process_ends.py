@@ -5,6 +5,7 @@ Real processes, real signals. Without a spool what was killed is lost; with one,
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -142,6 +143,26 @@ def test_another_process_takes_over_when_the_sender_dies(server: OtlpServer, tmp
     run(server, tmp_path, 0, "exit")
 
     assert {*printed[0], *printed[1]} <= set(server.arrivals)
+
+
+def test_serverless_function_is_flushed_by_its_handler(server: OtlpServer) -> None:
+    """When a process is frozen right after ``with handler:``, its spans have arrived."""
+    command = [sys.executable, str(EMITTER), server.url, "-", "0", "freezing"]
+    with subprocess.Popen(command) as frozen:
+        _, status = os.waitpid(frozen.pid, os.WUNTRACED)
+        arrived = server.names.copy()
+        frozen.kill()
+
+    assert os.WIFSTOPPED(status)
+    assert arrived == ["frozen"]
+
+
+def test_handler_that_was_preloaded_works_in_workers(server: OtlpServer) -> None:
+    """A handler that was built before the fork sends each worker's spans, once."""
+    _, done = run(server, "-", 0, "preloading")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(server.names) == ["parent", "worker 0", "worker 1"]
 
 
 def test_every_ending_of_the_emitter_is_tested() -> None:

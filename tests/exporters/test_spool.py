@@ -123,10 +123,13 @@ def test_oldest_fall_off_and_are_counted(tmp_path: Path, caplog: pytest.LogCaptu
     exporter = made(tmp_path, Down(), max_bytes=5_000)
 
     emit(exporter, [f"span {number}" for number in range(100)])
+    meanwhile_bytes = sum(path.stat().st_size for path in tmp_path.glob("*.otlp"))
+    exporter._look(wait=True)
     answer = exporter.flush(0)
     exporter.close(0)
 
     left = spooled(tmp_path)
+    assert meanwhile_bytes <= 5_000 * 1.25 + 500
     assert answer == Delivery(pending=len(left), dropped=100 - len(left))
     assert left == [f"span {number}" for number in range(100)][-len(left) :]
     assert sum(path.stat().st_size for path in tmp_path.glob("*.otlp")) <= 5_000
@@ -143,6 +146,7 @@ def test_what_is_being_sent_does_not_fall_off(tmp_path: Path) -> None:
     [(taken, _)] = files.take([files.put(b"in flight", spans=1, now_ns=1)], 1)
 
     emit(exporter, ["a"])
+    exporter._look(wait=True)
 
     assert [path.name for path in tmp_path.glob("*-*")] == [taken.name]
     exporter.close(0)
@@ -171,7 +175,7 @@ directory = Path(sys.argv[1])
 newest = SpoolFiles(directory).waiting()[-1]
 exporter = SpoolExporter(directory, otlp_sender(OtlpSettings.read("http://127.0.0.1:9")),
                          max_bytes=2 * (directory / newest.name).stat().st_size - 1)
-exporter._keep_bound()
+exporter._look(wait=True)
 exporter.close(0)
 """
 

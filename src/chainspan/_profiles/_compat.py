@@ -48,6 +48,7 @@ _USAGE: Final = {
     "cache_write": names.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
     "reasoning": names.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
 }
+_OPENAI: Final = frozenset({"openai", "azure.ai.openai"})
 _MODELS: Final = frozenset({RunKind.CHAT, RunKind.LLM, RunKind.EMBEDDINGS})
 
 
@@ -154,6 +155,8 @@ def _model(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
     attributes[names.GEN_AI_REQUEST_STREAM] = request.stream or None
     if request.parameters:
         attributes.update(shared.parameters(request, _REQUEST))
+        if request.provider not in _OPENAI:
+            attributes.pop(names.OPENAI_REQUEST_SERVICE_TIER, None)
     if not gate.on:
         return
     if run.kind is not RunKind.EMBEDDINGS:

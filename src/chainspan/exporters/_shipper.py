@@ -14,12 +14,13 @@ from .._guard import Guard
 from ._courier import Courier, narrowed
 from ._encoding import joined
 from ._senders import Answer, Verdict
+from ._spool_counts import Settlement
 from ._spool_files import SpoolFile, SpoolFiles
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
-__all__ = ["Settlement", "Shipper", "require_filelock"]
+__all__ = ["Shipper", "require_filelock"]
 
 _LOOK_EVERY_S = 0.5  # how long spans gather, and how soon other processes' files and a free lock are seen
 _DOUBTS = 4  # within some two seconds
@@ -27,20 +28,6 @@ _LONGEST_PAUSE_S = 15.0
 _MOST_FILES = 500  # in one request
 
 _shipping = Guard("spool.ship")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """What became of a file that the endpoint has given its final answer to.
-
-    Attributes:
-        reason: Why spans were rejected.
-    """
-
-    file: SpoolFile
-    delivered: int = 0
-    rejected: int = 0
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +99,7 @@ class Shipper:
                 # Spans gather first: a request for each would cost the application more than the spans.
                 self._now.wait(self._pause_s)
                 self._now.clear()
-                while not self._courier.stopped and self._ship_something():
+                while self._ship_something():
                     pass
             if self._lock.is_locked:
                 self._lock.release()
@@ -120,7 +107,8 @@ class Shipper:
     def _ship_something(self) -> bool:
         """Send one request, if there is anything; return whether there is more."""
         with _shipping:
-            return self._ship_memory() or (self._has_lock() and self._ship_files())
+            more = self._ship_memory() or (self._has_lock() and self._ship_files())
+            return more and not self._courier.stopped
         return False
 
     def _has_lock(self) -> bool:

@@ -26,9 +26,9 @@ from ._encoding import MAX_REQUEST_BYTES, encoded
 from ._otlp import otlp_sender
 from ._senders import Sender, Verdict
 from ._settings import OtlpSettings
-from ._shipper import Settlement, Shipper, require_filelock
-from ._spool_counts import SpoolCounts
-from ._spool_files import SpoolFile, SpoolFiles
+from ._shipper import Shipper, require_filelock
+from ._spool_counts import Settlement, SpoolCounts
+from ._spool_files import SpoolFiles
 from ._spool_memory import SpoolMemory
 
 __all__ = ["MAX_SPOOL_BYTES", "SpoolExporter", "spool"]
@@ -39,6 +39,7 @@ MAX_SPOOL_BYTES = 256 * 1024 * 1024
 _REJECTED_SHARE = 8  # an eighth of the bound is for what was refused
 _LOOK_SHARE = 16  # other processes' files are looked at after each sixteenth of the bound
 _ROOM_AFTER_TRIM = 0.95
+_FAR_TOO_MUCH = 1.25
 _MAX_MEMORY_BYTES = 16 * 1024 * 1024
 _MEMORY_PATIENCE_S = 2.0
 _LAST_STEPS_S = 0.2
@@ -104,6 +105,7 @@ class SpoolExporter(SpanExporter):
             max_request_bytes=MAX_REQUEST_BYTES,
         )
         self._size_bytes = self._next_look_bytes = 0
+        self._looking = threading.Lock()
         self._settled = threading.Event()
         self.closed = False
         after_fork(self._start_afresh)
@@ -166,6 +168,7 @@ class SpoolExporter(SpanExporter):
 
     def _start_afresh(self) -> None:
         """Begin anew in a forked child: what waits is the parent's, and so is its lock."""
+        self._looking = threading.Lock()
         self._settled = threading.Event()
         self._memory.start_afresh()
         self._counts.start_afresh()
@@ -204,28 +207,31 @@ class SpoolExporter(SpanExporter):
         self._files.put(body, spans=spans, now_ns=self._now_ns())
         self._counts.add_written(spans)
         self._size_bytes += len(body)  # an estimate: others write here too, and files are sent
-        if self._size_bytes > self._max_bytes or self._size_bytes >= self._next_look_bytes:
-            self._keep_bound()
+        if self._size_bytes >= self._next_look_bytes:
+            self._look(wait=self._size_bytes > self._max_bytes * _FAR_TOO_MUCH)
+
+    def _look(self, *, wait: bool) -> None:
+        """Have the bound kept by a thread of its own; the application waits only where that falls behind."""
+        if self._looking.acquire(blocking=wait):
+            if wait:
+                self._keep_bound()
+            else:
+                threading.Thread(target=self._keep_bound, name="chainspan-spool-bound", daemon=True).start()
 
     def _keep_bound(self) -> None:
-        """Look how much there really is, and drop the oldest of too much."""
-        with self._counts.lock:
-            self._size_bytes, dropped = self._files.trim(self._max_bytes, int(self._max_bytes * _ROOM_AFTER_TRIM))
+        """Look how much there really is, and drop the oldest of too much. Releases ``_looking``."""
+        try:
+            size_bytes, dropped = self._counts.trim(self._max_bytes, int(self._max_bytes * _ROOM_AFTER_TRIM))
+            self._size_bytes = size_bytes
+            self._next_look_bytes = min(size_bytes + self._max_bytes // _LOOK_SHARE, self._max_bytes)
             for file in dropped:
-                self._counts.settle(file, Delivery(dropped=file.spans))
-        self._next_look_bytes = self._size_bytes + self._max_bytes // _LOOK_SHARE
-        for file in dropped:
-            self.outage.lost(file.spans, "the spool was full")
-            self._counts.leave_word(file, file.spans, "dropped")
+                self.outage.lost(file.spans, "the spool was full")
+                self._counts.leave_word(file, file.spans, "dropped")
+        finally:
+            self._looking.release()
 
     def _settle(self, settlements: Sequence[Settlement]) -> None:
-        with self._counts.lock:  # nobody counts between the removal of a file and its count
-            for one in settlements:
-                if one.rejected:
-                    self._files.set_aside(one.file, self._max_bytes // _REJECTED_SHARE)
-                else:
-                    self._files.remove(one.file)
-                self._counts.settle(one.file, Delivery(delivered=one.delivered, rejected=one.rejected))
+        self._counts.settle(settlements, self._max_bytes // _REJECTED_SHARE)
         for one in settlements:
             if one.rejected:
                 self.outage.lost(one.rejected, one.reason)

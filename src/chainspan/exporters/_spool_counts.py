@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from .._delivery import Delivery
 from ._spool_files import SpoolFile, SpoolFiles
 
-__all__ = ["SpoolCounts"]
+__all__ = ["Settlement", "SpoolCounts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What became of a file that the endpoint has given its final answer to.
+
+    Attributes:
+        reason: Why spans were rejected.
+    """
+
+    file: SpoolFile
+    delivered: int = 0
+    rejected: int = 0
+    reason: str = ""
 
 
 class SpoolCounts:
@@ -17,9 +32,6 @@ class SpoolCounts:
 
     Thread-safe. Spans of other processes that are running are theirs to count, also when
     this one sends them; what it loses of theirs it leaves word of.
-
-    Attributes:
-        lock: Held while files and counts change together.
     """
 
     def __init__(self, files: SpoolFiles, now_ns: Callable[[], int]) -> None:
@@ -29,29 +41,42 @@ class SpoolCounts:
 
     def start_afresh(self) -> None:
         """Begin to count: at first, and in a forked child."""
-        self.lock = threading.Lock()
+        self._quick_lock = threading.Lock()  # of the next two, for what is called at every span
+        self._written_spans = 0
+        self._unwritten = Delivery()
+        self._slow_lock = threading.Lock()  # held while files go and are counted, so that none is missed between
+        self._own = Delivery()  # of the spans in files of this process
+        self._found = Delivery()
         self._pid = os.getpid()
         self._began_ns = self._now_ns()
-        self._written_spans = 0
-        self._own = Delivery()  # of the spans in files of this process
-        self._other = Delivery()  # of those it found, and of those that were never in a file
 
     def add_written(self, spans: int) -> None:
         """Count spans that are in a file now."""
-        with self.lock:
+        with self._quick_lock:
             self._written_spans += spans
 
     def add_unwritten(self, fate: Delivery) -> None:
         """Count spans that were in no file when their fate was known."""
-        with self.lock:
-            self._other += fate
+        with self._quick_lock:
+            self._unwritten += fate
 
-    def settle(self, file: SpoolFile, fate: Delivery) -> None:
-        """Count the spans of a file that is no longer there. The lock must be held."""
-        if self._is_own(file):
-            self._own += fate
-        elif self._was_found(file):
-            self._other += fate
+    def settle(self, settlements: Sequence[Settlement], max_rejected_bytes: int) -> None:
+        """Count spans with their final answer, and remove their files or set them aside."""
+        with self._slow_lock:
+            for one in settlements:
+                if one.rejected:
+                    self._files.set_aside(one.file, max_rejected_bytes)
+                else:
+                    self._files.remove(one.file)
+                self._add(one.file, Delivery(delivered=one.delivered, rejected=one.rejected))
+
+    def trim(self, max_bytes: int, down_to_bytes: int) -> tuple[int, list[SpoolFile]]:
+        """Where more waits than the bound, drop and count the oldest; return what is left in bytes, and those."""
+        with self._slow_lock:
+            size_bytes, dropped = self._files.trim(max_bytes, down_to_bytes)
+            for file in dropped:
+                self._add(file, Delivery(dropped=file.spans))
+        return size_bytes, dropped
 
     def leave_word(self, file: SpoolFile, lost_spans: int, fate: str) -> None:
         """Note what was lost of another process's file where that process can read it."""
@@ -64,13 +89,19 @@ class SpoolCounts:
 
     def delivery(self, in_memory_spans: int) -> Delivery:
         """Return where all spans are that this process answers for."""
-        with self.lock:
+        with self._slow_lock:
             waiting = self.waiting()
-            known = self._own + self._other
+            known = self._own + self._found + self._unwritten
             own_waiting = sum(file.spans for file in waiting if self._is_own(file))
             gone = self._written_spans - own_waiting - self._own.delivered - self._own.lost
         pending = sum(file.spans for file in waiting) + in_memory_spans
         return known + self._by_others(max(0, gone)) + Delivery(pending=pending)
+
+    def _add(self, file: SpoolFile, fate: Delivery) -> None:
+        if self._is_own(file):
+            self._own += fate
+        elif self._was_found(file):
+            self._found += fate
 
     def _by_others(self, spans: int) -> Delivery:
         """Return what became of own files that another process has dealt with."""

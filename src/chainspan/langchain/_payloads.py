@@ -39,7 +39,7 @@ _RETRY: Final = "retry:attempt:"
 _SCORES: Final = ("relevance_score", "score", "_score", "similarity_score")
 _REASONS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 _MODELS: Final = ("model_name", "model", "model_id")
-_EXTRA: Final[Mapping[str, str]] = {
+_OPENAI: Final[Mapping[str, str]] = {
     "service_tier": names.OPENAI_RESPONSE_SERVICE_TIER,
     "system_fingerprint": names.OPENAI_RESPONSE_SYSTEM_FINGERPRINT,
 }
@@ -76,9 +76,9 @@ def _response(result: Any) -> ModelResponse:
     raw = [reason for fact in facts if (reason := _reason(fact)) is not None]
     reasons = [finish_reason(reason) for reason in raw]
     said = getattr(generations[0], "message", None) if generations else None
-    extra = {name: str(first[key]) for key, name in _EXTRA.items() if isinstance(first.get(key), str)}
+    extra = _of_openai(first) if first.get("model_provider") == "openai" else {}
     if raw != reasons:
-        extra[names.CHAINSPAN_FINISH_REASONS] = ",".join(raw)
+        extra[names.CHAINSPAN_FINISH_REASONS_RAW] = ",".join(raw)
     return ModelResponse(
         model=text_in(first, _MODELS) or text_in(llm_output, _MODELS),
         response_id=text_in(first, ("id", "response_id")) or text_in(llm_output, ("id",)),
@@ -89,6 +89,12 @@ def _response(result: Any) -> ModelResponse:
         messages=lambda: _answers(generations, raw),
         tool_call_ids=_tool_call_ids(said),
     )
+
+
+def _of_openai(facts: Mapping[str, Any]) -> dict[str, str]:
+    extra = {name: str(facts[key]) for key, name in _OPENAI.items() if isinstance(facts.get(key), str)}
+    extra[names.OPENAI_API_TYPE] = "responses" if facts.get("object") == "response" else "chat_completions"
+    return extra
 
 
 def _choices(result: Any) -> Sequence[Any]:

@@ -78,14 +78,15 @@ def model_request(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
     options = mapping(kwargs.get("options"))
     metadata = mapping(kwargs.get("metadata"))
     described = mapping(serialized)
-    host, port = _server(mapping(described.get("kwargs")), params)
+    arguments = mapping(described.get("kwargs"))
+    host, port = _server(arguments, params)
     structured = mapping(options.get("ls_structured_output_format"))
     return ModelRequest(
         provider=provider_name(metadata, _class_path(described, params)),
         model=_model(params, metadata),
         server_address=host,
         server_port=port,
-        parameters=_parameters(params, metadata),
+        parameters=_parameters(params, metadata, arguments),
         tools=_tools(params, options),
         output_type="json" if structured or _asks_for_json(params) else None,
         output_schema=structured.get("schema"),
@@ -106,12 +107,17 @@ def _model(params: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None
     return None if name is None else name.removeprefix("models/")
 
 
-def _parameters(params: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, object]:
+def _parameters(
+    params: Mapping[str, Any], metadata: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> dict[str, object]:
     found: dict[str, tuple[int, object]] = {}
     _collect(params, "", found)
     for key, name in _FROM_METADATA.items():
         if name not in found and (value := _usable(metadata.get(key))) is not None:
             found[name] = (0, value)
+    made: dict[str, tuple[int, object]] = {}
+    _collect(arguments, "", made)  # what the model was made with; Anthropic's stop sequences are only here
+    found = made | found
     if "stop_sequences" in found and isinstance(found["stop_sequences"][1], str):
         found["stop_sequences"] = (0, [found["stop_sequences"][1]])
     return {name: found[name][1] for name in _PARAMETERS if name in found} if found else {}

@@ -120,7 +120,8 @@ def _raw(counts: Mapping[str, Any]) -> Usage | None:
 
 
 def _usage(total_input: int | None, total_output: int | None, details: dict[str, int | None]) -> Usage | None:
-    if total_input is None and total_output is None:
+    total_input = total_input or None  # no call has an empty input: 0 is an integration that did not look
+    if total_input is None and not total_output:
         return None
     cached = (details["cache_read"] or 0) + (details["cache_write"] or 0)
     if cached and total_input is not None and cached > total_input:

@@ -1,11 +1,20 @@
-"""Which run LangChain itself says is executing."""
+"""Which run is executing, as LangChain itself says, or the decorators where it is absent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["current_run_id", "run_id_of"]
+__all__ = ["child_config", "current_run_id", "run_id_of"]
+
+if TYPE_CHECKING:
+    child_config: ContextVar[Mapping[str, Any] | None]
+else:
+    try:
+        from langchain_core.runnables.config import var_child_runnable_config as child_config
+    except ImportError:  # the decorators carry their runs all the same
+        child_config = ContextVar("chainspan_child_config", default=None)
 
 
 def run_id_of(config: Mapping[str, Any] | None) -> int | None:
@@ -16,24 +25,11 @@ def run_id_of(config: Mapping[str, Any] | None) -> int | None:
     return getattr(run_id, "int", None)
 
 
-def _ask_langchain() -> int | None:
+def current_run_id() -> int | None:
     """Return the id of the run whose body is executing, or None outside every body.
 
     LangChain carries its config into every thread and task in which a chain, a tool or a
-    graph's node runs. Models and retrievers do not set it, and neither does asynchronous
-    code on Python 3.10.
+    graph's node runs, and a decorated function does so for every kind of run. LangChain's
+    models and retrievers do not set it, and neither does its asynchronous code on Python 3.10.
     """
-    return run_id_of(_variable.get())
-
-
-def _nobody() -> int | None:
-    return None
-
-
-current_run_id: Callable[[], int | None]
-try:
-    from langchain_core.runnables.config import var_child_runnable_config as _variable
-except ImportError:
-    current_run_id = _nobody
-else:
-    current_run_id = _ask_langchain
+    return run_id_of(child_config.get())

@@ -1,0 +1,13 @@
+"""The request and response objects of the providers' own clients, read by tables.
+
+Nothing here imports a client: its objects are known by what they hold, for a version or a
+compatible client that nobody has seen yet holds the same.
+"""
+
+from __future__ import annotations
+
+from ._requests import read_request
+from ._streams import Gathered
+from ._whole import read_answer
+
+__all__ = ["Gathered", "read_answer", "read_request"]

@@ -1,0 +1,182 @@
+"""The blocks that messages are made of, in every provider's form, as LangChain's.
+
+A block says what it is by its ``type`` (OpenAI, Anthropic, Mistral) or by the one key that
+it holds (Google, Bedrock).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from chainspan.langchain import Call, Turn
+
+from ._fields import at, items, plain_mapping, text
+
+__all__ = ["add_block", "add_blocks", "result_of"]
+
+_KEYS: Final = (  # of blocks without a type, the most telling first
+    "toolUse",
+    "toolResult",
+    "reasoningContent",
+    "function_call",
+    "function_response",
+    "inline_data",
+    "file_data",
+    "image",
+    "text",
+)
+_MEDIA: Final = ("image", "audio", "video")
+
+
+def add_blocks(turn: Turn, content: Any) -> Turn:
+    """Add a message's content, a text or blocks, to a turn, and return the turn."""
+    if isinstance(content, (list, tuple)):
+        for block in content:
+            add_block(turn, block)
+    elif content is not None:
+        add_block(turn, content)
+    return turn
+
+
+def add_block(turn: Turn, block: Any) -> None:
+    """Add one block to a turn: to its content, or to the calls that it makes."""
+    if isinstance(block, str):
+        _say(turn, block)
+        return
+    add = _BLOCKS.get(_kind(block))
+    if add is not None:
+        add(turn, block)
+    elif made := plain_mapping(block):
+        turn.blocks.append(made)
+
+
+def result_of(block: Any) -> Turn | None:
+    """Return a tool's answer that stands as a block in a message, or None for other blocks."""
+    kind = _kind(block)
+    where = _RESULTS.get(kind)
+    if where is None:
+        return None
+    holder, call_id, content = where
+    inner = at(block, holder) if holder else block
+    held = at(inner, content)
+    turn = Turn(role="tool", call_id=text(inner, call_id, "name"))
+    is_content = isinstance(held, (str, list, tuple))
+    return add_blocks(turn, held if is_content else str(plain_mapping(held)))
+
+
+def _kind(block: Any) -> str:
+    if isinstance(block, str):
+        return "text"
+    kind = at(block, "type")
+    if isinstance(kind, str):
+        return kind
+    return next((key for key in _KEYS if at(block, key) is not None), "")
+
+
+def _say(turn: Turn, said: str) -> None:
+    turn.blocks.append({"type": "text", "text": said})
+
+
+def _text(turn: Turn, block: Any) -> None:
+    said = at(block, "text") or at(block, "refusal") or ""
+    if at(block, "thought") is True:  # Google
+        turn.blocks.append({"type": "reasoning", "reasoning": said})
+    else:
+        _say(turn, str(said))
+
+
+def _thinking(turn: Turn, block: Any) -> None:
+    held = at(block, "thinking") or at(block, "reasoningContent", "reasoningText", "text")
+    parts = [held] if isinstance(held, str) else [text(part, "text") or "" for part in held or ()]
+    summary = [text(part, "text") or "" for part in items(block, "summary")]  # OpenAI's Responses API
+    if said := "\n".join([*parts, *summary]):
+        turn.blocks.append({"type": "reasoning", "reasoning": said})
+
+
+def _call(*where: str) -> Callable[[Turn, Any], None]:
+    """Return what reads a call whose id, name and arguments stand under the last three names."""
+    *holder, call_id, name, arguments = where
+
+    def add(turn: Turn, block: Any) -> None:
+        inner = at(block, *holder)
+        given = at(inner, arguments)
+        made = given if given is None or isinstance(given, str) else plain_mapping(given)
+        turn.calls.append(Call(id=text(inner, call_id, "id"), name=text(inner, name) or "", arguments=made))
+
+    return add
+
+
+def _message(turn: Turn, block: Any) -> None:
+    add_blocks(turn, at(block, "content"))
+
+
+def _inline(turn: Turn, block: Any) -> None:
+    data, mime_type = at(block, "inline_data", "data"), text(at(block, "inline_data"), "mime_type")
+    encoded = base64.b64encode(data).decode("ascii") if isinstance(data, bytes) else data
+    turn.blocks.append({"type": _media(mime_type), "base64": encoded, "mime_type": mime_type})
+
+
+def _file(turn: Turn, block: Any) -> None:
+    held = at(block, "file_data")
+    mime_type = text(held, "mime_type")
+    turn.blocks.append({"type": _media(mime_type), "url": text(held, "file_uri"), "mime_type": mime_type})
+
+
+def _image(turn: Turn, block: Any) -> None:
+    data = at(block, "image", "source", "bytes")
+    if not isinstance(data, bytes):
+        turn.blocks.append(plain_mapping(block))
+        return
+    mime_type = f"image/{text(at(block, 'image'), 'format') or 'png'}"
+    encoded = base64.b64encode(data).decode("ascii")
+    turn.blocks.append({"type": "image", "base64": encoded, "mime_type": mime_type})
+
+
+def _media(mime_type: str | None) -> str:
+    kind = (mime_type or "").partition("/")[0]
+    return kind if kind in _MEDIA else "file"
+
+
+def _nothing(turn: Turn, block: Any) -> None:
+    """Leave out what is a message of its own."""
+
+
+_BLOCKS: Final[Mapping[str, Callable[[Turn, Any], None]]] = {
+    "text": _text,
+    "input_text": _text,
+    "output_text": _text,
+    "refusal": _text,
+    "message": _message,
+    "thinking": _thinking,
+    "reasoning": _thinking,
+    "reasoningContent": _thinking,
+    "tool_use": _call("id", "name", "input"),
+    "toolUse": _call("toolUse", "toolUseId", "name", "input"),
+    "function": _call("function", "id", "name", "arguments"),
+    "function_call": _call("call_id", "name", "arguments"),
+    "inline_data": _inline,
+    "file_data": _file,
+    "image": _image,
+    "tool_result": _nothing,
+    "toolResult": _nothing,
+    "function_response": _nothing,
+    "function_call_output": _nothing,
+}
+# Where a tool's answer stands: in which holder, under which names its call's id and its content.
+_RESULTS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "tool_result": ("", "tool_use_id", "content"),
+    "toolResult": ("toolResult", "toolUseId", "content"),
+    "function_response": ("function_response", "id", "response"),
+    "function_call_output": ("", "call_id", "output"),
+}
+
+
+def add_calls(turn: Turn, calls: Iterable[Any]) -> None:
+    """Add the calls of a message that lists them apart from its content (OpenAI, Mistral)."""
+    for call in calls:
+        inner = at(call, "function") or call
+        given = at(inner, "arguments")
+        made = given if given is None or isinstance(given, str) else plain_mapping(given)
+        turn.calls.append(Call(id=text(call, "id"), name=text(inner, "name") or "", arguments=made))

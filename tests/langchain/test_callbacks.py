@@ -1,0 +1,181 @@
+"""LangChain's callbacks: all of them are known, and none of them can do harm."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks.base import CallbackManagerMixin
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.runnables import RunnableLambda
+from langgraph.callbacks import GraphCallbackHandler
+from langgraph.errors import GraphInterrupt
+
+from chainspan import OtelHandler, _guard
+from chainspan.langchain import CallbackAdapter
+from tests._traces import Traces, traces
+
+__all__ = ["traces"]
+
+
+@pytest.fixture
+def handler(traces: Traces) -> OtelHandler:
+    """Return a handler that records everything."""
+    return OtelHandler(tracer_provider=traces.provider, content=True)
+
+
+@pytest.fixture
+def lenient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Swallow faults as in an application, and forget those of other tests."""
+    monkeypatch.delenv("CHAINSPAN_STRICT")
+    monkeypatch.setattr(_guard, "_faults", {})
+    yield
+
+
+def callbacks_of(kind: type) -> set[str]:
+    """Return the names of a handler class's callbacks."""
+    return {name for name, _ in inspect.getmembers(kind, inspect.isfunction) if name.startswith("on_")}
+
+
+def test_every_callback_is_handled() -> None:
+    """A callback that LangChain or LangGraph adds is either handled here or declined by name."""
+    declined: set[str] = set()
+
+    offered = callbacks_of(BaseCallbackHandler) | callbacks_of(GraphCallbackHandler) | callbacks_of(CallbackManagerMixin)
+
+    assert offered - declined == {name for name in vars(CallbackAdapter) if name.startswith("on_")}
+
+
+@pytest.mark.parametrize("kind", ["chain", "llm", "tool", "retriever"])
+def test_each_start_has_an_end_and_an_error(kind: str) -> None:
+    """Whatever can start can end and fail (pains #59)."""
+    assert callable(getattr(CallbackAdapter, f"on_{kind}_end"))
+    assert callable(getattr(CallbackAdapter, f"on_{kind}_error"))
+
+
+STARTS: dict[str, Callable[[OtelHandler, UUID], None]] = {
+    "chain": lambda handler, run: handler.on_chain_start(None, {"x": 1}, run_id=run, name="c"),
+    "chat": lambda handler, run: handler.on_chat_model_start({}, [[HumanMessage("hi")]], run_id=run, name="m"),
+    "llm": lambda handler, run: handler.on_llm_start({}, ["hi"], run_id=run, name="m"),
+    "tool": lambda handler, run: handler.on_tool_start({"name": "t"}, "x", run_id=run),
+    "retriever": lambda handler, run: handler.on_retriever_start({}, "q", run_id=run, name="r"),
+}
+ERRORS = {"chain": "chain", "chat": "llm", "llm": "llm", "tool": "tool", "retriever": "retriever"}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "outcome"),
+    [
+        (ValueError("broken"), "ERROR", "error"),
+        (KeyboardInterrupt(), "ERROR", "error"),
+        (asyncio.CancelledError(), "UNSET", "cancelled"),
+        (GeneratorExit(), "UNSET", "abandoned"),
+        (GraphInterrupt(()), "UNSET", "interrupted"),
+        (type("GraphInterrupt", (Exception,), {})("only the name"), "ERROR", "error"),
+        ("only a text", "ERROR", "error"),
+    ],
+    ids=["error", "keyboard-interrupt", "cancelled", "closed-stream", "interrupt", "namesake", "text"],
+)
+@pytest.mark.parametrize("kind", STARTS)
+def test_outcome_of_a_failure(
+    kind: str, error: object, status: str, outcome: str, handler: OtelHandler, traces: Traces
+) -> None:
+    """What left the run decides whether it failed; an interrupt is no error (pains #2, #16)."""
+    run = uuid4()
+    STARTS[kind](handler, run)
+
+    getattr(handler, f"on_{ERRORS[kind]}_error")(error, run_id=run)
+
+    (span,) = traces.spans
+    assert span.status.status_code.name == status
+    assert (span.attributes or {})["chainspan.run.outcome"] == outcome
+    assert [event.name for event in span.events] == (["exception"] if status == "ERROR" else [])
+
+
+RUBBISH: list[tuple[str, Callable[[OtelHandler], None]]] = [
+    ("id", lambda handler: handler.on_chain_start(None, {}, run_id="no uuid")),
+    ("no-id", lambda handler: handler.on_chain_end({}, run_id=None)),
+    ("token", lambda handler: handler.on_llm_new_token("x", run_id=None)),
+    ("messages", lambda handler: handler.on_chat_model_start(7, object(), run_id=uuid4())),
+    ("prompts", lambda handler: handler.on_llm_start(None, None, run_id=uuid4(), invocation_params=3)),
+    ("tool", lambda handler: handler.on_tool_start(None, None, run_id=uuid4(), inputs=object())),
+    ("tags", lambda handler: handler.on_chain_start([], [], run_id=uuid4(), tags=7, metadata="x", name=9)),
+    ("unknown-end", lambda handler: handler.on_llm_end(LLMResult(generations=[]), run_id=uuid4())),
+    ("unknown-error", lambda handler: handler.on_tool_error(ValueError(), run_id=uuid4())),
+    ("event", lambda handler: handler.on_custom_event("e", object(), run_id=uuid4())),
+    ("interrupt", lambda handler: handler.on_interrupt(None)),
+]
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("call", [call for _, call in RUBBISH], ids=[name for name, _ in RUBBISH])
+def test_rubbish_raises_nothing_and_is_logged_once(
+    call: Callable[[OtelHandler], None], handler: OtelHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A callback fed with what it cannot read does no harm and says so at most once (pains #40, #62)."""
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            call(handler)
+
+    assert len(caplog.records) <= 1
+
+
+@pytest.mark.usefixtures("lenient")
+def test_fault_in_reading_an_end_still_ends_the_span(handler: OtelHandler, traces: Traces) -> None:
+    """A payload that raises when it is read costs its attributes, and not the span (pains #60)."""
+
+    class Hostile:
+        @property
+        def generations(self) -> Any:
+            raise RuntimeError("not yours")
+
+    run = uuid4()
+    handler.on_llm_start({}, ["hi"], run_id=run, name="m")
+
+    handler.on_llm_end(Hostile(), run_id=run)
+
+    assert [span.name for span in traces.spans] == ["m"]
+    assert handler.in_flight() == []
+
+
+def test_handler_bound_and_passed_gives_one_tree(handler: OtelHandler, traces: Traces) -> None:
+    """LangChain reports a root twice to a handler that is bound and passed; it is one run (pains #34)."""
+    chain = RunnableLambda(lambda x: x).with_config(run_name="step", callbacks=[handler])
+
+    chain.invoke("x", config={"callbacks": [handler, OtelHandler(tracer_provider=traces.provider)]})
+
+    assert traces.tree == "step"
+
+
+def test_events_inside_a_run_stand_on_its_span(handler: OtelHandler, traces: Traces) -> None:
+    """Texts, retries, actions and custom events become span events with their data (pains #67)."""
+    run = uuid4()
+    handler.on_chain_start(None, {}, run_id=run, name="c")
+
+    handler.on_text("some text", run_id=run)
+    handler.on_custom_event("progress", {"done": 3}, run_id=run)
+    handler.on_chain_end({}, run_id=run)
+
+    (span,) = traces.spans
+    assert [(event.name, dict(event.attributes or {})) for event in span.events] == [
+        ("text", {"data": '"some text"'}),
+        ("progress", {"data": '{"done":3}'}),
+    ]
+
+
+def test_partial_answer_of_an_abandoned_stream_is_kept(handler: OtelHandler, traces: Traces) -> None:
+    """What a model had said when its stream was closed is recorded (pains #16)."""
+    run = uuid4()
+    handler.on_chat_model_start({}, [[HumanMessage("hi")]], run_id=run, name="m")
+    partial = LLMResult(generations=[[ChatGeneration(message=AIMessage("so far"))]])
+
+    handler.on_llm_error(GeneratorExit(), run_id=run, response=partial)
+
+    assert "so far" in str((traces.spans[0].attributes or {})["gen_ai.output.messages"])

@@ -1,0 +1,438 @@
+"""What is read from the payloads of LangChain's callbacks, of each provider and of none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from inline_snapshot import external_file
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage, messages_from_dict
+from langchain_core.outputs import ChatGeneration, Generation, LLMResult
+from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
+from langgraph.types import Command
+
+from chainspan._model import Message, ModelResponse, RetrievedDocument, ToolRequest, Usage
+from chainspan.langchain import _payloads
+from chainspan.langchain._providers import finish_reason, provider_name
+from tests import strategies
+
+TESTS = Path(__file__).parents[1]
+RECORDED = sorted(path.stem for path in (TESTS / "fixtures" / "payloads").glob("*.json"))
+
+# As the providers bill them: a call that read 1,024 of its 1,200 tokens from the provider's
+# cache and thought for 64 of its 90; one that wrote 50 and read 100 beside 10 new ones.
+OPENAI = Usage(input_tokens=1200, output_tokens=90, cache_read=1024, reasoning=64)
+CACHED = Usage(input_tokens=160, output_tokens=20, cache_read=100, cache_write=50)
+BILLED = {
+    "anthropic": CACHED,
+    "azure": OPENAI,
+    "bedrock": CACHED,
+    "google": OPENAI,
+    "mistral": Usage(input_tokens=12, output_tokens=5),
+    "ollama": Usage(input_tokens=26, output_tokens=8),
+    "openai": OPENAI,
+    "openai-responses": OPENAI,
+}
+
+
+def _recorded(case: str) -> dict[str, Any]:
+    recorded: dict[str, Any] = json.loads((TESTS / "fixtures" / "payloads" / f"{case}.json").read_text("utf-8"))
+    return recorded
+
+
+def _response(case: str) -> ModelResponse:
+    end = _recorded(case)["end"]
+    choices = [
+        ChatGeneration(
+            message=messages_from_dict([choice["message"]])[0],  # type: ignore[arg-type]
+            generation_info=choice["generation_info"],
+        )
+        for choice in end["generations"]
+    ]
+    return _payloads.model_response(LLMResult(generations=[choices], llm_output=end["llm_output"]))
+
+
+def _answer(**fields: Any) -> LLMResult:
+    return LLMResult(generations=[[ChatGeneration(message=AIMessage("hi", **fields))]])
+
+
+def _fields(message: Message) -> dict[str, object]:
+    return {"role": message.role, "parts": list(message.parts), "finish_reason": message.finish_reason}
+
+
+# ---------------------------------------------------------------- providers
+
+
+@pytest.mark.parametrize("case", RECORDED)
+def test_a_providers_payload(case: str) -> None:
+    """Request, response and messages of a recorded call are those of the golden file (pains #21, #58)."""
+    start = _recorded(case)["start"]
+
+    request, make_messages = _payloads.chat_request(
+        start["serialized"], [messages_from_dict(start["messages"])], start["kwargs"]
+    )
+    response = _response(case)
+
+    said = {
+        "request": asdict(request),
+        "asked": [_fields(message) for message in make_messages()],
+        "response": {key: value for key, value in asdict(response).items() if key != "messages"},
+        "answered": [_fields(message) for message in response.messages()],
+    }
+    assert said == external_file(TESTS / "golden" / "payloads" / f"{case}.json")
+
+
+@pytest.mark.parametrize("case", RECORDED)
+def test_tokens_are_counted_as_billed(case: str) -> None:
+    """Totals are inclusive and details within them, streamed or not, whoever counted (pains #8, #9)."""
+    usage = _response(case).usage
+
+    assert usage is not None
+    billed = BILLED[case.rpartition("-")[0]]
+    assert {key: value or None for key, value in asdict(usage).items()} == asdict(billed)
+
+
+def test_a_stream_counts_what_the_whole_answer_does() -> None:
+    """Each provider was recorded both ways."""
+    assert {case.rpartition("-") for case in RECORDED} == {
+        (provider, "-", mode) for provider in BILLED for mode in ("invoke", "stream")
+    }
+
+
+@pytest.mark.parametrize(
+    ("metadata", "path", "name"),
+    [
+        ({"ls_provider": "openai"}, ["ChatOpenAI"], "openai"),
+        ({"ls_provider": "azure"}, ["AzureChatOpenAI"], "azure.ai.openai"),
+        ({"ls_provider": "azure"}, ["AzureAIChatCompletionsModel"], "azure.ai.inference"),
+        ({"ls_provider": "amazon_bedrock"}, ["ChatBedrockConverse"], "aws.bedrock"),
+        ({"ls_provider": "google_vertexai"}, ["ChatVertexAI"], "gcp.vertex_ai"),
+        ({"ls_provider": "xai"}, ["ChatXAI"], "x_ai"),
+        ({"ls_provider": "fireworks"}, ["ChatFireworks"], "fireworks"),
+        ({}, ["langchain", "ChatMistralAI"], "mistral_ai"),
+        ({}, ["ChatWhatever"], "whatever"),
+        ({"ls_provider": 5}, [], None),
+    ],
+)
+def test_a_providers_name(metadata: dict[str, Any], path: list[str], name: str | None) -> None:
+    """A provider has the conventions' name, by its own word, else by the model's class."""
+    assert provider_name(metadata, path) == name
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("end_turn", "stop"),
+        ("STOP", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("tool_use", "tool_call"),
+        ("SAFETY", "content_filter"),
+        ("pause_turn", "pause_turn"),
+    ],
+)
+def test_why_a_model_stopped(raw: str, expected: str) -> None:
+    """The reason is in the conventions' words; one that they have no word for stays."""
+    assert finish_reason(raw) == expected
+
+
+# ---------------------------------------------------------------- usage
+
+
+@pytest.mark.parametrize(
+    ("result", "usage"),
+    [
+        pytest.param(_answer(), None, id="absent"),
+        pytest.param(
+            _answer(usage_metadata={"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}), None, id="not-counted"
+        ),
+        pytest.param(
+            _answer(response_metadata={"token_usage": {"prompt_tokens": 3, "completion_tokens": 1}}),
+            Usage(input_tokens=3, output_tokens=1),
+            id="openai-raw",
+        ),
+        pytest.param(
+            _answer(
+                response_metadata={
+                    "usage": {
+                        "input_tokens": 10,
+                        "output_tokens": 20,
+                        "cache_read_input_tokens": 100,
+                        "cache_creation_input_tokens": 50,
+                    }
+                }
+            ),
+            CACHED,
+            id="anthropic-raw",
+        ),
+        pytest.param(
+            _answer(
+                response_metadata={
+                    "usage_metadata": {
+                        "prompt_token_count": 1200,
+                        "candidates_token_count": 26,
+                        "cached_content_token_count": 1024,
+                        "thoughts_token_count": 64,
+                    }
+                }
+            ),
+            OPENAI,
+            id="google-raw",
+        ),
+        pytest.param(
+            LLMResult(
+                generations=[[Generation(text="hi")]],
+                llm_output={"token_usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}},
+            ),
+            Usage(input_tokens=3, output_tokens=1),
+            id="text-model",
+        ),
+        pytest.param(
+            _answer(
+                usage_metadata={
+                    "input_tokens": 10,
+                    "output_tokens": 5,
+                    "total_tokens": 15,
+                    "input_token_details": {"cache_read": 90, "audio": 500},
+                    "output_token_details": {"reasoning": 20},
+                }
+            ),
+            Usage(input_tokens=100, output_tokens=25, cache_read=90, reasoning=20),
+            id="counted-apart",
+        ),
+    ],
+)
+def test_tokens_are_found(result: LLMResult, usage: Usage | None) -> None:
+    """Usage is read from wherever it stands; where nobody counted there is none, and not 0."""
+    read = _payloads.model_response(result).usage
+
+    assert read == usage
+
+
+_counts = st.none() | st.integers(-5, 10**19) | st.floats() | strategies.texts
+_details = st.dictionaries(st.sampled_from(["cache_read", "cache_creation", "audio", "reasoning"]), _counts)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "input_tokens": _counts,
+            "output_tokens": _counts,
+            "input_token_details": _details | _counts,
+            "output_token_details": _details | _counts,
+        },
+    )
+)
+def test_details_are_within_their_totals(counts: dict[str, Any]) -> None:
+    """Whatever an integration reports, no detail is larger than what it is part of."""
+    answer = SimpleNamespace(usage_metadata=counts, response_metadata={}, tool_calls=[])
+
+    usage = _payloads.model_response(SimpleNamespace(generations=[[SimpleNamespace(message=answer)]])).usage
+
+    if usage is not None:
+        assert (usage.cache_read or 0) + (usage.cache_write or 0) <= (usage.input_tokens or 0)
+        assert (usage.audio_input or 0) <= (usage.input_tokens or 0)
+        assert max(usage.reasoning or 0, usage.audio_output or 0) <= (usage.output_tokens or 0)
+
+
+def test_an_answer_of_langchains_own_cache_is_marked() -> None:
+    """LangChain marks what it took from its cache by a cost of 0 (pains #55)."""
+    usage = {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12, "total_cost": 0}
+
+    assert _payloads.model_response(_answer(usage_metadata=usage)).cache_hit
+    assert not _payloads.model_response(_answer()).cache_hit
+
+
+# ---------------------------------------------------------------- requests
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"max_completion_tokens": 5, "max_tokens": 9}, {"max_tokens": 5}),
+        ({"max_tokens": None}, {}),
+        ({"inferenceConfig": {"maxTokens": 5, "topP": 0.5}}, {"top_p": 0.5, "max_tokens": 5}),
+        ({"stop": "END"}, {"stop_sequences": ["END"]}),
+        ({"stop": ["A", "B"], "n": 3}, {"stop_sequences": ["A", "B"], "choice_count": 3}),
+        ({"reasoning": {"effort": "high"}, "seed": 1}, {"seed": 1, "reasoning_level": "high"}),
+        ({"output_config": {"effort": "low"}}, {"reasoning_level": "low"}),
+        ({"api_key": "sk-secret", "headers": {"Authorization": "Bearer x"}, "model_kwargs": {"x": 1}}, {}),
+        ({"temperature": strategies.RaisesOnEverything(), "top_p": [1, 2]}, {}),
+    ],
+)
+def test_request_parameters(params: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Parameters are found under every provider's name for them, and nothing else is taken along (pains #53)."""
+    request, _ = _payloads.chat_request(None, [], {"invocation_params": params})
+
+    assert request.parameters == expected
+
+
+@pytest.mark.parametrize(
+    ("tool", "expected"),
+    [
+        (
+            {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}},
+            [{"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}}],
+        ),
+        (
+            {"name": "f", "description": "d", "input_schema": {"type": "object"}},
+            [{"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}}],
+        ),
+        ({"type": "web_search_20250305", "name": "web_search"}, [{"type": "web_search_20250305", "name": "web_search"}]),
+        (
+            {"function_declarations": [{"name": "f"}, {"name": "g"}]},
+            [{"type": "function", "name": "f"}, {"type": "function", "name": "g"}],
+        ),
+        (
+            {"toolSpec": {"name": "f", "inputSchema": {"json": {}}}},
+            [{"type": "function", "name": "f", "parameters": {"json": {}}}],
+        ),
+        ({"title": "f", "type": "object", "properties": {}}, [{"type": "function", "name": "f"}]),
+        ("f", [{"type": "function", "name": "f"}]),
+        (5, []),
+    ],
+)
+def test_tool_definitions(tool: Any, expected: list[Any]) -> None:
+    """A tool offered to a model is in the conventions' form, whichever provider's it came in."""
+    request, _ = _payloads.chat_request(None, [], {"invocation_params": {"tools": [tool]}})
+
+    assert list(request.tools) == expected
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "expected"),
+    [
+        ({"invocation_params": {"response_format": {"type": "json_schema"}}}, ("json", None)),
+        ({"invocation_params": {"format": "json"}}, ("json", None)),
+        ({"invocation_params": {"response_format": {"type": "text"}}}, (None, None)),
+        ({"options": {"ls_structured_output_format": {"schema": {"title": "A"}}}}, ("json", {"title": "A"})),
+        ({}, (None, None)),
+    ],
+)
+def test_what_kind_of_answer_was_asked_for(kwargs: dict[str, Any], expected: tuple[Any, Any]) -> None:
+    """A structured answer is known by the provider's parameter, or by LangChain's own note of the schema."""
+    request, _ = _payloads.chat_request(None, [], kwargs)
+
+    assert (request.output_type, request.output_schema) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://api.host.com/v1", ("api.host.com", 443)),
+        ("http://[::1]:8080", ("::1", 8080)),
+        ("https://user:secret@host", ("host", 443)),
+        ("https://host:port", (None, None)),
+        ("host", (None, None)),
+    ],
+)
+def test_where_the_server_is(url: str, expected: tuple[Any, Any]) -> None:
+    """The server is host and port of the model's address, and nothing more of it."""
+    request, _ = _payloads.chat_request({"kwargs": {"base_url": url}}, [], {})
+
+    assert (request.server_address, request.server_port) == expected
+
+
+@given(strategies.hostile_values, strategies.hostile_values, strategies.hostile_values)
+def test_nothing_that_comes_makes_reading_fail(one: Any, two: Any, three: Any) -> None:
+    """Payloads that make no sense are read as such that say nothing."""
+    kwargs = {"invocation_params": one, "metadata": two, "options": three, "inputs": one, "tool_call_id": two}
+
+    request, make_messages = _payloads.chat_request(one, two, kwargs)
+    make_messages()
+    _payloads.text_request(two, three, kwargs)[1]()
+    response = _payloads.model_response(one)
+    response.messages()
+    result = SimpleNamespace(generations=[[SimpleNamespace(message=two, generation_info=three)]], llm_output=one)
+    _payloads.model_response(result).messages()
+    _payloads.tool_request(one, two, kwargs)
+    _payloads.tool_output(three)
+    _payloads.documents(one)
+    _payloads.identity(two, three)
+
+    assert request.tools == ()
+    assert response.usage is None
+
+
+# ---------------------------------------------------------------- tools, retrievers, identity
+
+
+def test_a_tool_call_keeps_its_arguments() -> None:
+    """Arguments are the caller's own objects and not a print of them; the id is that of the model (pains #20)."""
+    arguments = {"text": "it's \"x\"", "n": None, "名": ["é"]}
+
+    request = _payloads.tool_request(
+        {"name": "f", "description": "Does it."}, str(arguments), {"inputs": arguments, "tool_call_id": "call_1"}
+    )
+
+    assert request == ToolRequest(name="f", description="Does it.", call_id="call_1", arguments=arguments)
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("done", ("done", None)),
+        ({"a": 1}, ({"a": 1}, None)),
+        (ToolMessage("done", tool_call_id="1"), ("done", None)),
+        (ToolMessage("no such city", tool_call_id="1", status="error"), ("no such city", "no such city")),
+        (ToolMessage(["a"], tool_call_id="1", status="error"), (["a"], '["a"]')),
+    ],
+)
+def test_what_a_tool_returned(output: Any, expected: tuple[Any, Any]) -> None:
+    """A message's content is the result; its status tells of a failure that was not raised."""
+    assert _payloads.tool_output(output) == expected
+
+
+def test_documents() -> None:
+    """A document has its text, id, metadata and score, where the retriever left one."""
+    found = [Document("a", id="1", metadata={"relevance_score": 0.5}), Document("b", metadata={"id": 7}), "nothing"]
+
+    assert _payloads.documents(found) == [
+        RetrievedDocument(content="a", id="1", score=0.5, metadata={"relevance_score": 0.5}),
+        RetrievedDocument(content="b", id="7", metadata={"id": 7}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "tags", "expected"),
+    [
+        ({"thread_id": "t", "session_id": "s"}, [], ("t", None, None, None)),
+        ({"session_id": 7, "user_id": UUID(int=1)}, [], ("7", str(UUID(int=1)), None, None)),
+        ({"lc_agent_name": "helper", "conversation_id": ""}, [], (None, None, "helper", None)),
+        ({}, ["seq:step:1", "retry:attempt:2"], (None, None, None, 2)),
+        ({}, ["retry:attempt:x"], (None, None, None, None)),
+    ],
+)
+def test_who_runs(metadata: dict[str, Any], tags: list[str], expected: tuple[Any, ...]) -> None:
+    """Conversation, user, agent and attempt are read from where LangChain's users put them (pains #12)."""
+    assert tuple(_payloads.identity(metadata, tags)) == expected
+
+
+# ---------------------------------------------------------------- objects inside of inputs and outputs
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (HumanMessage("hi"), {"role": "user", "parts": [{"type": "text", "content": "hi"}]}),
+        (
+            ChatPromptValue(messages=[HumanMessage("hi")]),
+            {"messages": [{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]},
+        ),
+        (StringPromptValue(text="hi"), "hi"),
+        (Document("text", metadata={"a": 1}), {"content": "text", "metadata": {"a": 1}}),
+        (Generation(text="hi"), {"text": "hi"}),
+        (Command(goto="node", update={"a": 1}), {"update": {"a": 1}, "goto": "node"}),
+    ],
+)
+def test_langchains_objects_are_plain_data(value: object, expected: object) -> None:
+    """What flows between the steps of a chain is recorded by what it says, messages in the conventions' form."""
+    assert _payloads.plain({"x": [value]}) == {"x": [expected]}

@@ -1,0 +1,318 @@
+"""Where spans go: the global provider, a given one, or a pipeline of the handler's own."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import subprocess
+import sys
+import textwrap
+import threading
+from collections import Counter
+from typing import Any
+
+import pytest
+from langchain_core.runnables import Runnable, RunnableLambda
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from typing_extensions import override
+
+from chainspan import ConfigurationError, OtelHandler, _guard
+from tests._traces import Traces, traces, tree_of
+
+__all__ = ["traces"]
+
+
+class Collected(SpanProcessor):
+    """Keeps what has ended."""
+
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+
+    @override
+    def on_end(self, span: ReadableSpan) -> None:
+        self.spans.append(span)
+
+
+class Broken(SpanProcessor):
+    """Raises wherever it is called."""
+
+    @override
+    def on_start(self, span: Span, parent_context: Any = None) -> None:
+        raise RuntimeError("start")
+
+    @override
+    def on_end(self, span: ReadableSpan) -> None:
+        raise RuntimeError("end")
+
+
+class Exported(SpanExporter):
+    """Keeps what was exported."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    @override
+    def export(self, spans: Any) -> SpanExportResult:
+        self.names += [span.name for span in spans]
+        return SpanExportResult.SUCCESS
+
+
+def steps(*names: str) -> Runnable[Any, Any]:
+    """Return a chain of two steps or more that do nothing."""
+    first, *rest = [RunnableLambda(lambda x: x).with_config(run_name=name) for name in names]
+    chain: Runnable[Any, Any] = first
+    for step in rest:
+        chain = chain | step
+    return chain.with_config(run_name="chain")
+
+
+TREE = "chain\n  one\n  two"
+
+
+def test_own_pipeline_gets_its_own_runs_and_nothing_else(traces: Traces) -> None:
+    """A handler with a processor reaches it with the runs of its call alone (pains #13, #14)."""
+    mine = Collected()
+
+    with traces.tracer.start_as_current_span("foreign"):
+        steps("one", "two").invoke("x", {"callbacks": [OtelHandler(mine)]})
+        steps("three", "four").invoke("x")
+
+    assert tree_of(mine.spans) == TREE
+    assert traces.tree == "foreign"
+
+
+def test_root_of_an_own_pipeline_links_to_the_span_around(traces: Traces) -> None:
+    """The exported root has no parent that is missing here, and one link to it (pains #36)."""
+    mine = Collected()
+
+    with traces.tracer.start_as_current_span("request") as request:
+        steps("one", "two").invoke("x", {"callbacks": [OtelHandler(mine)]})
+
+    root = mine.spans[-1]
+    assert root.parent is None
+    assert [link.context for link in root.links] == [request.get_span_context()]
+    assert root.context.trace_id != request.get_span_context().trace_id
+
+
+def test_own_pipeline_leaves_the_current_span_alone(traces: Traces) -> None:
+    """Inside a body that only an own pipeline traces, the application's span is current."""
+    seen: list[trace.Span] = []
+
+    with traces.tracer.start_as_current_span("request") as request:
+        RunnableLambda(lambda _: seen.append(trace.get_current_span())).invoke(
+            "x", {"callbacks": [OtelHandler(Collected())]}
+        )
+
+    assert seen == [request]
+
+
+def test_broken_processor_harms_neither_the_call_nor_its_neighbours(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A processor that raises is reported once, and those beside it get every span (pains #40)."""
+    monkeypatch.delenv("CHAINSPAN_STRICT")
+    monkeypatch.setattr(_guard, "_faults", {})
+    before, after = Collected(), Collected()
+
+    answers = [steps("one", "two").invoke("x", {"callbacks": [OtelHandler(before, Broken(), after)]}) for _ in range(2)]
+
+    assert answers == ["x", "x"]
+    assert tree_of(before.spans[:3]) == tree_of(after.spans[3:]) == TREE
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert _guard.faults() == {"processor Broken: RuntimeError": 12}
+
+
+def test_same_pipeline_twice_gives_one_tree() -> None:
+    """Two handlers of the same processor claim each run once (pains #34)."""
+    mine = Collected()
+
+    steps("one", "two").with_config(callbacks=[OtelHandler(mine)]).invoke("x", {"callbacks": [OtelHandler(mine)]})
+
+    assert tree_of(mine.spans) == TREE
+
+
+def test_handlers_of_two_pipelines_work_in_one_call(traces: Traces) -> None:
+    """A bound handler and one passed at invoke time each get the whole tree."""
+    mine = Collected()
+
+    steps("one", "two").with_config(callbacks=[OtelHandler(mine)]).invoke(
+        "x", {"callbacks": [OtelHandler(tracer_provider=traces.provider)]}
+    )
+
+    assert tree_of(mine.spans) == traces.tree == TREE
+
+
+def test_hundreds_of_handlers_of_one_exporter_share_a_worker() -> None:
+    """An exporter has one worker thread, however many handlers are made of it (pains #65)."""
+    exporter = Exported()
+    chain = steps("one", "two")
+    chain.invoke("x", {"callbacks": [OtelHandler(exporter)]})
+    threads = threading.active_count()
+
+    for _ in range(600):  # within the queue's bound of 2,048 spans
+        chain.invoke("x", {"callbacks": [OtelHandler(exporter)]})
+
+    assert threading.active_count() == threads
+    delivery = OtelHandler(exporter).flush(10)
+    assert (delivery.delivered, delivery.pending, delivery.lost) == (1_803, 0, 0)
+    assert Counter(exporter.names) == Counter({"one": 601, "two": 601, "chain": 601})
+
+
+def test_pipeline_goes_with_its_last_handler() -> None:
+    """A processor that was made for one call is not kept (pains #17)."""
+    mine = Collected()
+    handler = OtelHandler(mine)
+    steps("one", "two").invoke("x", {"callbacks": [handler]})
+    mine.spans.clear()
+
+    del handler
+    gc.collect()
+
+    holders = [thing for thing in gc.get_referrers(mine) if type(thing).__module__.startswith("chainspan")]
+    assert holders == []
+
+
+def test_leaving_a_with_block_flushes() -> None:
+    """After the block everything has been exported (pains #27)."""
+    exporter = Exported()
+
+    with OtelHandler(exporter) as handler:
+        steps("one", "two").invoke("x", {"callbacks": [handler]})
+
+    assert exporter.names == ["one", "two", "chain"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: OtelHandler("otlp"), "OtelHandler(*targets): expected SpanProcessors or SpanExporters, got 'otlp'"),
+        (lambda: OtelHandler(spans="few"), "OtelHandler(spans=): expected all, steps or llm, got 'few'"),
+        (lambda: OtelHandler(profile="mine"), "profile: expected one of compat, latest, openinference, got 'mine'"),
+    ],
+    ids=["target", "spans", "profile"],
+)
+def test_argument_that_cannot_be_used_is_refused(make: Any, message: str) -> None:
+    """A mistake is said when the handler is made: where it is, what was expected and what came."""
+    with pytest.raises(ConfigurationError) as raised:
+        make()
+
+    assert str(raised.value) == message
+
+
+def test_provider_and_processors_are_not_both_taken(traces: Traces) -> None:
+    """A handler feeds a provider or has a pipeline of its own."""
+    with pytest.raises(ConfigurationError, match="no provider where processors"):
+        OtelHandler(Collected(), tracer_provider=traces.provider)
+
+
+@pytest.mark.parametrize(
+    ("spans", "tree"),
+    [("all", "chain\n  one\n  model"), ("steps", "model"), ("llm", "model")],
+)
+def test_preset_hands_children_to_the_nearest_kept_ancestor(spans: str, tree: str, traces: Traces) -> None:
+    """Runs that a preset leaves out have no span, and nothing is orphaned (pains #24)."""
+    from langchain_core.language_models import FakeListChatModel
+
+    model = FakeListChatModel(responses=["hi"]).with_config(run_name="model")
+    handler = OtelHandler(tracer_provider=traces.provider, spans=spans)
+
+    step = RunnableLambda(lambda x: x).with_config(run_name="one")
+
+    with traces.tracer.start_as_current_span("request"):
+        step.pipe(model).with_config(run_name="chain").invoke("x", {"callbacks": [handler]})
+
+    inner = "\n".join(f"  {line}" for line in tree.splitlines())
+    assert traces.tree.replace("chat", "model") == f"request\n{inner}"
+
+
+def run_alone(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process of its own, where no provider is set up."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        env={"PATH": "", **environment},
+        timeout=50,
+        check=False,
+    )
+
+
+CALL = """
+    import logging; logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
+    from chainspan import OtelHandler
+    from langchain_core.runnables import RunnableLambda
+    from opentelemetry import trace
+    for _ in range(2):
+        print(RunnableLambda(lambda x: x).invoke("x", {"callbacks": [OtelHandler()]}))
+    print(type(trace.get_tracer_provider()).__name__)
+"""
+
+
+def test_without_a_provider_the_cure_is_named_once() -> None:
+    """A bare handler with nowhere to send says so in one sentence, once (pains #41)."""
+    done = run_alone(CALL)
+
+    assert done.stdout == "x\nx\nProxyTracerProvider\n"
+    assert done.stderr == (
+        "WARNING chainspan OtelHandler() has nowhere to send its spans: call chainspan.configure(), set up a "
+        "TracerProvider, set OTEL_EXPORTER_OTLP_ENDPOINT, or pass OtelHandler a processor or an exporter.\n"
+    )
+
+
+def test_environment_that_asks_for_an_export_gets_one() -> None:
+    """Where the environment names an exporter a bare handler is enough, and the global provider stays unset."""
+    done = run_alone(CALL, OTEL_TRACES_EXPORTER="console", OTEL_SERVICE_NAME="shop")
+
+    assert done.stderr == ""
+    assert done.stdout.count('"name": "RunnableLambda"') == 2
+    assert done.stdout.count('"service.name": "shop"') == 2
+    assert done.stdout.endswith("ProxyTracerProvider\n")
+
+
+def test_disabled_sdk_is_silent() -> None:
+    """OTEL_SDK_DISABLED switches the handler off without a word."""
+    done = run_alone(CALL, OTEL_SDK_DISABLED="true", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+
+    assert (done.stdout, done.stderr) == ("x\nx\nProxyTracerProvider\n", "")
+
+
+def test_provider_set_up_after_the_handler_is_used() -> None:
+    """A handler that was made first feeds the provider that is set up later."""
+    done = run_alone(
+        """
+        from chainspan import OtelHandler
+        handler = OtelHandler()
+        from langchain_core.runnables import RunnableLambda
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        memory, provider = InMemorySpanExporter(), TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(memory))
+        trace.set_tracer_provider(provider)
+        RunnableLambda(lambda x: x).invoke("x", {"callbacks": [handler]})
+        print([span.name for span in memory.get_finished_spans()])
+        """
+    )
+
+    assert (done.stdout, done.stderr) == ("['RunnableLambda']\n", "")
+
+
+def test_run_that_is_open_at_exit_is_exported() -> None:
+    """A run that the end of the process cuts off is ended before the provider shuts down."""
+    done = run_alone(
+        """
+        from uuid import uuid4
+        from chainspan import OtelHandler
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor, ConsoleSpanExporter
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(
+            formatter=lambda span: f"{span.name} {span.attributes['chainspan.run.outcome']}\\n")))
+        OtelHandler(tracer_provider=provider).on_chain_start(None, {}, run_id=uuid4(), name="cut off")
+        """
+    )
+
+    assert (done.stdout, done.stderr) == ("cut off abandoned\n", "")
