@@ -25,6 +25,8 @@ from ._runs import Run, RunRegistry, Trace
 
 __all__ = ["Lifecycle"]
 
+_END, _FAIL, _FINISH = Guard("lifecycle.end"), Guard("lifecycle.fail"), Guard("lifecycle.finish")
+_ATTACH = Guard("lifecycle.attach")
 _SUPPRESS_PLAIN = "suppress_instrumentation"  # opentelemetry-instrumentation sets both keys
 
 
@@ -72,7 +74,7 @@ class Lifecycle:
         run.seat = _stack.Seat(caller.frame, caller.task)
         self._runs.add(run)
         if self._has_scope:
-            with Guard("lifecycle.attach"):
+            with _ATTACH:
                 caller.run(_scope.attach, run, caller.frame)
         self._orphans.watch(run)
 
@@ -84,7 +86,7 @@ class Lifecycle:
         outcome = Outcome.OK
         try:
             if run.own and run.span.is_recording():
-                with Guard("lifecycle.end"):
+                with _END:
                     if run.start is not None:
                         outcome = describe_end(run, run.start, read())
         finally:
@@ -97,7 +99,7 @@ class Lifecycle:
             return
         try:
             if run.own and run.span.is_recording():
-                with Guard("lifecycle.fail"):
+                with _FAIL:
                     if run.start is not None:
                         describe_failure(run, run.start, read())
         finally:
@@ -204,8 +206,9 @@ class Lifecycle:
         run.open = False
         try:
             if run.own and run.span.is_recording():
-                with Guard("lifecycle.finish"):
-                    sum_up(run, outcome)
+                if outcome is not Outcome.OK or run.parent is None:
+                    with _FINISH:
+                        sum_up(run, outcome)
                 run.span.end(max(run.trace.now_ns(), run.started_ns))
         finally:
             if self._has_scope:
@@ -226,4 +229,4 @@ class Lifecycle:
 
 
 def _is_suppressed(context: Context) -> bool:
-    return bool(context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get(_SUPPRESS_PLAIN))
+    return bool(dict.get(context, _SUPPRESS_INSTRUMENTATION_KEY) or dict.get(context, _SUPPRESS_PLAIN))

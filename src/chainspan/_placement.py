@@ -23,7 +23,7 @@ __all__ = ["Caller", "Place", "place", "place_apart"]
 P = ParamSpec("P")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
     """The code that a run was started by: its frame and task, and the context it runs in."""
 
@@ -49,7 +49,7 @@ class Caller:
             self.context.run(function, *args, **kwargs)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Place:
     """Where a run's span goes: the context that holds its parent, and that parent."""
 
@@ -77,11 +77,11 @@ def place(parent: Run | None, context: Context, frame: FrameType | None) -> Plac
     """
     if parent is None:
         around = _scope.ambient_span(context, frame) or INVALID_SPAN
-        return Place(set_span_in_context(around, context), around, _valid_id(around))
+        return Place(_scope.with_span(context, around), around, _valid_id(around))
     inner = _scope.raw_span(context)
     if inner is not None and _is_native_inside(inner, parent):
         return Place(context, inner, inner.get_span_context().span_id)
-    return Place(set_span_in_context(parent.span, context), parent.span)
+    return Place(_scope.with_span(context, parent.span), parent.span)
 
 
 def _valid_id(span: Span) -> int | None:

@@ -45,7 +45,9 @@ def links_to_caller(run: Run, start: RunStart) -> list[Link]:
 def describe_end(run: Run, start: RunStart, end: RunEnd) -> Outcome:
     recording: Recording = run.keep
     end.streaming = run.streaming()
-    run.span.set_attributes(recording.profile.end(start, end, run.gate))
+    attributes = recording.profile.end(start, end, run.gate)
+    if attributes:
+        run.span.set_attributes(attributes)
     if end.response is not None:
         run.trace.add(run.context, end.response)
     if end.failed is None:

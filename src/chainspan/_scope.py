@@ -45,6 +45,7 @@ __all__ = [
     "displaced_run",
     "raw_span",
     "restore",
+    "with_span",
 ]
 
 _SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
@@ -173,8 +174,7 @@ class ScopedContext(Context):
 
 def raw_span(context: Context) -> Span | None:
     """Return the span that stands in a context, unresolved."""
-    span = dict.get(context, _SPAN_KEY)
-    return span if isinstance(span, Span) else None
+    return dict.get(context, _SPAN_KEY)  # type: ignore[return-value]  # only OpenTelemetry writes there
 
 
 def ambient_span(context: Context, above: FrameType | None) -> Span | None:
@@ -226,6 +226,11 @@ def restore(run: Run) -> None:
         otel_context.attach(_clean(current))
 
 
+def with_span(context: Context, span: Span) -> Context:
+    """Return a context with a span in it, as ``set_span_in_context`` does, without resolving anything."""
+    return Context(_with_span(dict(context), span))
+
+
 def _put(scope: ScopeSpan, context: Context) -> ScopedContext:
     scoped = ScopedContext(_with_span(dict(context), scope))
     scoped.scope = scope
@@ -257,6 +262,8 @@ def _clean(context: Context) -> Context:
     """Return the newest context below whose scope is not over; the same values otherwise."""
     while isinstance(context, ScopedContext) and _is_over(context.scope):
         context = context.previous
+    if isinstance(context, ScopedContext):
+        return context
     top = raw_span(context)
     live = _live(top)
     if live is top:

@@ -13,6 +13,8 @@ import asyncio
 import gc
 import sys
 import threading
+from enum import Enum
+from functools import lru_cache
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType, FrameType
 from typing import Any
@@ -41,19 +43,23 @@ class Seat:
         frame_id: The address of the frame that started the run.
         code: That frame's code; together with the address it names one living frame. None
             where the event loop itself called back: its frames are shared by everybody.
-        package: The top-level package of that code, such as ``langgraph``.
         thread_id: The thread that the run was started in.
         task: The asyncio task that it was started in, or None.
     """
 
-    __slots__ = ("code", "frame_id", "package", "task", "thread_id")
+    __slots__ = ("_module", "code", "frame_id", "task", "thread_id")
 
     def __init__(self, frame: FrameType | None, task: asyncio.Task[Any] | None) -> None:
         self.frame_id = id(frame)
         self.code: CodeType | None = frame.f_code if frame is not None else None
-        self.package = _package(frame) if frame is not None else ""
+        self._module: str = frame.f_globals.get("__name__", "") if frame is not None else ""
         self.thread_id = threading.get_ident()
         self.task = task
+
+    @property
+    def package(self) -> str:
+        """The top-level package of the code that started the run, such as ``langgraph``."""
+        return self._module.partition(".")[0]
 
     @property
     def is_generator(self) -> bool:
@@ -124,15 +130,33 @@ def starter(frame: FrameType | None) -> FrameType | None:
     for _ in range(_MOST_FRAMES):
         if frame is None:
             break
-        module: str = frame.f_globals.get("__name__", "")
-        if is_dispatch(frame):
+        role = _role(frame.f_globals.get("__name__", ""))
+        if role is _Role.DISPATCH:
             dispatched = True
-        elif not module.startswith(_TRANSPARENT) and frame.f_code.co_name not in _COMPREHENSIONS:
+        elif role is not _Role.TRANSPARENT and frame.f_code.co_name not in _COMPREHENSIONS:
             if dispatched:
-                return None if module.startswith("asyncio") else frame
+                return None if role is _Role.EVENT_LOOP else frame
             outside = outside or frame
         frame = frame.f_back
     return outside
+
+
+class _Role(Enum):
+    """What a module has to do with a callback that it stands on the stack of."""
+
+    DISPATCH = "LangChain's dispatch"
+    TRANSPARENT = "between a callback and the code that it is about"
+    EVENT_LOOP = "asyncio's own"
+    OTHER = "anything else"
+
+
+@lru_cache(maxsize=4096)
+def _role(module: str) -> _Role:
+    if module.startswith(_DISPATCH):
+        return _Role.DISPATCH
+    if module.startswith(_TRANSPARENT):
+        return _Role.TRANSPARENT
+    return _Role.EVENT_LOOP if module.startswith("asyncio") else _Role.OTHER
 
 
 def suspended_frames(task: asyncio.Task[Any]) -> tuple[list[FrameType], bool]:
@@ -170,8 +194,7 @@ def _inside(awaiting: object, *, depth: int = 3) -> object:
 
 def is_dispatch(frame: FrameType) -> bool:
     """Return whether a frame belongs to LangChain's dispatch of callbacks."""
-    module: str = frame.f_globals.get("__name__", "")
-    return module.startswith(_DISPATCH)
+    return _role(frame.f_globals.get("__name__", "")) is _Role.DISPATCH
 
 
 def has_package(package: str, frame: FrameType | None) -> bool:

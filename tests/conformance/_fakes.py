@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from pydantic import Field
-
 from langchain_core.callbacks import (
     AsyncCallbackManagerForLLMRun,
     AsyncCallbackManagerForRetrieverRun,
@@ -24,6 +22,7 @@ from langchain_core.language_models import LLM, BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, GenerationChunk
 from langchain_core.retrievers import BaseRetriever
+from pydantic import Field
 from typing_extensions import override
 
 __all__ = ["FakeChat", "FakeLLM", "FakeRetriever", "Inside", "Native", "Reply", "SyncOnlyChat"]
@@ -195,7 +194,7 @@ class FakeRetriever(_Scripted, BaseRetriever):
 
     name: str | None = None
     native: Any = None
-    replies: list[Any] = ["a document"]
+    replies: list[Any] = Field(default=["a document"])
     inside: Any = None
     turn: list[int] = Field(default=[0])
 
@@ -226,6 +225,6 @@ def _chunks(reply: Any) -> Iterator[ChatGenerationChunk]:
     message = _message(reply)
     words = message.text.split() or [""]
     for word in words[:-1]:
-        yield ChatGenerationChunk(message=AIMessageChunk(word))
+        yield ChatGenerationChunk(message=AIMessageChunk(content=word))
     last = AIMessageChunk(content=words[-1], tool_calls=message.tool_calls, chunk_position="last")
     yield ChatGenerationChunk(message=last)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -20,6 +20,9 @@ from typing_extensions import override
 from ._fakes import FakeChat, FakeLLM, FakeRetriever, Inside, Reply, SyncOnlyChat
 
 __all__ = ["Ledger", "Recorder", "Stage", "TrueRun"]
+
+
+F = TypeVar("F", FakeChat, SyncOnlyChat, FakeLLM, FakeRetriever)
 
 
 def make_handler(provider: TracerProvider) -> Any:
@@ -49,19 +52,23 @@ class Ledger(SpanProcessor):
 
     @override
     def on_start(self, span: Span, parent_context: Any = None) -> None:
-        span_id = span.get_span_context().span_id
+        span_id = _id(span)
         self.started[span_id] += 1
         self.names[span_id] = span.name
 
     @override
     def on_end(self, span: ReadableSpan) -> None:
-        self.ended[span.get_span_context().span_id] += 1
+        self.ended[_id(span)] += 1
         self.spans.append(span)
 
     def faults(self) -> list[str]:
         """Return the spans that did not end exactly once."""
         counts = {i: (self.started[i], self.ended[i]) for i in self.started | self.ended}
         return [f"{self.names[i]}: {n[0]} starts, {n[1]} ends" for i, n in counts.items() if n != (1, 1)]
+
+
+def _id(span: ReadableSpan) -> int:
+    return span.context.span_id if span.context else 0
 
 
 class TrueRun(NamedTuple):
@@ -215,7 +222,7 @@ class Stage:
         """Return a retriever."""
         return self._fake(FakeRetriever, name, replies, extra)
 
-    def _fake(self, kind: Any, name: str, replies: tuple[Reply, ...], extra: dict[str, Any]) -> Any:
+    def _fake(self, kind: type[F], name: str, replies: tuple[Reply, ...], extra: dict[str, Any]) -> F:
         script = {"replies": list(replies)} if replies else {}
         return kind(name=name, native=self.native, **script, **extra)
 

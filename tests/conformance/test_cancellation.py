@@ -14,7 +14,7 @@ from langgraph.graph import START, StateGraph
 from ._bench import Bench
 from ._stage import Stage
 from .test_chains import PARSER, PROMPT, WORD
-from .test_graphs import EMPTY, State, node
+from .test_graphs import EMPTY, State
 
 CUT_OFF = """
     chain:RunnableSequence
@@ -38,6 +38,7 @@ class Hang:
         self.limit: Any = None
 
     async def __call__(self, _: Any) -> None:
+        """Hang."""
         self.begun.set()
         if self.limit is not None:
             self.limit.reschedule(asyncio.get_running_loop().time())
@@ -146,7 +147,8 @@ def hanging_graph(stage: Stage, hang: Hang) -> Any:
         return {"log": [(await model.ainvoke("hi")).text]}
 
     graph = StateGraph(State)
-    graph.add_node("ask", node(stage, "ask", None, None) if hang is None else ask)
+    step: Any = ask
+    graph.add_node("ask", step)
     graph.add_edge(START, "ask")
     return graph.compile()
 
@@ -237,7 +239,7 @@ def test_timeout_of_a_part_alone(bench: Bench, part: str) -> None:
     """Where there is no chain around it, nobody tells of the cancelled part at all."""
 
     async def scenario(stage: Stage) -> None:
-        parts = {"model": stage.model, "tool": stage.tool, "retriever": stage.retriever}
+        parts: dict[str, Any] = {"model": stage.model, "tool": stage.tool, "retriever": stage.retriever}
         given = {"q": "x"} if part == "tool" else "x"
         hang = Hang()
         with pytest.raises(TimeoutError):
@@ -329,7 +331,7 @@ def test_stopped_in_a_part(bench: Bench, part: str, is_async: bool) -> None:
         def stop(_: Any) -> None:
             raise Stop
 
-        parts = {"model": stage.model, "tool": stage.tool, "retriever": stage.retriever}
+        parts: dict[str, Any] = {"model": stage.model, "tool": stage.tool, "retriever": stage.retriever}
         step = parts[part](inside=stop)
         given = {"q": "x"} if part == "tool" else "x"
 
@@ -374,7 +376,7 @@ def test_stopped_in_a_part_alone(bench: Bench, part: str) -> None:
         def stop(_: Any) -> None:
             raise Stop
 
-        parts = {"model": stage.model, "tool": stage.tool, "retriever": stage.retriever}
+        parts: dict[str, Any] = {"model": stage.model, "tool": stage.tool, "retriever": stage.retriever}
         with pytest.raises(Stop):
             parts[part](inside=stop).invoke({"q": "x"} if part == "tool" else "x", stage.config)
         stage.mark("native:afterwards")

@@ -136,7 +136,7 @@ def test_batch_of_four(bench: Bench, mode: Mode, limit: int | None) -> None:
 
     def scenario(stage: Stage) -> Any:
         sequence = PROMPT | stage.model() | PARSER
-        config = {**stage.config, "max_concurrency": limit}
+        config: Any = {**stage.config, "max_concurrency": limit}
         batch = sequence.abatch if mode.is_async else sequence.batch
         return batch([WORD] * 4, config)
 
@@ -401,8 +401,8 @@ def test_retry(bench: Bench, mode: Mode) -> None:
     """Each attempt is a run of its own below the retrying one, with its number."""
 
     def scenario(stage: Stage) -> Any:
-        replies = [ValueError("busy"), ValueError("busy"), "yes"]
-        flaky = both(stage, "flaky") | stage.model("m1", *replies)
+        model = stage.model("m1", ValueError("busy"), ValueError("busy"), "yes")
+        flaky = both(stage, "flaky") | model
         return mode.run(flaky.with_retry(wait_exponential_jitter=False), "hi", stage.config)
 
     seen = bench.check(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import StructuredTool
 from langgraph.graph import START, StateGraph
+from opentelemetry import trace
 
 from ._bench import Bench, Observation
 from ._modes import SYNC_ASYNC, Mode, modes
@@ -104,8 +106,6 @@ def test_handler_shared_by_threads(bench: Bench) -> None:
 
 def carried(work: Any, *args: Any) -> Any:
     """Return the work bound to a copy of this context, by the standard library alone."""
-    import contextvars
-
     context = contextvars.copy_context()
     return lambda: context.run(work, *args)
 
@@ -173,7 +173,6 @@ def test_bare_executor_without_the_helper(bench: Bench, mode: Mode) -> None:
 @modes(SYNC_ASYNC)
 def test_bare_thread_with_the_config(bench: Bench, mode: Mode) -> None:
     """A bare thread that is given the config nests its runs by run id, and its own spans by ``span_of``."""
-    from opentelemetry import trace
 
     def scenario(stage: Stage) -> Any:
         model = stage.model()
@@ -193,9 +192,7 @@ def test_bare_thread_with_the_config(bench: Bench, mode: Mode) -> None:
         async def arun(q: str, config: RunnableConfig) -> str:
             return run(q, config)
 
-        step = RunnableLambda(lambda given, config: run(given, config), name="outer")
-        if mode.is_async:
-            step = RunnableLambda(arun, name="outer")
+        step: Any = RunnableLambda(arun if mode.is_async else run, name="outer")
         return mode.run(step, "x", stage.config)
 
     bench.check(

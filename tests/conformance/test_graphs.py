@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
 
 import pytest
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, StateGraph
@@ -304,7 +304,7 @@ class TracingSaver(InMemorySaver):
         self.put_writes(*args)
 
 
-THREAD = {"configurable": {"thread_id": "1"}}
+THREAD: RunnableConfig = {"configurable": {"thread_id": "1"}}
 
 
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])
@@ -349,11 +349,12 @@ def test_interrupt_and_resume(bench: Bench, mode: Mode) -> None:
         graph.add_edge("ask", "after")
         compiled = graph.compile(checkpointer=InMemorySaver())
         config = {**stage.config, **THREAD}
+        turns: list[Any] = [EMPTY, Command(resume="yes")]
         if not mode.is_async:
-            return [mode.run(compiled, given, config) for given in (EMPTY, Command(resume="yes"))]
+            return [mode.run(compiled, given, config) for given in turns]
 
         async def both() -> Any:
-            return [await mode.run(compiled, given, config) for given in (EMPTY, Command(resume="yes"))]
+            return [await mode.run(compiled, given, config) for given in turns]
 
         return both()
 
@@ -604,7 +605,7 @@ def test_state_read_and_written_between_calls(bench: Bench, mode: Mode) -> None:
         graph.add_node("a", node(stage, "a", mode))
         graph.add_edge(START, "a")
         compiled = graph.compile(checkpointer=TracingSaver(stage))
-        config = {**stage.config, **THREAD}
+        config: RunnableConfig = {**stage.config, **THREAD}
 
         async def acalls() -> Any:
             await compiled.ainvoke(EMPTY, config, durability="exit")

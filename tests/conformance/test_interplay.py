@@ -22,6 +22,7 @@ from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.instrumentation.logging import LoggingInstrumentor
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -32,8 +33,8 @@ from ._modes import CALLS, SYNC_ASYNC, Mode, modes
 from ._stage import Stage
 from ._trees import forest_of, parse, render
 from .test_chains import PARSER, PROMPT, WORD, both
-from .test_graphs import EMPTY
 from .test_consumers import graph_of
+from .test_graphs import EMPTY
 from .test_streams import SEQUENCE, sequence
 
 # ------------------------------------------------------------------ other handlers
@@ -255,7 +256,8 @@ def test_failing_handler_beside(bench: Bench) -> None:
 @contextmanager
 def instrumented(stage: Stage) -> Iterator[None]:
     """Switch the usual instrumentations on, as an application does at its start."""
-    instrumentors = [AsyncioInstrumentor(), HTTPXClientInstrumentor(), LoggingInstrumentor(), ThreadingInstrumentor()]
+    instrumentors: list[Any] = [AsyncioInstrumentor(), HTTPXClientInstrumentor()]
+    instrumentors += [LoggingInstrumentor(), ThreadingInstrumentor()]
     for instrumentor in instrumentors:
         instrumentor.instrument(tracer_provider=stage.provider, inject_trace_context=True)
     try:
@@ -339,6 +341,13 @@ def test_graph_under_instrumentations(bench: Bench, mode: Mode) -> None:
     )
 
 
+def identity_of(span: ReadableSpan) -> trace.SpanContext:
+    """Return the ids of a recorded span."""
+    identity = span.get_span_context()
+    assert identity is not None
+    return identity
+
+
 @modes(CALLS)
 def test_log_records(bench: Bench, mode: Mode) -> None:
     """A log record written in a body carries the ids of that body's run (pains #3)."""
@@ -347,7 +356,12 @@ def test_log_records(bench: Bench, mode: Mode) -> None:
         records: list[logging.LogRecord] = []
         logger = logging.getLogger("application")
         logger.setLevel(logging.INFO)
-        logger.addFilter(lambda record: bool(records.append(record)))
+
+        def keep(record: logging.LogRecord) -> bool:
+            records.append(record)
+            return False
+
+        logger.addFilter(keep)
 
         def write(_: Any) -> None:
             logger.info("asking")
@@ -360,7 +374,7 @@ def test_log_records(bench: Bench, mode: Mode) -> None:
         def check() -> int:
             if stage.watched:
                 (model,) = [span for span in stage.ledger.spans if span.name.startswith("chat")]
-                assert records[0].__dict__["otelSpanID"] == trace.format_span_id(model.get_span_context().span_id)
+                assert records[0].__dict__["otelSpanID"] == trace.format_span_id(identity_of(model).span_id)
             logger.filters.clear()
             return len(records)
 
@@ -387,7 +401,7 @@ def test_propagation(bench: Bench, mode: Mode) -> None:
         def check(answer: Any) -> Any:
             if stage.watched:
                 (model,) = [span for span in stage.ledger.spans if span.name.startswith("chat")]
-                identity = model.get_span_context()
+                identity = identity_of(model)
                 ids = trace.format_trace_id(identity.trace_id), trace.format_span_id(identity.span_id)
                 assert carriers == [{"traceparent": f"00-{ids[0]}-{ids[1]}-{identity.trace_flags:02x}"}]
             return answer

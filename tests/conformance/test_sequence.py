@@ -7,91 +7,101 @@ import gc
 import os
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from typing import Any, cast
 
 import pytest
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
+from ._modes import SYNC_ASYNC
 from ._stage import Stage, make_handler
 from .test_cancellation import Hang, model_chain
 from .test_chains import PARSER, PROMPT, WORD
 from .test_consumers import graph_of
 from .test_graphs import EMPTY
-from ._modes import SYNC_ASYNC
 
 # Of each length; the whole proof is CONFORMANCE_CALLS=10000.
 CALLS = int(os.environ.get("CONFORMANCE_CALLS", "300"))
 
-Call = Callable[[], Awaitable[Any]]
+Call = Callable[[], Coroutine[Any, Any, None]]
 
 
-def calls(stage: Stage, config: Any) -> list[Call]:
-    """Return one call of each kind; the sync ones run in the same task."""
-    chain = PROMPT | stage.model() | PARSER
-    failing = PROMPT | stage.model("m1", ValueError("no"))
-    graphs = [graph_of(stage, mode) for mode in SYNC_ASYNC]
-    nested = RunnableLambda(lambda word: stage.model().invoke(word), name="nested")
+class Mix:
+    """Calls of every kind, all in the same thread and task."""
 
-    async def sync_call() -> None:
-        chain.invoke(WORD, config)
+    def __init__(self, stage: Stage, config: RunnableConfig) -> None:
+        self.stage, self.config = stage, config
+        self.chain = PROMPT | stage.model() | PARSER
+        self.failing = PROMPT | stage.model("m1", ValueError("no"))
+        self.graphs = [graph_of(stage, mode) for mode in SYNC_ASYNC]
+        self.nested: RunnableLambda[Any, Any] = RunnableLambda(lambda word: stage.model().invoke(word), name="nested")
 
-    async def async_call() -> None:
-        await chain.ainvoke(WORD, config)
+    def kinds(self) -> list[Call]:
+        """Return one call of each kind."""
+        calls = [self.plain, self.batch, self.failure, self.left_stream, self.left_async_stream, self.graph]
+        calls += [self.tool_and_retriever, self.nested_call, self.cancelled]
+        return [*calls, self.timed_out] if sys.version_info >= (3, 11) else calls
 
-    async def batch() -> None:
-        await chain.abatch([WORD] * 2, config)
-        chain.batch([WORD] * 2, config)
+    async def plain(self) -> None:
+        """Call a chain, sync and async."""
+        self.chain.invoke(WORD, self.config)
+        await self.chain.ainvoke(WORD, self.config)
 
-    async def failure() -> None:
+    async def batch(self) -> None:
+        """Call a chain for several inputs."""
+        self.chain.batch([WORD] * 2, self.config)
+        await self.chain.abatch([WORD] * 2, self.config)
+
+    async def failure(self) -> None:
+        """Call a chain that fails."""
         with pytest.raises(ValueError, match="no"):
-            await failing.ainvoke(WORD, config)
+            self.failing.invoke(WORD, self.config)
         with pytest.raises(ValueError, match="no"):
-            failing.invoke(WORD, config)
+            await self.failing.ainvoke(WORD, self.config)
 
-    async def sync_stream_left() -> None:
-        for _ in chain.stream(WORD, config):
+    async def left_stream(self) -> None:
+        """Leave a sync stream after its first chunk."""
+        for _ in self.chain.stream(WORD, self.config):
             break
 
-    async def async_stream_left() -> None:
-        stream: Any = chain.astream(WORD, config)
-        await anext(stream)
-        await stream.aclose()
+    async def left_async_stream(self) -> None:
+        """Leave an async stream after its first chunk."""
+        async with aclosing(cast("Any", self.chain.astream(WORD, self.config))) as stream:
+            await anext(stream)
 
-    async def sync_graph() -> None:
-        graphs[0].invoke(EMPTY, config)
+    async def graph(self) -> None:
+        """Call a graph, sync and async."""
+        self.graphs[0].invoke(EMPTY, self.config)
+        await self.graphs[1].ainvoke(EMPTY, self.config)
 
-    async def async_graph() -> None:
-        await graphs[1].ainvoke(EMPTY, config)
+    async def tool_and_retriever(self) -> None:
+        """Call a tool and a retriever."""
+        await self.stage.tool().ainvoke({"q": "x"}, self.config)
+        self.stage.retriever().invoke("x", self.config)
 
-    async def tool_and_retriever() -> None:
-        await stage.tool().ainvoke({"q": "x"}, config)
-        stage.retriever().invoke("x", config)
+    async def nested_call(self) -> None:
+        """Call a function that calls a model."""
+        self.nested.invoke("hi", self.config)
+        await self.nested.ainvoke("hi", self.config)
 
-    async def nested_call() -> None:
-        nested.invoke("hi", config)
-        await nested.ainvoke("hi", config)
-
-    async def cancelled() -> None:
+    async def cancelled(self) -> None:
+        """Cancel a chain inside its model."""
         hang = Hang()
-        working = asyncio.ensure_future(model_chain(stage, hang).ainvoke(WORD, config))
+        working = asyncio.ensure_future(model_chain(self.stage, hang).ainvoke(WORD, self.config))
         await hang.begun.wait()
         working.cancel()
         with pytest.raises(asyncio.CancelledError):
             await working
 
-    async def timed_out() -> None:
-        # In this very task, of which nobody tells that the model's run is over.
+    async def timed_out(self) -> None:
+        """Give up on a model in this very task: nobody tells that its run is over."""
         hang = Hang()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(None) as hang.limit:
-                await stage.model(inside=hang).ainvoke("hi", config)
-
-    several = [sync_call, async_call, batch, failure, sync_stream_left, async_stream_left, sync_graph]
-    several += [async_graph, tool_and_retriever, nested_call, cancelled]
-    return several + [timed_out] * (sys.version_info >= (3, 11))
+                await self.stage.model(inside=hang).ainvoke("hi", self.config)
 
 
 def own_objects() -> Counter[str]:
@@ -133,7 +143,7 @@ def test_nothing_grows() -> None:
         measured.append((len(gc.get_objects()), own_objects(), cost_of_asking()))
 
     async def run() -> None:
-        kinds = calls(stage, {"callbacks": [handler]})
+        kinds = Mix(stage, {"callbacks": [handler]}).kinds()
         rounds = CALLS // len(kinds)
         for number in range(rounds):
             if number == rounds // 5:
@@ -157,7 +167,7 @@ def test_same_cost_at_any_depth() -> None:
     provider = TracerProvider(shutdown_on_exit=False)
     stage = Stage(watched=False)
     stage.provider, stage.tracer = provider, provider.get_tracer("application")
-    config = {"callbacks": [make_handler(provider)]}
+    config: RunnableConfig = {"callbacks": [make_handler(provider)]}
     costs: list[int] = []
     chain = PROMPT | stage.model(inside=lambda _: costs.append(cost_of_asking())) | PARSER
 

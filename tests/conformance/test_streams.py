@@ -7,6 +7,7 @@ import contextvars
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
@@ -139,6 +140,11 @@ def test_fallback_streams_from_outside(bench: Bench, mode: Mode) -> None:
     )
 
 
+def copied(work: Any) -> Any:
+    """Return the work bound to a copy of this context."""
+    return partial(contextvars.copy_context().run, work)
+
+
 def test_each_chunk_pulled_in_another_thread(bench: Bench) -> None:
     """A web server that pulls a sync stream chunk by chunk in its thread pool changes nothing."""
 
@@ -146,7 +152,7 @@ def test_each_chunk_pulled_in_another_thread(bench: Bench) -> None:
         stream = sequence(stage, midway=lambda _: stage.mark("native:second")).stream(WORD, stage.config)
         chunks = []
         with ThreadPoolExecutor(1) as pool:
-            while (chunk := pool.submit(contextvars.copy_context().run, next, stream, None).result()) is not None:
+            while (chunk := pool.submit(copied(next), stream, None).result()) is not None:
                 chunks.append(chunk)
                 stage.mark("native:consumer")
         return chunks
@@ -232,7 +238,7 @@ def test_nested_call_between_chunks(bench: Bench, mode: Mode) -> None:
         slow, quick = stage.model("slow"), stage.model("quick")
 
         def run(word: str) -> int:
-            return sum(1 for _ in slow.stream(word) if quick.invoke(word))
+            return len([quick.invoke(word) for _ in slow.stream(word)])
 
         async def arun(word: str) -> int:
             return len([await quick.ainvoke(word) async for _ in slow.astream(word)])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware import AgentMiddleware
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 from langchain_core.messages import AIMessage, ToolCall
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnablePassthrough
@@ -397,8 +398,8 @@ def test_agent_whose_tool_is_an_agent(bench: Bench, mode: Mode) -> None:
     """A sub-agent behind a tool hangs below the tool."""
 
     def scenario(stage: Stage) -> Any:
-        inner = create_agent(stage.model("m2", asks_for("lookup"), "done"), [stage.tool()], name="inner")
-        ask = RunnableLambda(lambda q: {"messages": [("human", q)]}, name="ask")
+        inner: Any = create_agent(stage.model("m2", asks_for("lookup"), "done"), [stage.tool()], name="inner")
+        ask: Runnable[Any, Any] = RunnableLambda(lambda q: {"messages": [("human", q)]}, name="ask")
         tool = tool_around(stage, ask | inner, "delegate")
         outer = create_agent(stage.model("m1", asks_for("delegate"), "done"), [tool], name="outer")
         return mode.run(outer, HELLO, stage.config)
@@ -430,7 +431,6 @@ def test_agent_whose_tool_is_an_agent(bench: Bench, mode: Mode) -> None:
 @modes(SYNC_ASYNC)
 def test_agent_with_middleware(bench: Bench, mode: Mode) -> None:
     """What a middleware opens around and before the model call hangs below the node it runs in."""
-    from langchain.agents.middleware import AgentMiddleware
 
     class Watch(AgentMiddleware):
         def __init__(self, stage: Stage) -> None:

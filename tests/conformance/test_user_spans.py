@@ -136,7 +136,8 @@ def test_span_in_a_node_around_a_model(bench: Bench, mode: Mode) -> None:
                 return {"log": [(await model.ainvoke("hi")).text]}
 
         graph = StateGraph(State)
-        graph.add_node("node", anode if mode.is_async else node)
+        step: Any = anode if mode.is_async else node
+        graph.add_node("node", step)
         graph.add_edge(START, "node")
         return mode.run(graph.compile(), EMPTY, stage.config)
 

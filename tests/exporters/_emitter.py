@@ -11,17 +11,19 @@ import os
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
-from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import Tracer
 
-from chainspan import OtelHandler
 from chainspan._exit import flush_on_sigterm
 from chainspan._feeding import processor_for
 from chainspan.exporters._otlp import otlp, otlp_sender
 from chainspan.exporters._settings import OtlpSettings
 from chainspan.exporters._spool import spool
+
+if TYPE_CHECKING:
+    from chainspan import OtelHandler
 
 
 def main(url: str, directory: str, count: int, ending: str) -> None:
@@ -102,24 +104,38 @@ def end_by_forks(tracer: Tracer, count: int) -> None:
         os.waitpid(child, 0)
 
 
+def handler_to(url: str) -> OtelHandler:
+    """Return a handler that sends to the endpoint."""
+    from chainspan import OtelHandler  # noqa: PLC0415  LangChain is a second that the other endings do not need
+
+    return OtelHandler(otlp(url))
+
+
+def run_chain(name: str, handler: OtelHandler) -> None:
+    """Run a chain of one step."""
+    from langchain_core.runnables import RunnableLambda  # noqa: PLC0415  as above
+
+    RunnableLambda(str).with_config(run_name=name).invoke(1, {"callbacks": [handler]})
+
+
 def end_by_freezing(tracer: Tracer, count: int) -> None:
     """Run a chain with a handler, and be frozen for good right after its ``with``."""
-    with OtelHandler(otlp(sys.argv[1])) as handler:
-        RunnableLambda(str).with_config(run_name="frozen").invoke(1, {"callbacks": [handler]})
+    with handler_to(sys.argv[1]) as handler:
+        run_chain("frozen", handler)
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def end_by_preloading(tracer: Tracer, count: int) -> None:
     """Build a handler, then fork workers that run a chain with it, as a server with preload does."""
-    handler = OtelHandler(otlp(sys.argv[1]))
+    handler = handler_to(sys.argv[1])
     workers = []
     for number in range(2):
         worker = os.fork()
         if worker == 0:
-            RunnableLambda(str).with_config(run_name=f"worker {number}").invoke(1, {"callbacks": [handler]})
+            run_chain(f"worker {number}", handler)
             return
         workers.append(worker)
-    RunnableLambda(str).with_config(run_name="parent").invoke(1, {"callbacks": [handler]})
+    run_chain("parent", handler)
     for worker in workers:
         os.waitpid(worker, 0)
 

@@ -6,18 +6,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .._exit import flush_on_sigterm
     from ._console import ConsoleProcessor
+    from ._otlp import OtlpExporter, otlp
+    from ._spool import SpoolExporter, spool
 
-__all__ = ["ConsoleProcessor"]
+__all__ = ["ConsoleProcessor", "OtlpExporter", "SpoolExporter", "flush_on_sigterm", "otlp", "spool"]
 
 if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name for good
-    _HOMES = {"ConsoleProcessor": "_console"}
+    _HOMES = {
+        "ConsoleProcessor": "._console",
+        "OtlpExporter": "._otlp",
+        "SpoolExporter": "._spool",
+        "flush_on_sigterm": ".._exit",
+        "otlp": "._otlp",
+        "spool": "._spool",
+    }
 
     def __getattr__(name: str) -> object:
         """Load a public name when it is first asked for (PEP 562)."""
         if (home := _HOMES.get(name)) is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+        value = globals()[name] = getattr(import_module(home, __name__), name)
         return value
 
     def __dir__() -> list[str]:

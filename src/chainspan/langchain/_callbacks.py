@@ -26,6 +26,13 @@ from ._ends import failure, outcome_of, tool_end, uuid_of
 
 __all__ = ["CallbackAdapter"]
 
+_RUN_TYPES = {
+    RunKind.CHAIN: "chain",
+    RunKind.CHAT: "llm",
+    RunKind.LLM: "llm",
+    RunKind.TOOL: "tool",
+    RunKind.RETRIEVER: "retriever",
+}
 _START, _END, _EVENT = Guard("langchain.start"), Guard("langchain.end"), Guard("langchain.event")
 
 
@@ -62,9 +69,9 @@ class CallbackAdapter(HandlerBase):
         with _START:
             run_type = kwargs.get("run_type")
             start = self._begin(RunKind.CHAIN, serialized, inputs, run_id, parent_run_id, kwargs)
-            parent = self._sink.peek(start.parent_id) if start.parent_id is not None else None
-            start.kind = _kinds.chain_kind(run_type, start.tags, start.metadata, parent)
-            start.run_type = run_type if isinstance(run_type, str) and run_type else "chain"
+            start.kind = _kinds.chain_kind(run_type, start, self._sink.peek)
+            if isinstance(run_type, str) and run_type:
+                start.run_type = run_type
             self._sink.start(start)
 
     def on_chain_end(self, outputs: Any, *, run_id: Any, **kwargs: Any) -> None:
@@ -86,7 +93,6 @@ class CallbackAdapter(HandlerBase):
             inputs = {"messages": messages}
             start = self._begin(RunKind.CHAT, serialized, inputs, run_id, parent_run_id, kwargs)
             start.model, start.messages = _payloads.chat_request(serialized, messages, kwargs)
-            start.run_type = "llm"
             self._sink.start(start)
 
     def on_llm_start(
@@ -97,7 +103,6 @@ class CallbackAdapter(HandlerBase):
             inputs = {"prompts": prompts}
             start = self._begin(RunKind.LLM, serialized, inputs, run_id, parent_run_id, kwargs)
             start.model, start.messages = _payloads.text_request(serialized, prompts, kwargs)
-            start.run_type = "llm"
             self._sink.start(start)
 
     def on_llm_new_token(self, token: Any, *, run_id: Any, **_: Any) -> None:
@@ -133,7 +138,6 @@ class CallbackAdapter(HandlerBase):
             inputs = input_str if given is None else given
             start = self._begin(RunKind.TOOL, serialized, inputs, run_id, parent_run_id, kwargs)
             start.tool = _payloads.tool_request(serialized, input_str, kwargs)
-            start.run_type = "tool"
             self._sink.start(start)
 
     def on_tool_end(self, output: Any, *, run_id: Any, **_: Any) -> None:
@@ -155,7 +159,6 @@ class CallbackAdapter(HandlerBase):
             kind = RunKind.RETRIEVER
             start = self._begin(kind, serialized, inputs, run_id, parent_run_id, kwargs)
             start.query = query if isinstance(query, str) else str(query)
-            start.run_type = "retriever"
             self._sink.start(start)
 
     def on_retriever_end(self, documents: Any, *, run_id: Any, **_: Any) -> None:
@@ -219,14 +222,14 @@ class CallbackAdapter(HandlerBase):
         parent_run_id: Any,
         kwargs: Mapping[str, Any],
     ) -> RunStart:
-        name, named = _kinds.run_name(serialized, kwargs.get("name"), kind.value)
+        name, named = _kinds.run_name(serialized, kwargs.get("name"), _RUN_TYPES[kind])
         tags, metadata = kwargs.get("tags") or (), kwargs.get("metadata") or {}
         known = _payloads.identity(metadata, tags)
         return RunStart(
             run_id=uuid_of(run_id),
             parent_id=None if parent_run_id is None else uuid_of(parent_run_id),
             kind=kind,
-            run_type=kind.value,
+            run_type=_RUN_TYPES[kind],
             name=name,
             named=named,
             inputs=inputs,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from chainspan._model import RunKind, RunStart
 from chainspan._stack import starter
@@ -17,30 +18,22 @@ _STEP_TAG = "graph:step:"
 _ENGINE = "langgraph.pregel"
 
 
-def chain_kind(
-    run_type: str | None,
-    tags: Sequence[str],
-    metadata: Mapping[str, Any],
-    parent: RunStart | None,
-) -> RunKind:
+def chain_kind(run_type: str | None, run: RunStart, peek: Callable[[UUID], RunStart | None]) -> RunKind:
     """Return the kind of a run that was reported as a chain.
 
     Args:
         run_type: LangChain's own word, where it has one.
-        tags: The run's tags; LangGraph marks its nodes with one.
-        metadata: The run's metadata; LangGraph and create_agent leave their names there.
-        parent: What was reported of the parent run, where that is known.
+        run: What was reported; LangGraph and create_agent leave their marks in tags and metadata.
+        peek: Returns what was reported of a run that is open.
     """
     if run_type in _BY_RUN_TYPE:
         return _BY_RUN_TYPE[run_type]
-    integration = metadata.get("ls_integration")
-    if integration is None and "langgraph_step" not in metadata:
+    metadata = run.metadata
+    if "ls_integration" not in metadata and "langgraph_step" not in metadata:
         return RunKind.CHAIN
     if _is_started_by_engine():
-        return _graph_kind(metadata, parent)
-    if any(tag.startswith(_STEP_TAG) for tag in tags):
-        return RunKind.NODE
-    return RunKind.CHAIN
+        return _graph_kind(metadata, None if run.parent_id is None else peek(run.parent_id))
+    return RunKind.NODE if any(tag.startswith(_STEP_TAG) for tag in run.tags) else RunKind.CHAIN
 
 
 def run_name(serialized: object, name: object, default: str) -> tuple[str, bool]:

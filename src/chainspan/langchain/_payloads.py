@@ -164,9 +164,9 @@ def tool_request(serialized: Any, input_str: Any, kwargs: Mapping[str, Any]) -> 
 
 def tool_output(output: Any) -> tuple[object, str | None]:
     """Return what a tool returned, and what it says where it failed without raising."""
-    if not hasattr(output, "tool_call_id") or not hasattr(output, "content"):
+    content = attempt(lambda: output.content if output.tool_call_id is not None else _NO_MESSAGE, _NO_MESSAGE)
+    if content is _NO_MESSAGE:
         return output, None
-    content = output.content
     if getattr(output, "status", None) != "error":
         return content, None
     return content, content if isinstance(content, str) else _encode.to_json(content, limit_bytes=1_000)
@@ -179,7 +179,8 @@ def documents(found: Any) -> Sequence[RetrievedDocument]:
     """Return what a retriever found."""
     if not isinstance(found, (list, tuple)):
         return ()
-    return [_document(item) for item in found if hasattr(item, "page_content")]
+    made = (attempt(lambda: _document(item), None) for item in found)  # noqa: B023  # called at once
+    return [document for document in made if document is not None]
 
 
 def _document(item: Any) -> RetrievedDocument:
@@ -220,19 +221,23 @@ class Identity(NamedTuple):
     attempt: int | None = None
 
 
+_NO_MESSAGE: Final = object()
 _NOBODY: Final = Identity()
+_IDENTITY_KEYS: Final = frozenset({*_CONVERSATION, "user_id", "lc_agent_name", "agent_name"})
 
 
 def identity(metadata: Any, tags: Any) -> Identity:
     """Return who a run belongs to, from its metadata and tags."""
-    if not metadata and not tags:
+    if metadata is None and not tags:
         return _NOBODY
     known = mapping(metadata)
+    if _IDENTITY_KEYS.isdisjoint(known):
+        return Identity(attempt=_attempt(tags)) if tags else _NOBODY
     return Identity(
         conversation_id=_id_in(known, _CONVERSATION),
         user_id=_id_in(known, ("user_id",)),
         agent_name=_id_in(known, ("lc_agent_name", "agent_name")),
-        attempt=_attempt(tags) if tags else None,
+        attempt=_attempt(tags),
     )
 
 
@@ -246,8 +251,8 @@ def _id_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
     return None
 
 
-def _attempt(tags: Sequence[Any]) -> int | None:
-    for tag in tags:
+def _attempt(tags: Any) -> int | None:
+    for tag in tags if isinstance(tags, (list, tuple)) else ():
         if isinstance(tag, str) and tag.startswith(_RETRY):
             number = tag[len(_RETRY) :]
             return int(number) if number.isascii() and number.isdigit() else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ._read import text_in
+
 __all__ = ["finish_reason", "provider_name"]
 
 # LangChain's ``ls_provider`` → ``gen_ai.provider.name``; what is not in here passes as it is.
@@ -72,11 +74,10 @@ _REASON_OF: Final = {word: reason for reason, words in _REASONS.items() for word
 
 def provider_name(metadata: Mapping[str, Any], class_path: Sequence[str]) -> str | None:
     """Return a provider's name in the conventions, from LangChain's metadata or the model's class."""
-    said = metadata.get("ls_provider")
+    said = text_in(metadata, ("ls_provider",))
     name = class_path[-1] if class_path else ""
-    if not isinstance(said, str) or not said or said == "azure":
-        known = _CLASSES.get(name)
-        said = known or said or name.removeprefix("Chat").lower()
+    if said is None or said == "azure":
+        said = _CLASSES.get(name) or said or name.removeprefix("Chat").lower()
     return _PROVIDERS.get(said, said) or None
 
 

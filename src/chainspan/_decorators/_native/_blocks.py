@@ -14,7 +14,7 @@ from chainspan.langchain import Call, Turn
 
 from ._fields import at, items, plain_mapping, text
 
-__all__ = ["add_block", "add_blocks", "result_of"]
+__all__ = ["add_block", "add_blocks", "add_calls", "result_of"]
 
 _KEYS: Final = (  # of blocks without a type, the most telling first
     "toolUse",
@@ -52,6 +52,15 @@ def add_block(turn: Turn, block: Any) -> None:
         turn.blocks.append(made)
 
 
+def add_calls(turn: Turn, calls: Iterable[Any]) -> None:
+    """Add the calls of a message that lists them apart from its content (OpenAI, Mistral)."""
+    for call in calls:
+        inner = at(call, "function") or call
+        given = at(inner, "arguments")
+        made = given if given is None or isinstance(given, str) else plain_mapping(given)
+        turn.calls.append(Call(id=text(call, "id"), name=text(inner, "name") or "", arguments=made))
+
+
 def result_of(block: Any) -> Turn | None:
     """Return a tool's answer that stands as a block in a message, or None for other blocks."""
     kind = _kind(block)
@@ -72,7 +81,7 @@ def _kind(block: Any) -> str:
     kind = at(block, "type")
     if isinstance(kind, str):
         return kind
-    return next((key for key in _KEYS if at(block, key) is not None), "")
+    return next((f".{key}" for key in _KEYS if at(block, key) is not None), "")
 
 
 def _say(turn: Turn, said: str) -> None:
@@ -151,32 +160,25 @@ _BLOCKS: Final[Mapping[str, Callable[[Turn, Any], None]]] = {
     "message": _message,
     "thinking": _thinking,
     "reasoning": _thinking,
-    "reasoningContent": _thinking,
     "tool_use": _call("id", "name", "input"),
-    "toolUse": _call("toolUse", "toolUseId", "name", "input"),
-    "function": _call("function", "id", "name", "arguments"),
     "function_call": _call("call_id", "name", "arguments"),
-    "inline_data": _inline,
-    "file_data": _file,
-    "image": _image,
     "tool_result": _nothing,
-    "toolResult": _nothing,
-    "function_response": _nothing,
     "function_call_output": _nothing,
+    ".text": _text,
+    ".reasoningContent": _thinking,
+    ".toolUse": _call("toolUse", "toolUseId", "name", "input"),
+    ".toolResult": _nothing,
+    ".function_call": _call("function_call", "id", "name", "args"),
+    ".function_response": _nothing,
+    ".inline_data": _inline,
+    ".file_data": _file,
+    ".image": _image,
 }
 # Where a tool's answer stands: in which holder, under which names its call's id and its content.
 _RESULTS: Final[Mapping[str, tuple[str, str, str]]] = {
     "tool_result": ("", "tool_use_id", "content"),
-    "toolResult": ("toolResult", "toolUseId", "content"),
-    "function_response": ("function_response", "id", "response"),
+    ".toolResult": ("toolResult", "toolUseId", "content"),
+    ".function_response": ("function_response", "id", "response"),
     "function_call_output": ("", "call_id", "output"),
 }
 
-
-def add_calls(turn: Turn, calls: Iterable[Any]) -> None:
-    """Add the calls of a message that lists them apart from its content (OpenAI, Mistral)."""
-    for call in calls:
-        inner = at(call, "function") or call
-        given = at(inner, "arguments")
-        made = given if given is None or isinstance(given, str) else plain_mapping(given)
-        turn.calls.append(Call(id=text(call, "id"), name=text(inner, "name") or "", arguments=made))

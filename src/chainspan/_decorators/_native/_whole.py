@@ -1,0 +1,167 @@
+"""Whole answers of the providers' clients."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from chainspan.langchain import Answer, Choice, Turn
+
+from ._blocks import add_block, add_blocks, add_calls
+from ._fields import at, has, items, plain_mapping, text
+
+__all__ = ["answer_of_text", "provider_of", "read_answer", "usage_counts"]
+
+# The package that a response's class comes from → the provider, where no more is said.
+_PACKAGES: Final[Mapping[str, str]] = {
+    "anthropic": "anthropic",
+    "google.genai": "gcp.gemini",
+    "mistralai": "mistral_ai",
+    "openai": "openai",
+}
+_EXTRA: Final = ("service_tier", "system_fingerprint")
+# What LiteLLM has counted into the total already, under Anthropic's names for what is not.
+_COUNTED: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def read_answer(response: Any) -> Answer | None:
+    """Return what a response of a provider's client says, or None where it is none.
+
+    A response without a single answer, such as one that a filter has blocked, is still read.
+    """
+    for tell, read in _SHAPES:
+        if has(response, tell):
+            return read(response)
+    return None
+
+
+def answer_of_text(said: str) -> Answer:
+    """Return a plain text as an answer of which nothing else is known."""
+    turn = Turn(role="assistant")
+    add_blocks(turn, said)
+    return Answer(choices=[Choice(turn=turn)])
+
+
+def provider_of(response: Any) -> str | None:
+    """Return the provider whose client made a response, as far as the response tells."""
+    hidden = at(response, "_hidden_params")
+    if isinstance(hidden, Mapping):  # LiteLLM
+        return text(hidden, "custom_llm_provider")
+    module = type(response).__module__
+    return next((name for package, name in _PACKAGES.items() if module.startswith(f"{package}.")), None)
+
+
+def usage_counts(response: Any) -> dict[str, Any]:
+    """Return a response's token counts, under the provider's own names."""
+    held = at(response, "usage") or at(response, "usage_metadata")
+    counts = plain_mapping(held)
+    if type(held).__module__.startswith("litellm"):
+        return {name: count for name, count in counts.items() if name not in _COUNTED}
+    return counts
+
+
+def _answer(response: Any, choices: Sequence[Choice]) -> Answer:
+    model = text(response, "model", "model_version")
+    return Answer(
+        choices=choices,
+        provider=provider_of(response),
+        model=None if model is None else model.removeprefix("models/"),
+        response_id=text(response, "id", "response_id"),
+        usage=usage_counts(response),
+        extra={name: said for name in _EXTRA if (said := text(response, name)) is not None},
+    )
+
+
+def _of_choices(response: Any) -> Answer:
+    """Read OpenAI's Chat Completions, and what is made in their form: Mistral's, LiteLLM's."""
+    return _answer(response, [_choice(choice) for choice in items(response, "choices")])
+
+
+def _choice(choice: Any) -> Choice:
+    message = at(choice, "message")
+    turn = Turn(role="assistant")
+    if thought := text(message, "reasoning_content"):
+        turn.blocks.append({"type": "reasoning", "reasoning": thought})
+    add_blocks(turn, at(message, "content") or at(message, "refusal") or at(choice, "text"))
+    add_calls(turn, items(message, "tool_calls"))
+    return Choice(turn=turn, finish_reason=_reason(at(choice, "finish_reason")))
+
+
+def _of_output(response: Any) -> Answer | None:
+    """Read OpenAI's Responses API, and Bedrock's Converse, which share one name."""
+    if has(response, "stopReason"):
+        return _of_converse(response)
+    output = at(response, "output")
+    if not isinstance(output, (list, tuple)):
+        return None
+    turn = Turn(role="assistant")
+    for item in output:
+        add_block(turn, item)
+    reason = text(at(response, "incomplete_details"), "reason") or text(response, "status")
+    if reason == "completed" and turn.calls:
+        reason = "tool_calls"  # the API has no word of its own for it
+    return _answer(response, [Choice(turn=turn, finish_reason=reason)])
+
+
+def _of_converse(response: Any) -> Answer:
+    turn = add_blocks(Turn(role="assistant"), at(response, "output", "message", "content"))
+    answer = _answer(response, [Choice(turn=turn, finish_reason=text(response, "stopReason"))])
+    answer.provider = "aws.bedrock"
+    answer.response_id = text(at(response, "ResponseMetadata"), "RequestId")
+    return answer
+
+
+def _of_candidates(response: Any) -> Answer:
+    """Read Google's GenerateContentResponse."""
+    choices = [
+        Choice(
+            turn=add_blocks(Turn(role="assistant"), at(candidate, "content", "parts")),
+            finish_reason=_reason(at(candidate, "finish_reason")),
+        )
+        for candidate in items(response, "candidates")
+    ]
+    for choice in choices:
+        if choice.turn.calls and choice.finish_reason == "stop":
+            choice.finish_reason = "tool_calls"  # Google says STOP for both
+    return _answer(response, choices)
+
+
+def _of_content(response: Any) -> Answer:
+    """Read Anthropic's Message."""
+    turn = add_blocks(Turn(role="assistant"), at(response, "content"))
+    answer = _answer(response, [Choice(turn=turn, finish_reason=text(response, "stop_reason"))])
+    answer.provider = answer.provider or "anthropic"
+    return answer
+
+
+def _of_langchain(response: Any) -> Answer | None:
+    """Read a message of LangChain's, which a decorated function may well return."""
+    module = sys.modules.get("langchain_core.messages")
+    if module is None or not isinstance(response, module.AIMessage):
+        return None
+    turn = add_blocks(Turn(role="assistant"), response.content)
+    calls = [*response.tool_calls, *response.invalid_tool_calls]
+    add_calls(turn, [{**call, "arguments": call["args"]} for call in calls])
+    said = response.response_metadata
+    return Answer(
+        choices=[Choice(turn=turn, finish_reason=text(said, "finish_reason", "stop_reason"))],
+        model=text(said, "model_name", "model"),
+        response_id=response.id,
+        usage=dict(response.usage_metadata or {}),
+    )
+
+
+def _reason(given: Any) -> str | None:
+    """Return why a model stopped; Google says it with an enum."""
+    name = getattr(given, "name", given)
+    return name.lower() if isinstance(name, str) and name else None
+
+
+_SHAPES: Final[Sequence[tuple[str, Callable[[Any], Answer | None]]]] = (
+    ("choices", _of_choices),
+    ("candidates", _of_candidates),
+    ("output", _of_output),
+    ("stop_reason", _of_content),
+    ("response_metadata", _of_langchain),
+)

@@ -1,0 +1,124 @@
+"""Our configurations, run by a real collector on ports and folders of a test's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ._programs import free_ports, running
+
+__all__ = ["CONFIGS", "VALUES", "Collector", "at", "collector", "merged", "read_at", "written"]
+
+CONFIGS = Path(__file__).parents[2] / "collector-config"
+Config = dict[str, Any]
+
+VALUES: Mapping[str, str] = {
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=00000000-0000-0000-0000-000000000000",
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_REGION": "eu-central-1",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "CLICKHOUSE_PASSWORD": "none",
+    "DD_API_KEY": "none",
+    "DD_OTLP_SOURCE": "none",
+    "DD_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9/v1/traces",
+    "GRAFANA_CLOUD_OTLP_BASIC": "none",
+    "GRAFANA_CLOUD_OTLP_ENDPOINT": "http://127.0.0.1:9/otlp",
+    "HONEYCOMB_API_KEY": "none",
+    "LANGFUSE_BASIC": "none",
+    "LOGFIRE_TOKEN": "none",
+    "NEW_RELIC_LICENSE_KEY": "none",
+}
+"""What the variables of the overlays may hold where nothing is to be opened."""
+
+
+@dataclass(frozen=True)
+class Collector:
+    """A running collector.
+
+    Attributes:
+        http: Where it takes OTLP over HTTP, where it does.
+        grpc: Where it takes OTLP over gRPC.
+        metrics: Where it shows the metrics made from spans, where it makes some.
+    """
+
+    http: str
+    grpc: str
+    metrics: str
+
+
+@contextmanager
+def collector(
+    program: str,
+    place: Path,
+    configs: list[str],
+    changes: Config,
+    env: Mapping[str, str] | None = None,
+    grpc: int | None = None,
+) -> Iterator[Collector]:
+    """Run a collector with files of ours until the block ends.
+
+    Args:
+        program: The collector.
+        place: A folder of its own.
+        configs: The names of the files, the base first.
+        changes: What differs besides ports and folders.
+        env: The variables that the files ask for.
+        grpc: The port for OTLP over gRPC, where it has to be known before.
+    """
+    base = merged(*(CONFIGS / name for name in configs))
+    http, other_grpc, health, metrics, own = free_ports(5)
+    grpc = grpc or other_grpc
+    protocols = {"grpc": at(grpc), "http": at(http)}
+    queue = {"directory": str(place / "queue")}
+    storage = base["extensions"]["file_storage/queue"]
+    overlay: Config = {
+        "receivers": {"otlp": {"protocols": {name: protocols[name] for name in base["receivers"]["otlp"]["protocols"]}}},
+        "extensions": {
+            "health_check": at(health),
+            "file_storage/queue": {**queue, "compaction": queue} if "compaction" in storage else queue,
+        },
+        "service": {"telemetry": {"metrics": {"readers": read_at(own)}}},
+    }
+    if "prometheus" in base["exporters"]:
+        overlay["exporters"] = {"prometheus": at(metrics)}
+    files = [*(CONFIGS / name for name in configs), written(place, overlay), written(place, changes, "changes.yaml")]
+    command = [program, *(f"--config={path}" for path in files)]
+    with running(command, place / "log", f"http://127.0.0.1:{health}/", env={**VALUES, **(env or {})}):
+        yield Collector(f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}", f"http://127.0.0.1:{metrics}/metrics")
+
+
+def merged(*paths: Path) -> Config:
+    """Return files merged as the collector merges them: maps grow, lists are replaced."""
+    config: Config = {}
+    for path in paths:
+        config = _merge(config, yaml.safe_load(path.read_text("utf-8")))
+    return config
+
+
+def written(place: Path, config: Config, name: str = "overlay.yaml") -> Path:
+    """Write a further --config; JSON is YAML too."""
+    path = place / name
+    path.write_text(json.dumps(config), "utf-8")
+    return path
+
+
+def at(port: int) -> dict[str, str]:
+    """Return a setting that has a server listen on a port of this machine alone."""
+    return {"endpoint": f"127.0.0.1:{port}"}
+
+
+def read_at(port: int) -> list[Config]:
+    """Return a setting that shows a collector's own metrics on a port of this machine alone."""
+    return [{"pull": {"exporter": {"prometheus": {"host": "127.0.0.1", "port": port}}}}]
+
+
+def _merge(below: Any, above: Any) -> Any:
+    if isinstance(below, dict) and isinstance(above, dict):
+        return {key: _merge(below.get(key), above[key]) if key in above else below[key] for key in {**below, **above}}
+    return above

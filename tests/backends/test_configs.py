@@ -1,0 +1,171 @@
+"""The collector's and Jaeger's configurations, and the compose files: whole, current, without a secret."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chainspan import ContentPolicy
+from chainspan.exporters._encoding import MAX_REQUEST_BYTES
+
+from ._collector import CONFIGS, VALUES, merged
+
+ROOT = CONFIGS.parent
+OVERLAYS = sorted((CONFIGS / "exporters").glob("*.yaml"))
+COLLECTOR = [
+    [CONFIGS / "dev.yaml"],
+    [CONFIGS / "agent.yaml"],
+    [CONFIGS / "agent.yaml", CONFIGS / "agent-keep-content.yaml"],
+    [CONFIGS / "gateway.yaml"],
+    *([CONFIGS / base, overlay] for base in ("dev.yaml", "gateway.yaml") for overlay in OVERLAYS),
+]
+JAEGER = [[CONFIGS / f"jaeger-{name}.yaml"] for name in ("dev", "ingester", "query")]
+COMPOSE = [ROOT / "docker-compose.yml", ROOT / "docker-compose.production.yml"]
+SMALLER = {"newrelic.yaml"}  # a backend that takes less than what we may send
+KINDS = ("receivers", "processors", "exporters", "connectors", "extensions")
+
+def name_of(paths: list[Path]) -> str:
+    """Return what a configuration is called in the report."""
+    return "+".join(path.stem for path in paths)
+
+
+def leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Return every scalar with the key that it stands under."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from leaves(inner, str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from leaves(inner, key)
+    else:
+        yield key, str(value)
+
+
+def used_in(config: dict[str, Any]) -> dict[str, set[str]]:
+    """Return the components that are used, by their kinds as far as their place tells."""
+    used: dict[str, set[str]] = {"extensions": set(config["service"]["extensions"])}
+    for pipeline in config["service"]["pipelines"].values():
+        for place in ("receivers", "processors", "exporters"):
+            used.setdefault(place, set()).update(pipeline.get(place, []))
+    return used
+
+
+@pytest.mark.parametrize("paths", [*COLLECTOR, *JAEGER], ids=name_of)
+def test_all_that_is_used_is_defined(paths: list[Path]) -> None:
+    """Pipelines name what there is, connectors have both ends, and queues lie in a storage that is started."""
+    config = merged(*paths)
+    used, connectors = used_in(config), set(config.get("connectors", {}))
+
+    assert used["extensions"] == set(config["extensions"])
+    assert used["receivers"] == set(config["receivers"]) | connectors
+    assert used["exporters"] == set(config["exporters"]) | connectors
+    assert used["processors"] <= set(config.get("processors", {}))
+    for exporter in filter(None, config["exporters"].values()):
+        storage = exporter.get("sending_queue", {}).get("storage")
+        assert storage is None or storage in config["service"]["extensions"]
+
+
+@pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.stem)
+def test_overlays_only_add(path: Path) -> None:
+    """An overlay replaces no list of its base but the extensions, so that any of them go together."""
+    for base in ("dev.yaml", "gateway.yaml"):
+        below, above = merged(CONFIGS / base), yaml.safe_load(path.read_text("utf-8"))
+
+        assert not below["service"]["pipelines"].keys() & above["service"]["pipelines"].keys()
+        assert set(below["service"]["extensions"]) <= set(
+            above["service"].get("extensions", below["service"]["extensions"])
+        )
+
+
+@pytest.mark.parametrize("paths", COLLECTOR, ids=name_of)
+def test_budgets_fit(paths: list[Path]) -> None:
+    """What the library may send is received, and what is sent on holds the largest span that it makes."""
+    config = merged(*paths)
+
+    for protocol in config["receivers"]["otlp"]["protocols"].values():
+        most = protocol.get("max_request_body_size") or protocol["max_recv_msg_size_mib"] << 20
+        assert most >= MAX_REQUEST_BYTES
+    for exporter in filter(None, config["exporters"].values()):
+        batch = exporter.get("sending_queue", {}).get("batch")
+        if batch and paths[-1].name not in SMALLER:
+            assert ContentPolicy().max_span_bytes < batch["max_size"] < exporter["sending_queue"]["queue_size"]
+
+
+@pytest.mark.parametrize("path", [*CONFIGS.rglob("*.y*ml"), *COMPOSE], ids=lambda path: path.name)
+def test_no_secret_in_a_file(path: Path) -> None:
+    """What proves who sends comes from the environment."""
+    secret = re.compile(r"(?i)authorization|password|secret|token|connection_string|(api|license)[-_]key|team$")
+    found = {
+        key: value for key, value in leaves(yaml.safe_load(path.read_text("utf-8"))) if secret.search(key)
+    }
+
+    assert [key for key, value in found.items() if "${" not in value] == []
+
+
+@pytest.mark.parametrize("paths", COLLECTOR, ids=name_of)
+def test_the_collector_accepts(paths: list[Path], otelcol: str, tmp_path: Path) -> None:
+    """A real collector takes a configuration as it is, with no name in it that it calls deprecated."""
+    if any(path.stem == "azure-monitor" for path in paths) and not _has(otelcol, "azure_monitor"):
+        pytest.skip("not run: this collector is built without azure_monitor")
+    command = [otelcol, "validate", *(f"--config={path}" for path in paths)]
+
+    done = subprocess.run(
+        command, env={**os.environ, **VALUES}, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30
+    )
+
+    assert (done.returncode, done.stderr + done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("paths", JAEGER, ids=name_of)
+def test_jaeger_accepts(paths: list[Path], jaeger_program: str, tmp_path: Path) -> None:
+    """A real Jaeger takes a configuration as it is."""
+    command = [jaeger_program, "validate", *(f"--config={path}" for path in paths)]
+
+    done = subprocess.run(
+        command, env={**os.environ, **VALUES}, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def _has(otelcol: str, component: str) -> bool:
+    done = subprocess.run([otelcol, "components"], capture_output=True, text=True, check=True, timeout=30)
+    return component in done.stdout
+
+
+# ------------------------------------------------------------------ compose
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+def test_compose_files_follow_their_schema(path: Path, environment: Path) -> None:
+    """The published schema of Compose takes the files."""
+    command = [environment / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", path]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+def test_compose_files_are_pinned_local_and_gated(path: Path) -> None:
+    """Images have versions, ports are open here alone, mounts exist, and what is waited for can be waited for."""
+    compose = yaml.safe_load(path.read_text("utf-8"))
+    services, volumes = compose["services"], compose.get("volumes", {})
+
+    for service in services.values():
+        assert re.fullmatch(r"\$\{[A-Z]+_IMAGE:-[\w./-]+:v?\d+(\.\d+)+\}", service["image"])
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+        for source in (volume.split(":")[0] for volume in service.get("volumes", [])):
+            assert (ROOT / source).is_file() if source.startswith("./") else source in volumes
+        for other, condition in service.get("depends_on", {}).items():
+            healthy = condition["condition"] == "service_healthy"
+            assert not healthy or "healthcheck" in services[other]
+        restarted = service.get("restart") != "no"
+        assert "mem_limit" in service or not restarted
