@@ -9,6 +9,7 @@ a fork, and ends when there has been nothing to do for a while.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -173,7 +174,7 @@ class BatchingProcessor(SpanProcessor):
 
     def _waiting(self) -> str:
         waiting = self._handed - self._settled_spans
-        return f"{waiting:,} wait in memory, of {self._max_queue_spans:,} at most" if waiting else ""
+        return f"{waiting:,} wait in memory" if waiting else ""
 
     def _drop(self, spans: int, why: str) -> None:
         self._settled += Delivery(dropped=spans)
@@ -181,8 +182,11 @@ class BatchingProcessor(SpanProcessor):
 
     def _need_thread(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="chainspan-batching", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="chainspan-batching", daemon=True)
+            # A process that is ending starts no threads; close() counts what is left then.
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
 
     def _work(self) -> None:
         with untraced():

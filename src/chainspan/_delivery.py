@@ -23,6 +23,7 @@ from ._guard import Guard
 __all__ = ["Delivery", "Flushable", "aflush_all", "flush_all", "untraced"]
 
 _flushing = Guard("delivery.flush")
+_SHARE = 0.9  # of a timeout that a processor is given, so that its answer comes back within it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ class _Flush:
     def _run(self) -> None:
         with _flushing:
             if isinstance(self._processor, Flushable):
-                self._answer = self._processor.flush(self._timeout_s)
+                self._answer = self._processor.flush(self._timeout_s * _SHARE)
             else:
                 self._processor.force_flush(int(self._timeout_s * 1000))
 

@@ -1,0 +1,1 @@
+"""What arrives at real backends, compared with what was sent."""

@@ -58,6 +58,7 @@ def collector(
     place: Path,
     configs: list[str],
     changes: Config,
+    *,
     env: Mapping[str, str] | None = None,
     grpc: int | None = None,
 ) -> Iterator[Collector]:
@@ -71,26 +72,27 @@ def collector(
         env: The variables that the files ask for.
         grpc: The port for OTLP over gRPC, where it has to be known before.
     """
-    base = merged(*(CONFIGS / name for name in configs))
-    http, other_grpc, health, metrics, own = free_ports(5)
-    grpc = grpc or other_grpc
-    protocols = {"grpc": at(grpc), "http": at(http)}
-    queue = {"directory": str(place / "queue")}
-    storage = base["extensions"]["file_storage/queue"]
-    overlay: Config = {
-        "receivers": {"otlp": {"protocols": {name: protocols[name] for name in base["receivers"]["otlp"]["protocols"]}}},
-        "extensions": {
-            "health_check": at(health),
-            "file_storage/queue": {**queue, "compaction": queue} if "compaction" in storage else queue,
-        },
-        "service": {"telemetry": {"metrics": {"readers": read_at(own)}}},
-    }
-    if "prometheus" in base["exporters"]:
-        overlay["exporters"] = {"prometheus": at(metrics)}
-    files = [*(CONFIGS / name for name in configs), written(place, overlay), written(place, changes, "changes.yaml")]
+    http, other, health, metrics, own = free_ports(5)
+    protocols = {"grpc": at(grpc or other), "http": at(http)}
+    moved = _moved(merged(*(CONFIGS / name for name in configs)), place / "queue", protocols, at(health), at(metrics))
+    moved["service"] = {"telemetry": {"metrics": {"readers": read_at(own)}}}
+    files = [*(CONFIGS / name for name in configs), written(place, moved), written(place, changes, "changes.yaml")]
     command = [program, *(f"--config={path}" for path in files)]
     with running(command, place / "log", f"http://127.0.0.1:{health}/", env={**VALUES, **(env or {})}):
-        yield Collector(f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}", f"http://127.0.0.1:{metrics}/metrics")
+        yield Collector(f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc or other}", f"http://127.0.0.1:{metrics}")
+
+
+def _moved(base: Config, queue: Path, protocols: Config, health: Config, metrics: Config) -> Config:
+    """Return the settings that move a collector's ports and its queue away from where they are in production."""
+    storage: Config = {"directory": str(queue)}
+    if "compaction" in base["extensions"]["file_storage/queue"]:
+        storage["compaction"] = {"directory": str(queue)}
+    served = {name: protocols[name] for name in base["receivers"]["otlp"]["protocols"]}
+    return {
+        "receivers": {"otlp": {"protocols": served}},
+        "extensions": {"health_check": health, "file_storage/queue": storage},
+        "exporters": {"prometheus": metrics} if "prometheus" in base["exporters"] else {},
+    }
 
 
 def merged(*paths: Path) -> Config:

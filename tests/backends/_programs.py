@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-__all__ = ["find", "free_ports", "running", "until"]
+__all__ = ["find", "free_ports", "running", "running_when_listening", "until"]
 
 _ENDS_WITHIN_S = 10.0
 
@@ -45,8 +45,8 @@ def until(condition: Callable[[], object], timeout_s: float, what: str) -> None:
 @contextlib.contextmanager
 def running(
     command: Sequence[str], log: Path, ready: str, *, within_s: float = 60.0, env: Mapping[str, str] | None = None
-) -> Iterator[int]:
-    """Run a program until the block ends; its pid is what is given once a URL of it answers with success.
+) -> Iterator[None]:
+    """Run a program until the block ends, which begins when a URL of it answers with success.
 
     Args:
         command: The program and its arguments.
@@ -55,23 +55,46 @@ def running(
         within_s: How long that may take.
         env: Variables besides those of this process.
     """
+    with _started(command, log, lambda: requests.get(ready, timeout=2).ok, within_s, env):
+        yield
+
+
+@contextlib.contextmanager
+def running_when_listening(command: Sequence[str], log: Path, *ports: int) -> Iterator[None]:
+    """Run a program until the block ends, which begins when it listens on all of these ports."""
+    with _started(command, log, lambda: all(map(_is_listened_on, ports)), 30.0, None):
+        yield
+
+
+@contextlib.contextmanager
+def _started(
+    command: Sequence[str],
+    log: Path,
+    is_ready: Callable[[], object],
+    within_s: float,
+    env: Mapping[str, str] | None,
+) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, start_new_session=True
         )
     try:
-        until(lambda: _answers(process, ready), within_s, f"{ready} of {command[0]}")
-        yield process.pid
+        until(lambda: process.poll() is not None or is_ready(), within_s, f"{command[0]} is ready")
+        if process.poll() is not None:
+            raise ChildProcessError(f"{command[0]} ended with {process.returncode} before it was ready")
     except (TimeoutError, ChildProcessError) as error:
+        _stop(process)
         raise AssertionError(f"{error}\n{log.read_text('utf-8', 'replace')[-4000:]}") from error
+    try:
+        yield
     finally:
         _stop(process)
 
 
-def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
-    if process.poll() is not None:
-        raise ChildProcessError(f"ended with {process.returncode} before it was ready")
-    return requests.get(url, timeout=2).ok
+def _is_listened_on(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

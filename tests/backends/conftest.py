@@ -103,4 +103,3 @@ def phoenix(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     command = [str(environment / "python"), "-m", "phoenix.server.main", "serve"]
     with running(command, place / "log", f"{url}/readyz", within_s=150.0, env=settings):
         yield Phoenix(url, f"http://127.0.0.1:{grpc}")
-

@@ -31,6 +31,7 @@ COMPOSE = [ROOT / "docker-compose.yml", ROOT / "docker-compose.production.yml"]
 SMALLER = {"newrelic.yaml"}  # a backend that takes less than what we may send
 KINDS = ("receivers", "processors", "exporters", "connectors", "extensions")
 
+
 def name_of(paths: list[Path]) -> str:
     """Return what a configuration is called in the report."""
     return "+".join(path.stem for path in paths)
@@ -102,9 +103,7 @@ def test_budgets_fit(paths: list[Path]) -> None:
 def test_no_secret_in_a_file(path: Path) -> None:
     """What proves who sends comes from the environment."""
     secret = re.compile(r"(?i)authorization|password|secret|token|connection_string|(api|license)[-_]key|team$")
-    found = {
-        key: value for key, value in leaves(yaml.safe_load(path.read_text("utf-8"))) if secret.search(key)
-    }
+    found = {key: value for key, value in leaves(yaml.safe_load(path.read_text("utf-8"))) if secret.search(key)}
 
     assert [key for key, value in found.items() if "${" not in value] == []
 

@@ -223,7 +223,7 @@ class Stage:
         return self._fake(FakeRetriever, name, replies, extra)
 
     def _fake(self, kind: type[F], name: str, replies: tuple[Reply, ...], extra: dict[str, Any]) -> F:
-        script = {"replies": list(replies)} if replies else {}
+        script: dict[str, Any] = {"replies": list(replies)} if replies else {}
         return kind(name=name, native=self.native, **script, **extra)
 
     def tool(self, name: str = "lookup", inside: Inside | None = None, *, sync_only: bool = False) -> BaseTool:

@@ -398,3 +398,30 @@ def test_stopped_in_a_part_alone(bench: Bench, part: str) -> None:
 def errors(seen: Any) -> list[str]:
     """Return the spans with an error; a cancelled run is none."""
     return [span.name for span in seen.spans if span.status.status_code.name == "ERROR"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.TaskGroup came with Python 3.11")
+def test_task_group_in_which_one_fails(bench: Bench) -> None:
+    """A task group cancels the calls beside the one that failed."""
+
+    async def scenario(stage: Stage) -> None:
+        hang = Hang()
+
+        async def fail() -> None:
+            await hang.begun.wait()
+            await stage.model("m2", LookupError("no")).ainvoke("hi", stage.config)
+
+        with pytest.raises(BaseException, match="unhandled errors in a TaskGroup"):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(model_chain(stage, hang).ainvoke(WORD, stage.config))
+                group.create_task(fail())
+        stage.mark("native:afterwards")
+
+    bench.check(
+        scenario,
+        CUT_OFF
+        + """
+    llm:m2
+      native:model:m2
+        """,
+    )

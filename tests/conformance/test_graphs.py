@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import operator
 from collections.abc import Callable
-from typing import Annotated, Any, TypedDict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from functools import partial
+from typing import Annotated, Any, TypedDict, cast
 
 import pytest
 from langchain_core.runnables import RunnableConfig, RunnableLambda
@@ -678,5 +682,80 @@ def test_graph_events(bench: Bench) -> None:
             native:node:a
             llm:m1
               native:model:m1
+        """,
+    )
+
+
+def test_graph_pulled_in_other_threads(bench: Bench) -> None:
+    """A graph with a checkpointer, pulled chunk by chunk in a server's threads, keeps its place."""
+
+    def scenario(stage: Stage) -> list[Any]:
+        graph = StateGraph(State)
+        graph.add_node("a", node(stage, "a"))
+        graph.add_node("b", node(stage, "b"))
+        graph.add_edge(START, "a")
+        graph.add_edge("a", "b")
+        compiled = graph.compile(checkpointer=TracingSaver(stage))
+        stream = compiled.stream(EMPTY, {**stage.config, **THREAD}, durability="sync")
+        chunks = []
+        with ThreadPoolExecutor(1) as pool:
+            while (chunk := pool.submit(copied(next), stream, None).result()) is not None:
+                chunks.append(chunk)
+                stage.mark("native:consumer")
+        return chunks
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          native:saver:get
+          native:saver:put  x4
+          native:saver:writes  x3
+          chain:a
+            native:node:a
+          chain:b
+            native:node:b
+        native:consumer  x2
+        """,
+    )
+
+
+def copied(work: Any) -> Any:
+    """Return the work bound to a copy of this context."""
+    return partial(contextvars.copy_context().run, work)
+
+
+def test_graph_closed_while_a_node_runs(bench: Bench) -> None:
+    """A stream that is closed while another node is at work cancels it, and ends its runs."""
+
+    async def scenario(stage: Stage) -> None:
+        begun = asyncio.Event()
+
+        async def hang(_: Any) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        slow = stage.model("slow", inside=hang)
+        graph = StateGraph(State)
+        graph.add_node("quick", node(stage, "quick", SYNC_ASYNC[1]))
+        graph.add_node("slow", node(stage, "slow", SYNC_ASYNC[1], asks(slow, SYNC_ASYNC[1])))
+        graph.add_edge(START, "quick")
+        graph.add_edge(START, "slow")
+        async with aclosing(cast("Any", graph.compile().astream(EMPTY, stage.config))) as stream:
+            await anext(stream)
+            await begun.wait()
+        stage.mark("native:afterwards")
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:quick
+            native:node:quick
+          chain:slow
+            native:node:slow
+            llm:slow
+              native:model:slow
+        native:afterwards
         """,
     )

@@ -7,14 +7,15 @@ import contextvars
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, closing
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda, RunnableParallel
 
 from ._bench import Bench
 from ._fakes import FakeChat
-from ._modes import CALLS, Mode, modes
+from ._modes import CALLS, SYNC_ASYNC, Mode, modes
 from ._stage import Stage
 from .test_chains import PARSER, PROMPT, WORD
 
@@ -346,5 +347,182 @@ def test_request_open_during_the_whole_stream(bench: Bench, mode: Mode) -> None:
         llm:m1
           native:request
             native:model:m1
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_branches_that_stream_at_once(bench: Bench, mode: Mode) -> None:
+    """Branches pulled in turn, in threads or tasks, keep their second requests apart."""
+
+    def scenario(stage: Stage) -> Any:
+        def branch(name: str) -> Runnable[Any, Any]:
+            return PROMPT | stage.model(name, midway=lambda _: stage.mark(f"native:second:{name}")) | PARSER
+
+        parallel = RunnableParallel({name: branch(name) for name in "ab"})
+        return sorted_of(mode, mode.run(parallel, WORD, stage.config))
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableParallel<a,b>
+          chain:RunnableSequence
+            prompt:ChatPromptTemplate
+            llm:a
+              native:model:a
+              native:second:a
+            parser:StrOutputParser
+          chain:RunnableSequence
+            prompt:ChatPromptTemplate
+            llm:b
+              native:model:b
+              native:second:b
+            parser:StrOutputParser
+        """,
+    )
+
+
+def sorted_of(mode: Mode, chunks: Any) -> Any:
+    """Return the chunks in an order of their own: branches stream in any."""
+
+    async def asorted() -> list[Any]:
+        return sorted(await chunks, key=repr)
+
+    return asorted() if mode.is_async else sorted(chunks, key=repr)
+
+
+@modes(CALLS)
+def test_stream_passed_on_by_a_generator(bench: Bench, mode: Mode) -> None:
+    """A generator step that passes a nested stream on has its own spans between the chunks."""
+
+    def scenario(stage: Stage) -> Any:
+        inner = PROMPT | stage.model(midway=lambda _: stage.mark("native:second")) | PARSER
+
+        def passing(given: Iterator[Any]) -> Iterator[str]:
+            for one in given:
+                for chunk in inner.stream(one):
+                    stage.mark("native:passing")
+                    yield chunk
+            stage.mark("native:done")
+
+        async def apassing(given: AsyncIterator[Any]) -> AsyncIterator[str]:
+            async for one in given:
+                async for chunk in inner.astream(one):
+                    stage.mark("native:passing")
+                    yield chunk
+            stage.mark("native:done")
+
+        return mode.run(RunnableGenerator(passing, apassing, name="passing"), WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:passing
+          chain:RunnableSequence
+            prompt:ChatPromptTemplate
+            llm:m1
+              native:model:m1
+              native:second
+            parser:StrOutputParser
+          native:passing  x3
+          native:done
+        """,
+    )
+
+
+@modes(CALLS)
+def test_function_that_returns_a_stream(bench: Bench, mode: Mode) -> None:
+    """A function whose answer is a stream, pulled by LangChain, is its parent."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.model(midway=lambda _: stage.mark("native:second"))
+
+        def run(word: str) -> Iterator[Any]:
+            for chunk in model.stream(word):
+                stage.mark("native:outer")
+                yield chunk
+
+        async def arun(word: str) -> AsyncIterator[Any]:
+            async for chunk in model.astream(word):
+                stage.mark("native:outer")
+                yield chunk
+
+        step: Any = RunnableLambda(arun if mode.is_async else run, name="outer")
+        return mode.run(step, "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          llm:m1
+            native:model:m1
+            native:second
+          native:outer  x3
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_nested_stream_left_early(bench: Bench, mode: Mode) -> None:
+    """A body that leaves a nested stream goes on in its own run."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.model()
+
+        def run(word: str) -> str:
+            with closing(cast("Any", model.stream(word))) as stream:
+                first = next(stream).text
+            stage.mark("native:after")
+            return f"{first} {model.invoke(word).text}"
+
+        async def arun(word: str) -> str:
+            async with aclosing(cast("Any", model.astream(word))) as stream:
+                first = (await anext(stream)).text
+            stage.mark("native:after")
+            return f"{first} {(await model.ainvoke(word)).text}"
+
+        return mode.run(RunnableLambda(run, arun, name="outer"), "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          llm:m1  x2
+            native:model:m1
+          native:after
+        """,
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_model_that_reports_tokens_without_streaming(bench: Bench, mode: Mode) -> None:
+    """A model that reports its tokens from inside one call has nobody waiting in between."""
+
+    def scenario(stage: Stage) -> Any:
+        def report(run_manager: Any) -> Any:
+            def again(_: Any = None) -> None:
+                stage.mark("native:second")
+
+            told = run_manager.on_llm_new_token("one")
+            if not hasattr(told, "__await__"):
+                return again()
+
+            async def areport() -> None:
+                await told
+                again()
+
+            return areport()
+
+        return mode.run(PROMPT | stage.model(inside=report) | PARSER, WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+            native:second
+          parser:StrOutputParser
         """,
     )

@@ -362,3 +362,41 @@ def test_span_that_outlives_the_body(bench: Bench, mode: Mode) -> None:
           native:kept
         """,
     )
+
+
+@modes(SYNC_ASYNC)
+def test_thirty_levels(bench: Bench, mode: Mode) -> None:
+    """At any depth a body's span hangs below that body's run."""
+    depth = 30
+
+    def scenario(stage: Stage) -> Any:
+        step: Any = stage.model()
+        for level in reversed(range(depth)):
+            step = within(stage, step, f"native:{level}").with_config(run_name=f"level {level}")
+        return mode.run(step, "hi", stage.config)
+
+    lines = [f"{'  ' * 2 * i}chain:level {i}\n{'  ' * (2 * i + 1)}native:{i}" for i in range(depth)]
+    model = f"{'  ' * 2 * depth}llm:m1\n{'  ' * (2 * depth + 1)}native:model:m1"
+    bench.check(scenario, "\n".join([*lines, model]))
+
+
+@modes(SYNC_ASYNC)
+def test_batch_in_which_some_fail(bench: Bench, mode: Mode) -> None:
+    """Of a batch in which some items fail, each item is its own tree to the end."""
+
+    def scenario(stage: Stage) -> Any:
+        chain = PROMPT | stage.model()
+        given = [WORD, {"other": "hi"}, WORD]
+        return (chain.abatch if mode.is_async else chain.batch)(given, stage.config, return_exceptions=True)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence  x2
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+        """,
+    )

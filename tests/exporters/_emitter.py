@@ -18,8 +18,7 @@ from opentelemetry.trace import Tracer
 
 from chainspan._exit import flush_on_sigterm
 from chainspan._feeding import processor_for
-from chainspan.exporters._otlp import otlp, otlp_sender
-from chainspan.exporters._settings import OtlpSettings
+from chainspan.exporters._otlp import otlp
 from chainspan.exporters._spool import spool
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def main(url: str, directory: str, count: int, ending: str) -> None:
     if directory == "-":
         processor: SpanProcessor = processor_for(otlp(url))
     else:
-        processor = processor_for(spool(directory, to=otlp_sender(OtlpSettings.read(url))))
+        processor = processor_for(spool(directory, to=otlp(url)))
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     tracer = provider.get_tracer("emitter")

@@ -18,8 +18,7 @@ from typing_extensions import override
 from chainspan._batching import BatchingProcessor
 from chainspan._delivery import Delivery
 from chainspan._feeding import DirectProcessor, processor_for
-from chainspan.exporters._otlp import otlp, otlp_sender
-from chainspan.exporters._settings import OtlpSettings
+from chainspan.exporters._otlp import otlp
 from chainspan.exporters._spool import spool
 
 from ._otlp_server import Accept, Behaviour, Hang, OtlpServer, Partial, Refuse, Reset, SlowRead, Status, spans_of
@@ -32,11 +31,8 @@ Processor = BatchingProcessor | DirectProcessor
 @pytest.fixture(params=["memory", "spool"])
 def processor(request: pytest.FixtureRequest, server: OtlpServer, tmp_path: Path) -> Iterator[Processor]:
     """What feeds the endpoint, with attempts that time out soon."""
-    settings = OtlpSettings.read(server.url, timeout_s=0.3)
-    sender = otlp_sender(settings)
-    processor = processor_for(
-        otlp(server.url, timeout_s=0.3) if request.param == "memory" else spool(tmp_path, to=sender)
-    )
+    exporter = otlp(server.url, timeout_s=0.3)
+    processor = processor_for(exporter if request.param == "memory" else spool(tmp_path, to=exporter))
     yield processor
     processor.close(0.1)
 
@@ -186,7 +182,7 @@ def test_poison_does_not_take_others_with_it(server: OtlpServer, processor: Proc
 def test_poison_that_looks_like_an_outage_makes_way(server: OtlpServer, tmp_path: Path, code: int) -> None:
     """A spooled span that gets what a broken endpoint answers is set aside once others are accepted."""
     server.behaviour = Refuse("span 3", code)
-    processor = processor_for(spool(tmp_path, to=otlp_sender(OtlpSettings.read(server.url))))
+    processor = processor_for(spool(tmp_path, to=otlp(server.url)))
     ids = emit(processor, 9)
 
     answer = processor.flush(20)

@@ -20,9 +20,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from chainspan import ConfigurationError
 from chainspan._delivery import Delivery
 from chainspan._feeding import processor_for
-from chainspan.exporters._otlp import otlp_sender
+from chainspan.exporters._otlp import OtlpExporter, otlp
 from chainspan.exporters._senders import Answer, Verdict
-from chainspan.exporters._settings import OtlpSettings
 from chainspan.exporters._spool import MAX_SPOOL_BYTES, SpoolExporter, spool
 from chainspan.exporters._spool_files import SpoolFiles
 
@@ -60,7 +59,7 @@ def emit(exporter: SpoolExporter, names: Sequence[str]) -> None:
 
 def made(directory: Path, to: Down | OtlpServer, max_bytes: int = MAX_SPOOL_BYTES) -> SpoolExporter:
     """Return an exporter that nobody else shares."""
-    sender = to if isinstance(to, Down) else otlp_sender(OtlpSettings.read(to.url))
+    sender = to if isinstance(to, Down) else otlp(to.url).sender
     return SpoolExporter(directory, sender, max_bytes=max_bytes)
 
 
@@ -167,13 +166,12 @@ def test_what_another_process_drops_is_not_called_delivered(tmp_path: Path) -> N
 _TRIM = """
 import sys
 from pathlib import Path
-from chainspan.exporters._otlp import otlp_sender
-from chainspan.exporters._settings import OtlpSettings
+from chainspan.exporters._otlp import otlp
 from chainspan.exporters._spool import SpoolExporter
 from chainspan.exporters._spool_files import SpoolFiles
 directory = Path(sys.argv[1])
 newest = SpoolFiles(directory).waiting()[-1]
-exporter = SpoolExporter(directory, otlp_sender(OtlpSettings.read("http://127.0.0.1:9")),
+exporter = SpoolExporter(directory, otlp("http://127.0.0.1:9").sender,
                          max_bytes=2 * (directory / newest.name).stat().st_size - 1)
 exporter._look(wait=True)
 exporter.close(0)
@@ -239,7 +237,7 @@ def test_full_disk_that_gets_room_again_is_written(tmp_path: Path, monkeypatch: 
 
     monkeypatch.undo()
     exporter.flush(3)
-    exporter.close(0)
+    exporter.close(2)
 
     assert (nothing, spooled(tmp_path)) == ([], ["a", "b"])
 
@@ -318,9 +316,9 @@ def test_foreign_files_are_left_alone(server: OtlpServer, tmp_path: Path) -> Non
 
 def test_one_exporter_for_each_directory(tmp_path: Path) -> None:
     """Two handlers that name the same directory share its thread and its counts."""
-    sender = Down()
+    to = OtlpExporter(Down())
 
-    first, second = spool(tmp_path, to=sender), spool(f"{tmp_path}/../{tmp_path.name}", to=sender)
+    first, second = spool(tmp_path, to=to), spool(f"{tmp_path}/../{tmp_path.name}", to=to)
 
     assert first is second
     first.close(0)
@@ -328,8 +326,8 @@ def test_one_exporter_for_each_directory(tmp_path: Path) -> None:
 
 def test_one_directory_has_one_endpoint(server: OtlpServer, tmp_path: Path) -> None:
     """Spans for two endpoints cannot wait in one directory."""
-    exporter = spool(tmp_path, to=Down())
-    elsewhere = otlp_sender(OtlpSettings.read(server.url))
+    exporter = spool(tmp_path, to=OtlpExporter(Down()))
+    elsewhere = otlp(server.url)
 
     with pytest.raises(ConfigurationError, match="a directory of its own"):
         spool(tmp_path, to=elsewhere)
@@ -342,7 +340,7 @@ def test_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(ConfigurationError, match="a directory that can be written"):
-        spool(tmp_path / "file", to=Down())
+        spool(tmp_path / "file", to=OtlpExporter(Down()))
 
 
 def test_missing_lock_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,7 +348,7 @@ def test_missing_lock_library_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "filelock", None)
 
     with pytest.raises(ConfigurationError, match=r"install chainspan\[spool\]"):
-        spool(tmp_path, to=Down())
+        spool(tmp_path, to=OtlpExporter(Down()))
 
 
 def test_span_after_the_end_is_counted(tmp_path: Path) -> None:

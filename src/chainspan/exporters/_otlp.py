@@ -72,11 +72,14 @@ class OtlpExporter(SpanExporter):
     Under our own processor a batch is tried until it is settled. Under any other, export()
     tries for as long as OTEL_EXPORTER_OTLP_TIMEOUT says, as the SDK's exporter does, and
     tells success only when every span was accepted.
+
+    Attributes:
+        sender: What sends its requests; a spool sends over it too.
     """
 
     def __init__(self, sender: Sender, *, patience_s: float = 10.0, max_request_bytes: int = MAX_REQUEST_BYTES) -> None:
         self.outage = OutageLog(sender.endpoint)
-        self._sender = sender
+        self.sender = sender
         self._courier = Courier(sender, self.outage)
         self._patience_s = patience_s
         self._max_request_bytes = max_request_bytes
@@ -109,7 +112,7 @@ class OtlpExporter(SpanExporter):
         """Stop trying, and close the connection."""
         self._courier.stop()
         self.outage.closed()
-        self._sender.close()
+        self.sender.close()
 
     def _deliver(self, spans: Sequence[ReadableSpan], patience_s: float | None) -> Delivery:
         delivery = Delivery()

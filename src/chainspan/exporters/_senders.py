@@ -95,9 +95,10 @@ class HttpSender:
         self._timeout_s = settings.timeout_s
         self._headers = _http_headers(settings)
         self._failure = requests.RequestException
-        self._certificates = (settings.certificate_file or True, settings.client_certificate)
-        self._session = session or requests.Session()
-        self._session.verify, self._session.cert = self._certificates
+        self._certificate_file = settings.certificate_file
+        self._client_certificate = settings.client_certificate
+        self._session = self._certified(session or requests.Session())
+        # The parent's connections are not the child's. A session of the application's may hold more than those.
         after_fork(self._connect_anew if session is None else self.close)
 
     def send(self, body: bytes) -> Answer:
@@ -122,9 +123,14 @@ class HttpSender:
         self._session.close()
 
     def _connect_anew(self) -> None:
-        """Leave the parent's connections to the parent."""
-        self._session = type(self._session)()
-        self._session.verify, self._session.cert = self._certificates
+        self._session = self._certified(type(self._session)())
+
+    def _certified(self, session: requests.Session) -> requests.Session:
+        if self._certificate_file:
+            session.verify = self._certificate_file
+        if self._client_certificate:
+            session.cert = self._client_certificate
+        return session
 
 
 def _urllib3_error() -> type[Exception]:

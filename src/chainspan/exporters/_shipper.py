@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -78,8 +79,11 @@ class Shipper:
         """Start the thread if there is none."""
         with self._starting:
             if self._thread is None and not self._courier.stopped:
-                self._thread = threading.Thread(target=self._work, name="chainspan-spool", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="chainspan-spool", daemon=True)
+                # A process that is ending starts no threads; the next one sends what is left then.
+                with contextlib.suppress(RuntimeError):
+                    thread.start()
+                    self._thread = thread
 
     def hurry(self) -> None:
         """Send now, rather than when the next look is due."""

@@ -23,9 +23,8 @@ from .._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
 from .._outage import OutageLog
 from ._courier import Courier
 from ._encoding import MAX_REQUEST_BYTES, encoded
-from ._otlp import otlp_sender
+from ._otlp import OtlpExporter, otlp
 from ._senders import Sender, Verdict
-from ._settings import OtlpSettings
 from ._shipper import Shipper, require_filelock
 from ._spool_counts import Settlement, SpoolCounts
 from ._spool_files import SpoolFiles
@@ -48,7 +47,7 @@ _LOOKS_SHARE = 4  # looking takes a fifth of a flush's time at most
 
 
 def spool(
-    directory: str | os.PathLike[str], *, to: Sender | None = None, max_bytes: int = MAX_SPOOL_BYTES
+    directory: str | os.PathLike[str], *, to: OtlpExporter | None = None, max_bytes: int = MAX_SPOOL_BYTES
 ) -> SpoolExporter:
     """Return the process's exporter for a spool directory, which is made if it is not there.
 
@@ -57,7 +56,8 @@ def spool(
 
     Args:
         directory: A directory of its own, best on a local disk.
-        to: Where the spool is sent to; what the OTEL_* variables say by default.
+        to: Where the spool is sent, such as ``otlp("http://collector:4318")``; by default what
+            the OTEL_* variables say.
         max_bytes: How much may wait. Beyond it the oldest is dropped, counted and reported.
 
     Raises:
@@ -69,10 +69,10 @@ def spool(
     with _open_lock:
         exporter = _open.get(path)
         if exporter is None or exporter.closed:
-            sender = to or otlp_sender(OtlpSettings.read())
-            exporter = _open[path] = _made(path, sender, max_bytes)
-        elif to is not None and to.endpoint != exporter.endpoint:
-            raise ConfigurationError("spool", expected=f"a directory of its own for {to.endpoint}", got=str(path))
+            exporter = _open[path] = _made(path, (to or otlp()).sender, max_bytes)
+        elif to is not None and to.sender.endpoint != exporter.endpoint:
+            endpoint = to.sender.endpoint
+            raise ConfigurationError("spool", expected=f"a directory of its own for {endpoint}", got=str(path))
         return exporter
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from .._encode import to_json
+from ._answers import Answer, Choice, Turn
 from ._providers import provider_name
 from ._usage import usage_of
 
@@ -29,70 +29,12 @@ else:
         SystemMessage = partial(Message, type="system")
         ToolMessage = partial(Message, type="tool")
 
-__all__ = ["Answer", "Call", "Choice", "Turn", "documents_of", "llm_result", "to_message"]
+__all__ = ["documents_of", "llm_result", "to_message"]
 
 _TOTALS: Final = ("input_tokens", "output_tokens")
 _INPUT_DETAILS: Final = {"cache_read": "cache_read", "cache_write": "cache_creation", "audio_input": "audio"}
 _OUTPUT_DETAILS: Final = {"reasoning": "reasoning", "audio_output": "audio"}
 _TEXT_KEYS: Final = ("page_content", "content", "text")
-
-
-@dataclass(slots=True, kw_only=True)
-class Call:
-    """A tool that a model asks for; arguments that are no JSON stay a text."""
-
-    id: str | None
-    name: str
-    arguments: object
-
-
-@dataclass(slots=True, kw_only=True)
-class Turn:
-    """One message, of whichever provider.
-
-    Attributes:
-        role: system, user, assistant or tool.
-        blocks: Its content, in the blocks of LangChain's messages.
-        call_id: Of a tool's answer: the call that it answers.
-    """
-
-    role: str
-    blocks: list[Mapping[str, Any]] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    call_id: str | None = None
-
-    @property
-    def content(self) -> Any:
-        """The content as a text, where it is nothing else."""
-        if all(block.get("type") == "text" for block in self.blocks):
-            return "".join(str(block.get("text") or "") for block in self.blocks)
-        return [dict(block) for block in self.blocks]
-
-
-@dataclass(slots=True, kw_only=True)
-class Choice:
-    """One of a model's answers."""
-
-    turn: Turn
-    finish_reason: str | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class Answer:
-    """What a model answered, of whichever provider.
-
-    Attributes:
-        provider: As the provider's client names it.
-        usage: The tokens, counted as the provider counts them.
-        extra: Further facts: ``service_tier``, ``system_fingerprint``.
-    """
-
-    choices: Sequence[Choice]
-    provider: str | None = None
-    model: str | None = None
-    response_id: str | None = None
-    usage: Mapping[str, Any] = field(default_factory=dict)
-    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 def llm_result(answer: Answer, *, says_provider: bool) -> Any:

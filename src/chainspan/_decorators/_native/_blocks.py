@@ -10,7 +10,7 @@ import base64
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from chainspan.langchain import Call, Turn
+from chainspan.langchain._answers import Call, Turn
 
 from ._fields import at, items, plain_mapping, text
 

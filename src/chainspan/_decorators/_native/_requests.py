@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from chainspan._encode import to_json
-from chainspan.langchain import Turn
+from chainspan.langchain._answers import Turn
 
 from ._blocks import add_blocks, add_calls, result_of
 from ._fields import at, has, items, plain_mapping, text

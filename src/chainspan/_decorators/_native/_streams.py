@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from chainspan.langchain import Answer, Call, Choice, Turn
+from chainspan.langchain._answers import Answer, Call, Choice, Turn
 
 from ._blocks import add_blocks
 from ._fields import at, has, items, plain_mapping, text
@@ -28,16 +28,19 @@ class Gathered:
         self._answer = Answer(choices=())
         self._usage: dict[str, Any] = {}
         self._whole: Answer | None = None
-        self._pieces = 0
+        self.pieces = 0
 
     def take(self, piece: Any) -> str:
         """Add a piece, and return the text that it brought."""
-        self._pieces += 1
-        if self._pieces > _MOST_PIECES:
+        self.pieces += 1
+        if self.pieces > _MOST_PIECES:
             return ""
         if isinstance(piece, str):
             return self._at(0).say(piece)
         piece = at(piece, "data") if has(piece, "data") and not has(piece, "choices") else piece  # Mistral
+        if _is_whole(piece):
+            self._whole = read_answer(piece)
+            return ""
         for tell, read in _SHAPES:
             if has(piece, tell):
                 return read(self, piece)
@@ -224,6 +227,14 @@ class _Growing:
             given = "".join(partial) if partial else call.arguments
             turn.calls.append(Call(id=call.id, name=call.name, arguments=given))
         return Choice(turn=turn, finish_reason=self._reason)
+
+
+def _is_whole(piece: Any) -> bool:
+    """Return whether a piece is an answer in itself, of a function that streams nothing."""
+    choices = items(piece, "choices")
+    if choices:
+        return at(choices[0], "message") is not None
+    return has(piece, "stop_reason") or has(piece, "stopReason") or isinstance(at(piece, "output"), (list, tuple))
 
 
 def _model(piece: Any) -> str | None:

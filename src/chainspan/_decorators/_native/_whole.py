@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from chainspan.langchain import Answer, Choice, Turn
+from chainspan.langchain._answers import Answer, Choice, Turn
 
 from ._blocks import add_block, add_blocks, add_calls
 from ._fields import at, has, items, plain_mapping, text

@@ -1,0 +1,121 @@
+"""From what a step is invoked with to a function's arguments, and from those to their names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import lru_cache
+from types import MethodType
+from typing import Any, Final, NamedTuple
+
+__all__ = ["NOTHING", "Arguments", "Flavor", "bind", "flavor_of", "named"]
+
+NOTHING: Final[Any] = inspect.Parameter.empty  # the input of a call that has none
+_VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+class Arguments(NamedTuple):
+    """The arguments of a call."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+class Flavor(Enum):
+    """What calling a function gives."""
+
+    FUNCTION = "function"
+    COROUTINE = "coroutine"
+    GENERATOR = "generator"
+    ASYNC_GENERATOR = "async generator"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it can only be used in asynchronous code."""
+        return self in (Flavor.COROUTINE, Flavor.ASYNC_GENERATOR)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it gives one value after another."""
+        return self in (Flavor.GENERATOR, Flavor.ASYNC_GENERATOR)
+
+
+_TESTS: Final = (
+    (inspect.iscoroutinefunction, Flavor.COROUTINE),
+    (inspect.isasyncgenfunction, Flavor.ASYNC_GENERATOR),
+    (inspect.isgeneratorfunction, Flavor.GENERATOR),
+)
+
+
+def flavor_of(function: Callable[..., Any]) -> Flavor:
+    """Return what calling a function gives; a client's method may be wrapped several times."""
+    inner = inspect.unwrap(function)
+    called = getattr(type(inner), "__call__", None)  # noqa: B004 - of an object that is no function
+    for candidate in (function, inner, called):
+        for test, flavor in _TESTS:
+            if test(candidate):
+                return flavor
+    return Flavor.FUNCTION
+
+
+def bind(function: Callable[..., Any], given: Any) -> Arguments:
+    """Return the arguments that an input stands for.
+
+    A mapping is spread onto the parameters where it fits: where every key is the name of a
+    parameter and no parameter without a default is left out. Everything else, a mapping that
+    does not fit too, is the first positional argument. No input is no argument.
+    """
+    if given is NOTHING:
+        return Arguments((), {})
+    if isinstance(given, Mapping) and given and _fits(function, given):
+        return Arguments((), dict(given))
+    return Arguments((given,), {})
+
+
+def _fits(function: Callable[..., Any], given: Mapping[Any, Any]) -> bool:
+    signature = _signature(function)
+    if signature is None or not all(isinstance(key, str) for key in given):
+        return False
+    try:
+        signature.bind(**given)
+    except TypeError:
+        return False
+    return True
+
+
+def named(function: Callable[..., Any], arguments: Arguments, *, with_defaults: bool = False) -> dict[str, Any]:
+    """Return arguments by the names of their parameters."""
+    signature = _signature(function)
+    if signature is None:
+        return {**{str(index): value for index, value in enumerate(arguments.args)}, **arguments.kwargs}
+    try:
+        bound = signature.bind_partial(*arguments.args, **arguments.kwargs)
+    except TypeError:  # the call is about to raise it
+        return {"args": list(arguments.args), **arguments.kwargs}
+    if with_defaults:
+        bound.apply_defaults()
+    flat: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            flat.update(value)
+        elif kind is not inspect.Parameter.VAR_POSITIONAL or value:
+            flat[name] = list(value) if kind in _VARIADIC else value
+    return flat
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    """Return a function's signature; None for one that has none, such as some of C's."""
+    if isinstance(function, MethodType):
+        return _known_signature(function.__func__, is_bound=True)
+    return _known_signature(function, is_bound=False)
+
+
+@lru_cache(maxsize=1_024)
+def _known_signature(function: Callable[..., Any], *, is_bound: bool) -> inspect.Signature | None:
+    try:
+        whole = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    return whole.replace(parameters=list(whole.parameters.values())[1:]) if is_bound else whole

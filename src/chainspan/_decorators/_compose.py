@@ -1,0 +1,124 @@
+"""Several steps as one: one after another, or side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+from typing_extensions import override
+
+from chainspan.langchain._runnables import is_runnable
+
+from ._binding import Flavor, bind, flavor_of
+from ._kinds import Own
+from ._step import Step
+
+__all__ = ["Parallel", "Sequence", "sequence"]
+
+
+def sequence(*parts: Any) -> Sequence:
+    """Return steps that run one after another; sequences among them are taken apart."""
+    steps: list[Any] = []
+    for part in parts:
+        step = _step(part)
+        steps += step.steps if type(step) is Sequence and not step.is_bound else [step]
+    return Sequence(steps)
+
+
+def _step(part: Any) -> Any:
+    if is_runnable(part):
+        return part
+    if isinstance(part, Mapping):
+        return Parallel({name: _step(value) for name, value in part.items()})
+    if callable(part):
+        return Plain(part)
+    raise TypeError(f"a step is a function, a runnable, or a dict of those; got {type(part).__name__}")
+
+
+class Sequence(Step):
+    """Steps that run one after another, each on the result of the one before."""
+
+    def __init__(self, steps: list[Any]) -> None:
+        self._own = Own(name="Sequence")
+        self.steps = steps
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it has a config of its own."""
+        return bool(self._bound)
+
+    @override
+    def _body(self, given: Any) -> Any:
+        for step in self.steps:
+            given = step.invoke(given)
+        return given
+
+    @override
+    async def _abody(self, given: Any) -> Any:
+        for step in self.steps:
+            given = await step.ainvoke(given)
+        return given
+
+    @override
+    def _items(self, given: Any) -> Generator[Any, Any, Any]:
+        for step in self.steps[:-1]:
+            given = step.invoke(given)
+        yield from self.steps[-1].stream(given)
+
+    @override
+    async def _aitems(self, given: Any) -> AsyncGenerator[Any, Any]:
+        for step in self.steps[:-1]:
+            given = await step.ainvoke(given)
+        async for value in self.steps[-1].astream(given):
+            yield value
+
+
+class Parallel(Step):
+    """Steps that run at once on the same input, and give a dict of their results."""
+
+    def __init__(self, steps: Mapping[str, Any]) -> None:
+        self._own = Own(name="Parallel")
+        self.steps = steps
+
+    @override
+    def _body(self, given: Any) -> Any:
+        with ThreadPoolExecutor(len(self.steps) or 1) as threads:
+            futures = {
+                name: threads.submit(copy_context().run, step.invoke, given) for name, step in self.steps.items()
+            }
+            return {name: future.result() for name, future in futures.items()}
+
+    @override
+    async def _abody(self, given: Any) -> Any:
+        results = await asyncio.gather(*(step.ainvoke(given) for step in self.steps.values()))
+        return dict(zip(self.steps, results, strict=True))
+
+
+class Plain:
+    """A function between steps, which is called as it is and has no run of its own."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._flavor = flavor_of(function)
+
+    def invoke(self, given: Any) -> Any:
+        """Call the function."""
+        arguments = bind(self._function, given)
+        return self._function(*arguments.args, **arguments.kwargs)
+
+    async def ainvoke(self, given: Any) -> Any:
+        """Call the function, in a thread if it is not a coroutine function."""
+        if self._flavor is Flavor.COROUTINE:
+            return await self.invoke(given)
+        return await asyncio.to_thread(self.invoke, given)
+
+    def stream(self, given: Any) -> Iterator[Any]:
+        """Call the function, and yield what it gives."""
+        yield self.invoke(given)
+
+    async def astream(self, given: Any) -> AsyncIterator[Any]:
+        """Call the function, and yield what it gives."""
+        yield await self.ainvoke(given)

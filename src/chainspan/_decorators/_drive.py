@@ -1,0 +1,108 @@
+"""The frames that stand around a body while it runs, and only then.
+
+A function, a coroutine, a generator and an asynchronous generator each have one. The scope
+knows them (`chainspan._stack.starter`): what they are on the stack of is inside the run.
+Nothing else may be defined here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from typing import Any, TypeVar
+
+from ._run import Run
+from ._streaming import traced_stream
+
+__all__ = ["acall", "agenerate", "call", "generate"]
+
+T = TypeVar("T")
+
+
+def call(run: Run, body: Callable[[], T]) -> T:
+    """Run a function's body."""
+    try:
+        run.start()
+        with run:
+            value = body()
+    except BaseException as error:
+        run.fail(error)
+        raise
+    streamed = traced_stream(run, value)
+    if streamed is not None:
+        return streamed
+    run.end(value)
+    return value
+
+
+async def acall(run: Run, body: Callable[[], Awaitable[T]]) -> T:
+    """Run a coroutine's body."""
+    try:
+        await run.astart()
+        with run:
+            value = await body()
+    except BaseException as error:
+        await run.afail(error)
+        raise
+    streamed = traced_stream(run, value)
+    if streamed is not None:
+        return streamed
+    await run.aend(value)
+    return value
+
+
+def generate(run: Run, body: Callable[[], Iterator[T]]) -> Generator[T, Any, Any]:
+    """Run a generator's body, from one value to the next."""
+    try:
+        run.start()
+        with run:
+            values = body()
+        advance, given = values.__next__, ()
+        while True:
+            try:
+                with run:
+                    value = advance(*given)
+            except StopIteration as stop:
+                run.end_stream()
+                return stop.value
+            run.take(value)
+            try:
+                sent = yield value
+                advance, given = (values.__next__, ()) if sent is None else (values.send, (sent,))
+            except GeneratorExit:
+                with run:
+                    values.close()
+                raise
+            except BaseException as error:
+                advance, given = values.throw, (error,)
+    except BaseException as error:
+        run.fail(error)
+        raise
+
+
+async def agenerate(run: Run, body: Callable[[], AsyncIterator[T]]) -> AsyncGenerator[T, Any]:
+    """Run an asynchronous generator's body, from one value to the next."""
+    try:
+        await run.astart()
+        with run:
+            values = body()
+        advance, given = values.__anext__, ()
+        while True:
+            try:
+                with run:
+                    value = await advance(*given)
+            except StopAsyncIteration:
+                await run.aend_stream()
+                return
+            await run.atake(value)
+            try:
+                sent = yield value
+                advance, given = (values.__anext__, ()) if sent is None else (values.asend, (sent,))
+            except GeneratorExit:
+                with run:
+                    await values.aclose()
+                raise
+            except BaseException as error:
+                advance, given = values.athrow, (error,)
+    except BaseException as error:
+        await run.afail(error)
+        raise

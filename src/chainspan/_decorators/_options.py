@@ -1,0 +1,43 @@
+"""What a call may be given beside its input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from chainspan.langchain._managers import Given
+
+__all__ = ["CallOptions", "Config", "given"]
+
+Config = Mapping[str, Any]
+"""LangChain's RunnableConfig, or a mapping of the same keys."""
+
+
+class CallOptions(TypedDict, total=False):
+    """What a call may be given beside its input.
+
+    Attributes:
+        callbacks: Handlers for the call and everything inside, beside those in force.
+        tags: For the run and everything inside; so is the metadata.
+        run_name: The name of this one run.
+    """
+
+    callbacks: Sequence[Any] | None
+    tags: Sequence[str] | None
+    metadata: Mapping[str, Any] | None
+    run_name: str | None
+
+
+def given(*configs: Config | None, own_metadata: Config, own_tags: Sequence[str]) -> Given:
+    """Return what several configs ask for together, the later ones with the last word."""
+    known = [config for config in configs if config]
+    return Given(
+        config={key: value for config in known for key, value in config.items() if key not in ("tags", "metadata")},
+        callbacks=[config["callbacks"] for config in known if config.get("callbacks")],
+        tags=list(dict.fromkeys(tag for config in known for tag in config.get("tags") or ())),
+        metadata={key: value for config in known for key, value in (config.get("metadata") or {}).items()},
+        own_tags=own_tags,
+        own_metadata=own_metadata,
+    )

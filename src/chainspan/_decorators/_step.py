@@ -1,0 +1,192 @@
+"""What every step can do: be invoked, streamed, batched, composed; alone or inside a run."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import replace
+from typing import Any
+
+from typing_extensions import Self, Unpack
+
+from chainspan.langchain._managers import force
+from chainspan.langchain._runnables import RunnableBase
+
+from . import _drive
+from ._binding import NOTHING
+from ._joining import joined
+from ._kinds import KINDS, Kind, Own
+from ._options import CallOptions, Config, given
+from ._run import Run
+
+__all__ = ["Step"]
+
+
+class Step(RunnableBase):
+    """A step: a decorated function, or several steps together.
+
+    Callbacks that a call is given, as ``callbacks=`` or in a config, reach everything that is
+    called inside. Those of ``with_config`` run beside them, and so do those of the run that
+    the call is made in. A step that no handler hears of just runs.
+    """
+
+    _kind: Kind = KINDS["chain"]
+    _own: Own
+    _bound: tuple[Config, ...] = ()
+    _tags: Sequence[str] = ()
+    _metadata: Mapping[str, Any] = {}
+    _is_stream = False
+
+    @property
+    def name(self) -> str:
+        """The name of its runs."""
+        return self._own.name
+
+    # ------------------------------------------------------------ what a step is
+    @abstractmethod
+    def _body(self, given: Any) -> Any:
+        """Run on an input."""
+
+    @abstractmethod
+    async def _abody(self, given: Any) -> Any:
+        """Run on an input, in asynchronous code."""
+
+    def _items(self, given: Any) -> Generator[Any, Any, Any]:
+        """Run on an input, and yield what comes."""
+        yield self._body(given)
+
+    async def _aitems(self, given: Any) -> AsyncGenerator[Any, Any]:
+        """Run on an input in asynchronous code, and yield what comes."""
+        yield await self._abody(given)
+
+    def _shown(self, given: Any) -> Any:
+        """Return an input as the handlers are told of it."""
+        return {} if given is NOTHING else given
+
+    # ------------------------------------------------------------ running it
+    def invoke(self, input: Any = NOTHING, config: Config | None = None, **options: Unpack[CallOptions]) -> Any:  # noqa: A002 - LangChain's name
+        """Run on an input, and return the result; what comes as a stream is joined."""
+        if self._is_stream:
+            return joined([*self.stream(input, config, **options)])
+        run = self._open(input, config, options)
+        return self._body(input) if run is None else _drive.call(run, lambda: self._body(input))
+
+    async def ainvoke(self, input: Any = NOTHING, config: Config | None = None, **options: Unpack[CallOptions]) -> Any:  # noqa: A002
+        """Run on an input in asynchronous code; a synchronous function runs in a thread."""
+        if self._is_stream:
+            return joined([value async for value in self.astream(input, config, **options)])
+        run = self._open(input, config, options)
+        if run is None:
+            return await self._abody(input)
+        return await _drive.acall(run, lambda: self._abody(input))
+
+    def stream(
+        self,
+        input: Any = NOTHING,  # noqa: A002
+        config: Config | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Iterator[Any]:
+        """Run on an input, and yield what comes; the result, where that is all."""
+        run = self._open(input, config, options)
+        return self._items(input) if run is None else _drive.generate(run, lambda: self._items(input))
+
+    def astream(
+        self,
+        input: Any = NOTHING,  # noqa: A002
+        config: Config | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncIterator[Any]:
+        """Run on an input in asynchronous code, and yield what comes."""
+        run = self._open(input, config, options)
+        return self._aitems(input) if run is None else _drive.agenerate(run, lambda: self._aitems(input))
+
+    def batch(
+        self,
+        inputs: Sequence[Any],
+        config: Config | Sequence[Config] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> list[Any]:
+        """Run on several inputs at once, in threads; ``max_concurrency`` of the config bounds them."""
+        configs = _each(config, len(inputs))
+        run = _caught(self.invoke) if return_exceptions else self.invoke
+        if not inputs:
+            return []
+        with ThreadPoolExecutor(_limit(configs) or min(32, len(inputs))) as threads:
+            calls = zip(inputs, configs, strict=True)
+            futures = [threads.submit(copy_context().run, run, *call, **options) for call in calls]
+            return [future.result() for future in futures]
+
+    async def abatch(
+        self,
+        inputs: Sequence[Any],
+        config: Config | Sequence[Config] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> list[Any]:
+        """Run on several inputs at once, in tasks; ``max_concurrency`` of the config bounds them."""
+        configs = _each(config, len(inputs))
+        slots = asyncio.Semaphore(_limit(configs) or len(inputs) or 1)
+
+        async def one(given: Any, own: Config | None) -> Any:
+            async with slots:
+                return await self.ainvoke(given, own, **options)
+
+        calls = [one(given, own) for given, own in zip(inputs, configs, strict=True)]
+        return await asyncio.gather(*calls, return_exceptions=return_exceptions)
+
+    def with_config(self, config: Config | None = None, **options: Unpack[CallOptions]) -> Self:
+        """Return the step with callbacks, tags, metadata or a name for all its runs to come."""
+        bound = copy.copy(self)
+        bound._bound = (*self._bound, *(given for given in (config, options) if given))
+        return bound
+
+    # ------------------------------------------------------------ composing it
+    def __or__(self, other: Any) -> Any:
+        """Return a step that hands its result on to another one, a function, or a dict of those."""
+        from ._compose import sequence  # noqa: PLC0415 - which is made of steps
+
+        return sequence(self, other)
+
+    def __ror__(self, other: Any) -> Any:
+        """Return a step that is handed the result of another one, a function, or a dict of those."""
+        from ._compose import sequence  # noqa: PLC0415
+
+        return sequence(other, self)
+
+    # ------------------------------------------------------------ its runs
+    def _open(self, given_: Any, config: Config | None, options: CallOptions) -> Run | None:
+        return self._run_of((*self._bound, config, options), lambda: self._shown(given_))
+
+    def _run_of(self, configs: Sequence[Config | None], shown: Callable[[], Any]) -> Run | None:
+        name = next((config["run_name"] for config in reversed(configs) if config and config.get("run_name")), None)
+        own = self._own if name is None else replace(self._own, name=name)
+        said = {**self._kind.own_metadata(own), **self._metadata}
+        forced = force(given(*configs, own_metadata=said, own_tags=self._tags))
+        return None if forced is None else Run(self._kind, own, forced, shown)
+
+
+def _each(config: Config | Sequence[Config] | None, count: int) -> Sequence[Config | None]:
+    if config is None or isinstance(config, Mapping):
+        return [config] * count
+    return config
+
+
+def _limit(configs: Sequence[Config | None]) -> int | None:
+    return next((config["max_concurrency"] for config in configs if config and config.get("max_concurrency")), None)
+
+
+def _caught(invoke: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return invoke(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - asked for, in place of the result
+            return error
+
+    return run

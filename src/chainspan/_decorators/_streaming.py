@@ -1,0 +1,152 @@
+"""Streams that a model's function returns: objects of the providers' clients, and generators.
+
+The body is over when it returns one, and the answer has yet to come. So the stream is
+handed on with its run, which stays open until the stream is at its end, closed or dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+from typing_extensions import Self
+
+from ._run import Run
+
+__all__ = ["traced_stream"]
+
+_HELD = "stream"  # where Bedrock's response holds its stream
+
+
+def traced_stream(run: Run, value: Any) -> Any:
+    """Return a model's streamed answer, watched; None for anything else."""
+    if not run.is_model:
+        return None
+    if isinstance(value, Iterator):
+        return TracedStream(run, value, value)
+    if isinstance(value, AsyncIterator):
+        return AsyncTracedStream(run, value)
+    if isinstance(value, Mapping) and "ResponseMetadata" in value and hasattr(value.get(_HELD), "__iter__"):
+        stream = value[_HELD]
+        return {**value, _HELD: TracedStream(run, stream, iter(stream))}
+    return None
+
+
+class _Watched:
+    """What both streams share: they pass for the stream that they stand for."""
+
+    def __init__(self, run: Run, stream: Any) -> None:
+        self._run = run
+        self._stream = stream
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]  # isinstance() asks for it
+        """The class of the stream itself."""
+        return type(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        """Answer for what else the stream has."""
+        return getattr(self._stream, name)
+
+    def __del__(self) -> None:
+        """End the run of a stream that was dropped before its end."""
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._run.is_open:
+            self._run.fail(GeneratorExit())
+
+
+class TracedStream(_Watched):
+    """A streamed answer, whose run is current while the next piece of it is read."""
+
+    def __init__(self, run: Run, stream: Any, pieces: Iterator[Any]) -> None:
+        super().__init__(run, stream)
+        self._pieces = pieces
+
+    def __iter__(self) -> Self:
+        """Return the stream."""
+        return self
+
+    def __next__(self) -> Any:
+        """Return the next piece."""
+        try:
+            with self._run:
+                piece = next(self._pieces)
+        except StopIteration:
+            self._run.end_stream()
+            raise
+        except BaseException as error:
+            self._run.fail(error)
+            raise
+        self._run.take(piece)
+        return piece
+
+    def __enter__(self) -> Self:
+        """Enter the stream."""
+        if hasattr(self._stream, "__enter__"):
+            self._stream.__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> Any:
+        """Leave the stream, read to its end or not."""
+        try:
+            return self._stream.__exit__(*raised) if hasattr(self._stream, "__exit__") else None
+        finally:
+            self._leave()
+
+    def close(self) -> None:
+        """Close the stream."""
+        try:
+            self._stream.close()
+        finally:
+            self._leave()
+
+
+class AsyncTracedStream(_Watched):
+    """A streamed answer of an asynchronous client."""
+
+    def __aiter__(self) -> Self:
+        """Return the stream."""
+        return self
+
+    async def __anext__(self) -> Any:
+        """Return the next piece."""
+        try:
+            with self._run:
+                piece = await self._stream.__anext__()
+        except StopAsyncIteration:
+            await self._run.aend_stream()
+            raise
+        except BaseException as error:
+            await self._run.afail(error)
+            raise
+        await self._run.atake(piece)
+        return piece
+
+    async def __aenter__(self) -> Self:
+        """Enter the stream."""
+        if hasattr(self._stream, "__aenter__"):
+            await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: Any) -> Any:
+        """Leave the stream, read to its end or not."""
+        try:
+            return await self._stream.__aexit__(*raised) if hasattr(self._stream, "__aexit__") else None
+        finally:
+            self._leave()
+
+    async def close(self) -> None:
+        """Close the stream."""
+        try:
+            await self._stream.close()
+        finally:
+            self._leave()
+
+    async def aclose(self) -> None:
+        """Close the stream; the name that generators have for it."""
+        try:
+            await self._stream.aclose()
+        finally:
+            self._leave()

@@ -1,0 +1,195 @@
+"""Every start has exactly one end, whatever happens in between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from typing_extensions import override
+
+from chainspan import OtelHandler
+from chainspan._content import Gate
+from chainspan._lifecycle import Lifecycle
+from chainspan._model import Outcome, RunEnd, RunFailure, RunKind, RunStart
+from chainspan._profiles import profile
+from chainspan._recording import Recording
+from tests._traces import Traces, traces
+
+__all__ = ["traces"]
+
+
+class Ledger(SpanProcessor):
+    """Counts the starts and ends of each span."""
+
+    def __init__(self) -> None:
+        self.started: Counter[int] = Counter()
+        self.ended: Counter[int] = Counter()
+
+    @override
+    def on_start(self, span: Span, parent_context: Any = None) -> None:
+        self.started[span.get_span_context().span_id] += 1
+
+    @override
+    def on_end(self, span: ReadableSpan) -> None:
+        self.ended[span.get_span_context().span_id] += 1
+
+
+RECORDING = Recording(profile=profile("compat"), gate=Gate.of(content=True))
+
+
+def started(run_id: UUID, parent: UUID | None = None, kind: RunKind = RunKind.CHAIN) -> RunStart:
+    """Return the report of a start."""
+    return RunStart(run_id=run_id, parent_id=parent, kind=kind, run_type="chain", name="run")
+
+
+def unreadable() -> Any:
+    """Raise as a payload does that cannot be read."""
+    raise RuntimeError("unreadable")
+
+
+ENDS = ["end", "fail", "end twice", "end unread", "fail unread", "never"]
+
+
+@pytest.fixture
+def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Swallow faults, as in an application."""
+    monkeypatch.delenv("CHAINSPAN_STRICT")
+
+
+def finish(lifecycle: Lifecycle, run: UUID, how: str) -> None:
+    """Report the end of a run in one of several ways."""
+    if how.startswith("end"):
+        lifecycle.end(run, unreadable if "unread" in how else RunEnd)
+    if how.startswith("fail"):
+        failure = unreadable if "unread" in how else (lambda: RunFailure(error=ValueError()))
+        lifecycle.fail(run, Outcome.ERROR, failure)
+    if "twice" in how:
+        lifecycle.end(run, RunEnd)
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("has_scope", [True, False], ids=["application", "own"])
+def test_every_start_has_one_end(has_scope: bool) -> None:
+    """Whatever the shape of the tree, the order of ends and the faults in them, spans end exactly once."""
+
+    @given(st.lists(st.tuples(st.integers(0, 8), st.sampled_from(ENDS), st.integers(0, 99)), max_size=20))
+    def check(runs: list[tuple[int, str, int]]) -> None:
+        ledger, provider = Ledger(), TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(ledger)
+        lifecycle = Lifecycle(provider.get_tracer("t"), has_scope=has_scope, max_open=6)
+        before = trace.get_current_span()
+        opened: list[UUID] = []
+        for at, _, _ in runs:
+            opened.append(uuid4())
+            parent = opened[at % len(opened)]
+            lifecycle.start(started(opened[-1], None if parent == opened[-1] else parent), RECORDING)
+
+        for run, (_, how, _) in sorted(zip(opened, runs, strict=True), key=lambda pair: pair[1][2]):
+            finish(lifecycle, run, how)
+        lifecycle.close_all()
+
+        assert ledger.started == ledger.ended == Counter(dict.fromkeys(ledger.started, 1))
+        assert len(ledger.started) == len(runs)
+        assert lifecycle.in_flight() == []
+        assert trace.get_current_span() is before
+
+    check()
+
+
+def test_oldest_run_makes_room(traces: Traces) -> None:
+    """Runs that never end are bounded: the oldest is ended, and says so (pains #17)."""
+    lifecycle = Lifecycle(traces.tracer, has_scope=False, max_open=3)
+
+    for _ in range(5):
+        lifecycle.start(started(uuid4()), RECORDING)
+
+    outcomes = [(span.attributes or {})["chainspan.run.outcome"] for span in traces.spans]
+    assert outcomes == ["evicted", "evicted"]
+    assert len(lifecycle.in_flight()) == 3
+
+
+def test_unsampled_run_reads_nothing(traces: Traces) -> None:
+    """Nothing is done for a run that is not sampled: no payload is read, no attribute made."""
+    provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    lifecycle = Lifecycle(provider.get_tracer("t"), has_scope=True)
+    root, child = uuid4(), uuid4()
+
+    lifecycle.start(started(root), RECORDING)
+    lifecycle.start(started(child, root), RECORDING)
+    lifecycle.end(child, unreadable)
+    lifecycle.fail(root, Outcome.ERROR, unreadable)
+
+    assert lifecycle.in_flight() == []
+
+
+def test_suppressed_run_leaves_no_state(traces: Traces) -> None:
+    """Under suppression nothing starts; what had started before still ends (pains #74)."""
+    from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+    handler = OtelHandler(tracer_provider=traces.provider)
+    outer, inner = uuid4(), uuid4()
+    handler.on_chain_start(None, {}, run_id=outer, name="outer")
+
+    with suppress_instrumentation():
+        handler.on_chain_start(None, {}, run_id=inner, parent_run_id=outer, name="inner")
+        handler.on_chain_end({}, run_id=inner)
+        handler.on_chain_end({}, run_id=outer)
+
+    assert traces.tree == "outer"
+    assert handler.in_flight() == []
+
+
+def test_tool_run_links_to_the_model_call_that_asked(traces: Traces) -> None:
+    """Two tools asked for by two model calls each link to exactly their own (pains #45)."""
+    from langchain_core.messages import AIMessage, HumanMessage
+    from langchain_core.outputs import ChatGeneration, LLMResult
+
+    handler = OtelHandler(tracer_provider=traces.provider)
+    root = uuid4()
+    handler.on_chain_start(None, {}, run_id=root, name="agent")
+    for name in ("first", "second"):
+        model, tool = uuid4(), uuid4()
+        calls: Sequence[Any] = [{"name": name, "args": {}, "id": f"call_{name}"}]
+        answer = LLMResult(generations=[[ChatGeneration(message=AIMessage("", tool_calls=[*calls]))]])
+        handler.on_chat_model_start({}, [[HumanMessage("x")]], run_id=model, parent_run_id=root, name=f"model {name}")
+        handler.on_llm_end(answer, run_id=model)
+        handler.on_tool_start({"name": name}, "", run_id=tool, parent_run_id=root, tool_call_id=f"call_{name}")
+        handler.on_tool_end("done", run_id=tool)
+    handler.on_chain_end({}, run_id=root)
+
+    for name in ("first", "second"):
+        links = [link.context for link in traces.span(f"execute_tool {name}").links]
+        assert links == [traces.span(f"model {name}").context]
+
+
+def test_root_sums_up_what_its_models_used(traces: Traces) -> None:
+    """Tail samplers find the trace's tokens and model calls on its root, under keys of our own (pains #7)."""
+    from langchain_core.messages import AIMessage, HumanMessage
+    from langchain_core.outputs import ChatGeneration, LLMResult
+
+    handler = OtelHandler(tracer_provider=traces.provider)
+    root = uuid4()
+    handler.on_chain_start(None, {}, run_id=root, name="agent")
+    for _ in range(2):
+        model = uuid4()
+        usage: Any = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
+        answer = LLMResult(generations=[[ChatGeneration(message=AIMessage("hi", usage_metadata=usage))]])
+        handler.on_chat_model_start({}, [[HumanMessage("x")]], run_id=model, parent_run_id=root, name="model")
+        handler.on_llm_end(answer, run_id=model)
+    handler.on_chain_end({}, run_id=root)
+
+    totals = {k: v for k, v in (traces.span("agent").attributes or {}).items() if k.startswith("chainspan.usage")}
+    assert totals == {
+        "chainspan.usage.model_calls": 2,
+        "chainspan.usage.input_tokens": 14,
+        "chainspan.usage.output_tokens": 6,
+        "chainspan.usage.total_tokens": 20,
+    }
