@@ -88,7 +88,7 @@ def test_spans_arrive_over_http(arguments: str, environment: dict[str, str], ser
         f"{service}",
         "Delivery(delivered=1, pending=0, rejected=0, dropped=0, unverified=())",
     ]
-    assert [headers.get("Content-Encoding") for headers in server.headers] == ["gzip"]
+    assert [headers.get("content-encoding") for headers in server.headers] == ["gzip"]
 
 
 def test_nobody_listening_is_not_called_success() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._configure import configure, flush
     from ._content import ContentPolicy
     from ._current import carry_context, current_span, span_of
+    from ._decorators import Traced, agent, chain, llm, prompt, retriever, tool
     from ._delivery import Delivery
     from ._errors import ChainspanError, ConfigurationError
     from ._handlers import ConsoleHandler, OtelHandler
@@ -29,13 +30,20 @@ __all__ = [
     "Delivery",
     "OtelHandler",
     "RunKind",
+    "Traced",
     "Usage",
     "__version__",
+    "agent",
     "carry_context",
+    "chain",
     "configure",
     "current_span",
     "flush",
+    "llm",
+    "prompt",
+    "retriever",
     "span_of",
+    "tool",
 ]
 
 if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name for good
@@ -47,12 +55,19 @@ if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name
         "Delivery": "_delivery",
         "OtelHandler": "_handlers",
         "RunKind": "_model",
+        "Traced": "_decorators",
         "Usage": "_model",
+        "agent": "_decorators",
         "carry_context": "_current",
+        "chain": "_decorators",
         "configure": "_configure",
         "current_span": "_current",
         "flush": "_configure",
+        "llm": "_decorators",
+        "prompt": "_decorators",
+        "retriever": "_decorators",
         "span_of": "_current",
+        "tool": "_decorators",
     }
 
     def __getattr__(name: str) -> object:

@@ -228,11 +228,14 @@ def restore(run: Run) -> None:
 
 def with_span(context: Context, span: Span) -> Context:
     """Return a context with a span in it, as ``set_span_in_context`` does, without resolving anything."""
-    return Context(_with_span(dict(context), span))
+    copy = Context(context)
+    dict.__setitem__(copy, _SPAN_KEY, span)  # a context refuses changes, and nobody has seen this one yet
+    return copy
 
 
 def _put(scope: ScopeSpan, context: Context) -> ScopedContext:
-    scoped = ScopedContext(_with_span(dict(context), scope))
+    scoped = ScopedContext(context)
+    dict.__setitem__(scoped, _SPAN_KEY, scope)
     scoped.scope = scope
     scoped.previous = context
     otel_context.attach(scoped)  # never detached: see the module's docstring

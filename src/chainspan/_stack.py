@@ -29,6 +29,7 @@ _AWAITED = (  # how to go from one awaiting object to its frame, and to what it 
 
 _DISPATCH = "langchain_core.callbacks"
 _TRANSPARENT = ("chainspan", "contextlib")  # between a callback and the code that it is about
+_DRIVER = "chainspan._decorators._drive"  # around the body of a decorated function, and only around that
 _COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>"})  # frames of their own until Python 3.11
 _MOST_FRAMES = 12  # of dispatch between a callback and the code that caused it
 

@@ -80,12 +80,7 @@ def _started(
         )
     try:
         until(lambda: process.poll() is not None or is_ready(), within_s, f"{command[0]} is ready")
-        if process.poll() is not None:
-            raise ChildProcessError(f"{command[0]} ended with {process.returncode} before it was ready")
-    except (TimeoutError, ChildProcessError) as error:
-        _stop(process)
-        raise AssertionError(f"{error}\n{log.read_text('utf-8', 'replace')[-4000:]}") from error
-    try:
+        assert process.poll() is None, f"{command[0]} ended:\n{log.read_text('utf-8', 'replace')[-4000:]}"
         yield
     finally:
         _stop(process)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import pytest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ._apps import APPLICATIONS, Wire, tracing
@@ -17,48 +18,76 @@ pytestmark = pytest.mark.timeout(240)
 STATUSES = {0: "UNSET", 1: "OK", 2: "ERROR"}
 
 
-def told(span: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what Phoenix says of a span that it does not translate."""
+def told(span: Mapping[str, Any], sent: Span) -> dict[str, Any]:
+    """Return what Phoenix says of a span, without the attributes that it adds in its own vocabulary."""
+    attributes = span["attributes"] | {"openinference.span.kind": span["span_kind"]}
     return {
         "name": span["name"],
         "trace": span["context"]["trace_id"],
         "parent": span["parent_id"] or "",
         "status": (span["status_code"], span["status_message"]),
-        "microseconds": [_microseconds(span["start_time"]), _microseconds(span["end_time"])],
-        "events": [event["name"] for event in span["events"]],
+        "times": [_nanoseconds(span["start_time"]), _nanoseconds(span["end_time"])],
+        "attributes": {attribute.key: attributes.get(attribute.key) for attribute in sent.attributes},
+        "events": [(event["name"], _nanoseconds(event["timestamp"]), event["attributes"]) for event in span["events"]],
     }
 
 
 def expected(span: Span) -> dict[str, Any]:
-    """Return the same of a span that was sent; Phoenix keeps microseconds."""
+    """Return the same of a span that was sent."""
     return {
         "name": span.name,
         "trace": span.trace_id.hex(),
         "parent": span.parent_span_id.hex(),
         "status": (STATUSES[span.status.code], span.status.message),
-        "microseconds": [span.start_time_unix_nano // 1000, span.end_time_unix_nano // 1000],
-        "events": [event.name for event in span.events],
+        "times": [_about(span.start_time_unix_nano), _about(span.end_time_unix_nano)],
+        "attributes": _plain(span.attributes),
+        "events": [(event.name, _about(event.time_unix_nano), _plain(event.attributes)) for event in span.events],
     }
 
 
-def texts(span: Span) -> Iterator[tuple[str, str]]:
-    """Return the attributes of a span that are text."""
-    return ((attribute.key, attribute.value.string_value) for attribute in span.attributes)
-
-
-def _microseconds(time: str) -> int:
+def _nanoseconds(time: str) -> int:
     moment = datetime.fromisoformat(time)
-    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
+    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+
+
+def _about(nanoseconds: int) -> Any:
+    return pytest.approx(nanoseconds, rel=0, abs=1000)  # Phoenix keeps microseconds
+
+
+def _plain(attributes: Iterable[KeyValue]) -> dict[str, Any]:
+    return {attribute.key: _value(attribute.value) for attribute in attributes}
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    return [_value(item) for item in value.array_value.values] if kind == "array_value" else getattr(value, str(kind))
 
 
 @pytest.mark.parametrize("wire", ["http/protobuf", "grpc"])
 @pytest.mark.parametrize("application", APPLICATIONS.values(), ids=APPLICATIONS)
 def test_all_that_is_sent_is_there(phoenix: Phoenix, application: Callable[[Any], None], wire: Wire) -> None:
-    """Phoenix has every span with its parent, times, status and events, and its texts in full."""
+    """Phoenix has every span with its parent, times, status, attributes and events."""
     with tracing(phoenix.url if wire == "http/protobuf" else phoenix.grpc, wire) as (sent, handler):
         application({"callbacks": [handler]})
 
     found = phoenix.wait_for(sent)
 
     assert sent.delivered
-    assert {key: told(span) for key, span in found.items()} == {key: expected(s) for key, s in sent.spans.items()}
+    assert {key: told(found[key], span) for key, span in sent.spans.items()} == {
+        key: expected(span) for key, span in sent.spans.items()
+    }
+    assert found.keys() == sent.spans.keys()
+
+
+def test_what_was_said_is_understood(phoenix: Phoenix) -> None:
+    """Phoenix reads the conventions: kinds of spans, messages, tool calls and tokens are its own afterwards."""
+    with tracing(phoenix.url) as (sent, handler):
+        APPLICATIONS["agent"]({"callbacks": [handler]})
+
+    found = phoenix.wait_for(sent).values()
+
+    assert sorted(span["span_kind"] for span in found) == ["AGENT", "CHAIN", "CHAIN", "CHAIN", "LLM", "LLM", "TOOL"]
+    asked = next(span["attributes"] for span in found if "tool_calls" in str(span["attributes"].keys()))
+    assert asked["llm.input_messages.0.message.content"] == "Wie ist das Wetter in 東京?"
+    assert asked["llm.output_messages.0.message.tool_calls.0.tool_call.function.name"] == "weather"
+    assert (asked["llm.token_count.prompt"], asked["llm.token_count.completion"]) == (11, 7)

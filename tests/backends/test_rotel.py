@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.exporters._otlp_server import OtlpServer
 
 from ._apps import APPLICATIONS, Wire, by_id, tracing

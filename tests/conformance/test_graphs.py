@@ -686,35 +686,53 @@ def test_graph_events(bench: Bench) -> None:
     )
 
 
-def test_graph_pulled_in_other_threads(bench: Bench) -> None:
-    """A graph with a checkpointer, pulled chunk by chunk in a server's threads, keeps its place."""
+@modes([CALLS[2], CALLS[3]])
+def test_graph_pulled_in_changing_contexts(bench: Bench, mode: Mode) -> None:
+    """A graph pulled chunk by chunk in a server's threads or tasks keeps its nodes' bodies.
 
-    def scenario(stage: Stage) -> list[Any]:
+    A limit: each pull brings its consumer's context, in which the graph's run has no place until one of
+    its nodes starts. What the checkpointer opens after the last node is the consumer's.
+    """
+
+    def scenario(stage: Stage) -> Any:
         graph = StateGraph(State)
-        graph.add_node("a", node(stage, "a"))
-        graph.add_node("b", node(stage, "b"))
+        graph.add_node("a", node(stage, "a", mode))
+        graph.add_node("b", node(stage, "b", mode))
         graph.add_edge(START, "a")
         graph.add_edge("a", "b")
         compiled = graph.compile(checkpointer=TracingSaver(stage))
-        stream = compiled.stream(EMPTY, {**stage.config, **THREAD}, durability="sync")
-        chunks = []
-        with ThreadPoolExecutor(1) as pool:
-            while (chunk := pool.submit(copied(next), stream, None).result()) is not None:
+        config: RunnableConfig = {**stage.config, **THREAD}
+
+        def in_threads() -> list[Any]:
+            stream, chunks = compiled.stream(EMPTY, config, durability="sync"), []
+            with ThreadPoolExecutor(1) as pool:
+                while (chunk := pool.submit(copied(next), stream, None).result()) is not None:
+                    chunks.append(chunk)
+                    stage.mark("native:consumer")
+            return chunks
+
+        async def in_tasks() -> list[Any]:
+            stream, chunks = compiled.astream(EMPTY, config, durability="sync"), []
+            while (chunk := await asyncio.ensure_future(anext(stream, None))) is not None:
                 chunks.append(chunk)
                 stage.mark("native:consumer")
-        return chunks
+            return chunks
+
+        return in_tasks() if mode.is_async else in_threads()
 
     bench.check(
         scenario,
         """
         chain:LangGraph
           native:saver:get
-          native:saver:put  x4
-          native:saver:writes  x3
+          native:saver:put  x3
+          native:saver:writes  x2
           chain:a
             native:node:a
           chain:b
             native:node:b
+        native:saver:put
+        native:saver:writes
         native:consumer  x2
         """,
     )

@@ -6,7 +6,7 @@ gate is closed nothing is serialised at all.
 
 from __future__ import annotations
 
-from ._gate import Gate
+from ._gate import Gate, without_data
 from ._policy import CAPTURE_VARIABLE, ContentPolicy
 
-__all__ = ["CAPTURE_VARIABLE", "ContentPolicy", "Gate"]
+__all__ = ["CAPTURE_VARIABLE", "ContentPolicy", "Gate", "without_data"]

@@ -26,7 +26,7 @@ from ._exceptions import stack_of, type_of
 from ._mask import Mask, mask_of
 from ._policy import ContentPolicy
 
-__all__ = ["Gate"]
+__all__ = ["Gate", "without_data"]
 
 _LEAST_BYTES: Final = 256  # what an attribute gets even when its span's budget is spent
 _OFF_TAGS: Final = frozenset({"chainspan:no-content", "chainspan.content=false"})
@@ -184,19 +184,9 @@ class Gate:
             fields["finish_reason"] = message.finish_reason
         return self._masked(plain(fields, hide=self._mask.hide), of_messages=True)
 
-    @staticmethod
-    def without_data(part: Mapping[str, object]) -> Mapping[str, object]:
-        """Return a part of a message with its binary data replaced by type, size and hash."""
-        content = part.get("content")
-        if part.get("type") != "blob" or not isinstance(content, (str, bytes)):
-            return part
-        kind = str(part.get("mime_type") or part.get("modality") or "data")
-        marker = base64_marker(kind, content) if isinstance(content, str) else binary_marker(kind, content)
-        return {**part, "content": marker}
-
     def _parts(self, message: Message) -> list[Mapping[str, object]]:
         parts = [part for part in message.parts if self.policy.reasoning or part.get("type") != "reasoning"]
-        return [self.without_data(part) for part in parts]
+        return [without_data(part) for part in parts]
 
     def _masked(self, tree: Any, *, of_messages: bool = False) -> tuple[Any, bytes]:
         """Return plain data masked, and its JSON."""
@@ -251,3 +241,13 @@ def _allowed(names: Collection[str], allowed: Collection[str] | None, *, otherwi
     if allowed is None:
         return list(names) if otherwise else []
     return [name for name in names if name in allowed]
+
+
+def without_data(part: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a part of a message with its binary data replaced by type, size and hash."""
+    content = part.get("content")
+    if part.get("type") != "blob" or not isinstance(content, (str, bytes)):
+        return part
+    kind = str(part.get("mime_type") or part.get("modality") or "data")
+    marker = base64_marker(kind, content) if isinstance(content, str) else binary_marker(kind, content)
+    return {**part, "content": marker}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
@@ -12,9 +12,9 @@ from typing_extensions import override
 
 from chainspan.langchain._runnables import is_runnable
 
-from ._binding import Flavor, bind, flavor_of
-from ._kinds import Own
+from ._kinds import KINDS, Own
 from ._step import Step
+from ._traced import Traced
 
 __all__ = ["Parallel", "Sequence", "sequence"]
 
@@ -34,7 +34,7 @@ def _step(part: Any) -> Any:
     if isinstance(part, Mapping):
         return Parallel({name: _step(value) for name, value in part.items()})
     if callable(part):
-        return Plain(part)
+        return Traced(part, KINDS["chain"])
     raise TypeError(f"a step is a function, a runnable, or a dict of those; got {type(part).__name__}")
 
 
@@ -96,29 +96,3 @@ class Parallel(Step):
         results = await asyncio.gather(*(step.ainvoke(given) for step in self.steps.values()))
         return dict(zip(self.steps, results, strict=True))
 
-
-class Plain:
-    """A function between steps, which is called as it is and has no run of its own."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self._flavor = flavor_of(function)
-
-    def invoke(self, given: Any) -> Any:
-        """Call the function."""
-        arguments = bind(self._function, given)
-        return self._function(*arguments.args, **arguments.kwargs)
-
-    async def ainvoke(self, given: Any) -> Any:
-        """Call the function, in a thread if it is not a coroutine function."""
-        if self._flavor is Flavor.COROUTINE:
-            return await self.invoke(given)
-        return await asyncio.to_thread(self.invoke, given)
-
-    def stream(self, given: Any) -> Iterator[Any]:
-        """Call the function, and yield what it gives."""
-        yield self.invoke(given)
-
-    async def astream(self, given: Any) -> AsyncIterator[Any]:
-        """Call the function, and yield what it gives."""
-        yield await self.ainvoke(given)

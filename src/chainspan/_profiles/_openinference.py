@@ -9,7 +9,7 @@ from typing import Final
 from opentelemetry.trace import SpanKind
 
 from .. import _semconv as names
-from .._content import Gate
+from .._content import Gate, without_data
 from .._encode import dumps, plain
 from .._model import AttributeValue, Message, ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
 from . import _shared as shared
@@ -182,7 +182,7 @@ def _content(part: Mapping[str, object], gate: Gate) -> tuple[str, str, str]:
         return str(kind), "text", _text_of(part.get("content"), gate)
     if kind == "uri" and part.get("modality") == "image":
         return "image", "image.image.url", _text_of(part.get("uri"), gate)
-    return "text", "text", gate.json(gate.without_data(part)) or ""
+    return "text", "text", gate.json(without_data(part)) or ""
 
 
 def _tool_call(attributes: shared.Attributes, base: str, part: Mapping[str, object], gate: Gate) -> None:

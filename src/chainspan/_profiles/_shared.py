@@ -37,6 +37,7 @@ __all__ = [
     "span_name",
     "user_metadata",
     "user_tags",
+    "workflow_name",
 ]
 
 Attributes = dict[str, Any]

@@ -38,8 +38,8 @@ def chain_kind(run_type: str | None, run: RunStart, peek: Callable[[UUID], RunSt
 
 def run_name(serialized: object, name: object, default: str) -> tuple[str, bool]:
     """Return a run's name, and whether it was given for this run rather than taken from a class."""
-    if isinstance(name, str) and name:
-        return name, True
+    if isinstance(name, str):
+        return name, bool(name)
     if isinstance(serialized, Mapping):
         path = serialized.get("id")
         last = path[-1] if isinstance(path, Sequence) and path else None

@@ -42,6 +42,7 @@ _MODELS: Final = ("model_name", "model", "model_id")
 _OPENAI: Final[Mapping[str, str]] = {
     "service_tier": names.OPENAI_RESPONSE_SERVICE_TIER,
     "system_fingerprint": names.OPENAI_RESPONSE_SYSTEM_FINGERPRINT,
+    "chainspan_provider": names.GEN_AI_PROVIDER_NAME,  # of a decorated function that was given none
 }
 
 

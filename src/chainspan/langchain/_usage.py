@@ -72,13 +72,9 @@ def usage_of(message: Any, generation_info: Mapping[str, Any], llm_output: Mappi
     own = getattr(message, "usage_metadata", None)
     if isinstance(own, Mapping) and (usage := _standard(own)):
         return usage
-    response_metadata = getattr(message, "response_metadata", None)
-    for source in (response_metadata, generation_info, llm_output):
-        if isinstance(source, Mapping):
-            for place in _places(source):
-                if usage := _raw(place):
-                    return usage
-    return None
+    sources = (mapping(getattr(message, "response_metadata", None)), generation_info, llm_output)
+    places = (place for source in sources for place in _places(source))
+    return next((usage for place in places if (usage := _raw(place))), None)
 
 
 def _places(source: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -1,0 +1,8 @@
+"""Plain functions as steps of a trace, which speak LangChain's callback protocol."""
+
+from __future__ import annotations
+
+from ._decorate import agent, chain, llm, prompt, retriever, tool
+from ._traced import Traced
+
+__all__ = ["Traced", "agent", "chain", "llm", "prompt", "retriever", "tool"]

@@ -1,0 +1,106 @@
+"""The decorators."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
+
+from ._kinds import KINDS, Own
+from ._traced import Traced, name_of
+
+__all__ = ["agent", "chain", "llm", "prompt", "retriever", "tool"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Decorator(Protocol):
+    """Decorates functions, bare or with options."""
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Traced[P, R]: ...
+    @overload
+    def __call__(
+        self,
+        *,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        callbacks: Sequence[Any] | None = None,
+    ) -> Bare: ...
+
+
+class ModelDecorator(Protocol):
+    """Decorates functions that ask a model, bare or with options."""
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Traced[P, R]: ...
+    @overload
+    def __call__(
+        self,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        callbacks: Sequence[Any] | None = None,
+    ) -> Bare: ...
+
+
+class Bare(Protocol):
+    """Decorates one function."""
+
+    def __call__(self, function: Callable[P, R], /) -> Traced[P, R]:
+        """Return the function decorated."""
+
+
+def _decorator(kind: str) -> Any:
+    def decorate(
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        **options: Any,
+    ) -> Any:
+        def wrap(wrapped: Callable[..., Any]) -> Traced[..., Any]:
+            described = inspect.getdoc(wrapped) if kind == "tool" else None
+            own = Own(name=name or name_of(wrapped), provider=provider, model=model, description=described)
+            return Traced(wrapped, KINDS[kind], own, **options)
+
+        return wrap if function is None else wrap(function)
+
+    decorate.__name__ = decorate.__qualname__ = kind
+    return decorate
+
+
+chain: Decorator = _decorator("chain")
+"""Make a function a step of its own, which holds others."""
+
+prompt: Decorator = _decorator("prompt")
+"""Make a function that writes a prompt a step."""
+
+llm: ModelDecorator = _decorator("llm")
+"""Make a function that asks a model a step.
+
+What it returns is read as the answer: the response of a provider's client, the stream of one,
+a text. Its arguments are read by the names that the clients have for them: ``messages``,
+``model``, ``temperature``, …; the first one is the question where none of these names is there.
+
+Args:
+    provider: The provider as OpenTelemetry's conventions name it: ``anthropic``, ``openai``,
+        ``aws.bedrock``, … None: what the response says.
+    model: The model that is asked, where no argument says it.
+"""
+
+tool: Decorator = _decorator("tool")
+"""Make a function a tool: its arguments are recorded by name, its docstring describes it."""
+
+retriever: Decorator = _decorator("retriever")
+"""Make a function that finds documents a step: its first argument is the query."""
+
+agent: Decorator = _decorator("agent")
+"""Make a function an agent: what runs inside belongs to it by its name."""

@@ -1,0 +1,268 @@
+"""A decorated function."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from typing_extensions import Self, Unpack, override
+
+from chainspan.langchain._managers import is_traced
+
+from . import _drive
+from ._binding import NOTHING, Arguments, Flavor, bind, flavor_of, named
+from ._kinds import Kind, Own
+from ._options import CallOptions, Config
+from ._step import Step
+
+__all__ = ["Traced", "name_of"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+V = TypeVar("V")
+
+_END: Any = object()
+
+
+class Traced(Step, Generic[P, R_co]):
+    """A function that is called as ever, and is a step of a trace where handlers listen.
+
+    It looks like the function that it wraps: its name, signature and documentation, and what
+    it tells of being a coroutine function or a generator function, are the function's.
+
+    Args:
+        function: What is decorated.
+        kind: What kind of step it is.
+        own: What is said of it where it is decorated; None for its own name.
+    """
+
+    if TYPE_CHECKING:
+        __name__: str
+        __qualname__: str
+
+    def __init__(
+        self,
+        function: Callable[P, R_co],
+        kind: Kind,
+        own: Own | None = None,
+        *,
+        callbacks: Sequence[Any] | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._descriptor: Any = function
+        if isinstance(function, (staticmethod, classmethod)):
+            function = function.__func__
+        update_wrapper(self, function)
+        self._function: Callable[P, R_co] = function
+        self._kind = kind
+        self._own = own or Own(name=name_of(function))
+        self._flavor = flavor_of(function)
+        self._is_stream = self._flavor.is_stream
+        self._bound = ({"callbacks": callbacks},) if callbacks else ()
+        self._tags = tags
+        self._metadata = metadata or {}
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call the function; inside a traced run, as a step of it."""
+        if not self._bound and not is_traced():
+            return self._function(*args, **kwargs)
+        return self._called(Arguments(args, kwargs))
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return the method of an object or of a class, decorated."""
+        target = self._descriptor.__get__(instance, owner)
+        if target is self._function:
+            return self
+        bound = copy.copy(self)
+        bound._descriptor = bound._function = target
+        return bound
+
+    def __getattr__(self, name: str) -> Any:
+        """Answer for what the function has besides."""
+        function = self.__dict__.get("_function")
+        if function is None:
+            raise AttributeError(name)
+        return getattr(function, name)
+
+    def __copy__(self) -> Self:
+        """Return a copy of the step, of the same function."""
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def __repr__(self) -> str:
+        """Return what it is."""
+        return f"<{self._kind.word} {self._own.name}: {self._function!r}>"
+
+    # ------------------------------------------------------------ running the function
+    def _called(self, arguments: Arguments) -> Any:
+        args, kwargs = arguments
+        run = self._run_of(self._bound, lambda: self._named(arguments))
+
+        def body() -> Any:
+            return self._function(*args, **kwargs)  # type: ignore[arg-type]  # they are P's
+
+        if run is None:
+            return body()
+        return _DRIVERS[self._flavor](run, body)
+
+    def _named(self, arguments: Arguments) -> dict[str, Any]:
+        return named(self._function, arguments, with_defaults=self._kind.is_model)
+
+    @override
+    def _shown(self, given: Any) -> Any:
+        return self._named(bind(self._function, given))
+
+    def _result(self, given: Any) -> Any:
+        args, kwargs = bind(self._function, given)
+        return self._function(*args, **kwargs)  # type: ignore[arg-type]  # raises what a call would
+
+    def _sync_result(self, given: Any) -> Any:
+        if self._flavor.is_async:
+            raise TypeError(f"{self._own.name} is a {self._flavor.value}: use ainvoke or astream")
+        return self._result(given)
+
+    @override
+    def _body(self, given: Any) -> Any:
+        return self._sync_result(given)
+
+    @override
+    async def _abody(self, given: Any) -> Any:
+        if self._flavor is Flavor.COROUTINE:
+            return await self._result(given)
+        return await asyncio.to_thread(self._result, given)
+
+    @override
+    def _items(self, given: Any) -> Generator[Any, Any, Any]:
+        value = self._sync_result(given)
+        if self._is_stream or (self._kind.is_model and isinstance(value, Iterator)):
+            return (yield from value)
+        yield value
+        return None
+
+    @override
+    async def _aitems(self, given: Any) -> AsyncGenerator[Any, Any]:
+        if self._flavor is Flavor.ASYNC_GENERATOR:
+            value = self._result(given)
+        else:
+            value = self._result(given) if self._flavor is Flavor.GENERATOR else await self._abody(given)
+        if self._is_stream or self._kind.is_model:
+            if isinstance(value, AsyncIterator):
+                async for item in value:
+                    yield item
+                return
+            if isinstance(value, Iterator):
+                async for item in _in_threads(value):
+                    yield item
+                return
+        yield value
+
+    if TYPE_CHECKING:  # the same methods, with the types of the function
+        # A function that is annotated to return an iterator may be a generator, whose values
+        # are joined, or return a stream, which is handed on: `invoke` cannot know.
+
+        @overload
+        def invoke(
+            self: Traced[..., Iterator[Any]],
+            input: Any = ...,
+            config: Config | None = None,
+            **options: Unpack[CallOptions],
+        ) -> Any: ...
+        @overload
+        def invoke(
+            self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
+        ) -> V: ...
+        def invoke(
+            self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
+        ) -> Any: ...
+
+        @overload
+        async def ainvoke(
+            self: Traced[..., Coroutine[Any, Any, V]],
+            input: Any = ...,
+            config: Config | None = None,
+            **options: Unpack[CallOptions],
+        ) -> V: ...
+        @overload
+        async def ainvoke(
+            self: Traced[..., AsyncIterator[Any]] | Traced[..., Iterator[Any]],
+            input: Any = ...,
+            config: Config | None = None,
+            **options: Unpack[CallOptions],
+        ) -> Any: ...
+        @overload
+        async def ainvoke(
+            self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
+        ) -> V: ...
+        async def ainvoke(
+            self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
+        ) -> Any: ...
+
+        @overload
+        def stream(
+            self: Traced[..., Iterator[V]],
+            input: Any = ...,
+            config: Config | None = None,
+            **options: Unpack[CallOptions],
+        ) -> Iterator[V]: ...
+        @overload
+        def stream(
+            self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
+        ) -> Iterator[V]: ...
+        def stream(
+            self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
+        ) -> Iterator[Any]: ...
+
+        @overload
+        def astream(
+            self: Traced[..., Coroutine[Any, Any, AsyncIterator[V]]],
+            input: Any = ...,
+            config: Config | None = None,
+            **options: Unpack[CallOptions],
+        ) -> AsyncIterator[V]: ...
+        @overload
+        def astream(
+            self: Traced[..., Coroutine[Any, Any, V]],
+            input: Any = ...,
+            config: Config | None = None,
+            **options: Unpack[CallOptions],
+        ) -> AsyncIterator[V]: ...
+        @overload
+        def astream(
+            self: Traced[..., AsyncIterator[V]] | Traced[..., Iterator[V]],
+            input: Any = ...,
+            config: Config | None = None,
+            **options: Unpack[CallOptions],
+        ) -> AsyncIterator[V]: ...
+        @overload
+        def astream(
+            self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
+        ) -> AsyncIterator[V]: ...
+        def astream(
+            self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
+        ) -> AsyncIterator[Any]: ...
+
+
+_DRIVERS: Mapping[Flavor, Callable[..., Any]] = {
+    Flavor.FUNCTION: _drive.call,
+    Flavor.COROUTINE: _drive.acall,
+    Flavor.GENERATOR: _drive.generate,
+    Flavor.ASYNC_GENERATOR: _drive.agenerate,
+}
+
+
+async def _in_threads(values: Iterator[V]) -> AsyncGenerator[V, None]:
+    """Yield the values of a synchronous iterator, each fetched in a thread."""
+    while (value := await asyncio.to_thread(next, values, _END)) is not _END:
+        yield value
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return what a function is called in a trace."""
+    name: str = getattr(function, "__name__", type(function).__name__)
+    return "lambda" if name == "<lambda>" else name
