@@ -8,6 +8,8 @@ from uuid import UUID
 
 import pytest
 from inline_snapshot import external_file
+from opentelemetry import baggage
+from opentelemetry.context import attach, detach
 
 from chainspan._content import ContentPolicy, Gate
 from chainspan._errors import ConfigurationError
@@ -25,7 +27,7 @@ from chainspan._model import (
     ToolRequest,
     Usage,
 )
-from chainspan._profiles import OPT_IN_VARIABLE, profile
+from chainspan._profiles import OPT_IN_VARIABLE, profile, session
 
 PROFILES = ["compat", "latest", "openinference"]
 GOLDEN = Path(__file__).parent / "golden" / "profiles"
@@ -279,6 +281,54 @@ def test_metadata_is_typed_and_only_the_users_own() -> None:
         "chainspan.metadata.order": 7,
         "chainspan.metadata.n": '{"a":1}',
         "chainspan.metadata.ls_provider": "openai",
+    }
+
+
+def test_a_session_says_whose_runs_they_are() -> None:
+    """Runs inside a session carry its conversation and user, unless they name their own (pains #12)."""
+    run = _run(RunKind.CHAT, "ChatOpenAI", conversation_id=None, user_id=None)
+    named = _run(RunKind.CHAIN, "chain", conversation_id="own", user_id=None)
+    gate = Gate.of(False)
+
+    with session(conversation="c1", user="ada"), session(user="eve"):
+        inside, own = profile().start(run, gate), profile().start(named, gate)
+    outside = profile().start(run, gate)
+
+    assert {key: inside[key] for key in ("session.id", "gen_ai.conversation.id", "user.id")} == {
+        "session.id": "c1",
+        "gen_ai.conversation.id": "c1",
+        "user.id": "eve",
+    }
+    assert (own["session.id"], own["user.id"]) == ("own", "eve")
+    assert not {"session.id", "gen_ai.conversation.id", "user.id"} & outside.keys()
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_baggage_on_the_list_is_on_the_span(name: str) -> None:
+    """Of what comes with a request only the named entries become attributes, masked (pains #81)."""
+    run, _ = RUNS["chain"]
+    context = baggage.set_baggage("tenant", "sk-proj-abcdefghijklmnopqrstuvwx")
+    token = attach(baggage.set_baggage("other", "x", context))
+
+    start = profile(name).start(run, Gate.of(ContentPolicy(capture=False, baggage=["tenant", "absent"])))
+    detach(token)
+
+    assert start["tenant"] == "[secret]"
+    assert not {"other", "absent"} & start.keys()
+
+
+def test_the_prompts_name_and_version_are_known_to_latest() -> None:
+    """Which template made a model's input is on the model's span, but for Langfuse's sake not in compat (pains #66)."""
+    run, _ = RUNS["chat"]
+    run = _run(run.kind, "ChatOpenAI", metadata={"lc_hub_repo": "greeting", "lc_hub_commit_hash": "abc"})
+    gate = Gate.of(False)
+
+    said = {name: {key for key in profile(name).start(run, gate) if "prompt" in key} for name in PROFILES}
+
+    assert said == {
+        "compat": set(),
+        "latest": {"gen_ai.prompt.name", "gen_ai.prompt.version"},
+        "openinference": {"llm.prompt_template.version"},
     }
 
 

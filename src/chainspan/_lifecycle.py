@@ -160,7 +160,7 @@ class Lifecycle:
             parent=parent,
             registry=self._runs,
             trace=trace,
-            native=where.native,
+            natives=where.natives,
             started_ns=trace.now_ns(),
             keep=recording,
         )

@@ -1,8 +1,9 @@
 """The runs whose end nobody reports.
 
-LangChain says nothing when a task is cancelled inside a model, a retriever or a tool: it
-calls the error callback of the chain around it, and none of the run's own. Such a run is
-over as soon as the coroutine that started it has finished. That is looked for when its
+LangChain says nothing when a task is cancelled inside a model, a retriever or a tool, nor
+when one of these is left by SystemExit: it calls the error callback of the chain around
+it, and none of the run's own. Such a run is
+over as soon as the function that started it has finished. That is looked for when its
 task is done, when an ancestor ends, when another run starts over it, and a few times a
 second while its event loop runs. What is left after all that ends some time after its
 ancestor.
@@ -44,16 +45,16 @@ class Orphans:
     def watch(self, run: Run) -> None:
         """Look after a run that has just started."""
         seat, start = run.seat, run.start
-        if seat is None or start is None or seat.task is None or start.run_type not in _FORGOTTEN:
+        if seat is None or start is None or start.run_type not in _FORGOTTEN or seat.is_generator:
             return
-        if not seat.is_coroutine or seat.task.done():
+        run.is_watched = True
+        if seat.task is None or not seat.is_coroutine or seat.task.done():
             return
         runs = self._by_task.get(seat.task)
         if runs is None:
             runs = self._by_task[seat.task] = {}
             seat.task.add_done_callback(self._task_done)
         runs[run.id] = run
-        run.is_watched = True
         self._look_later(seat.task.get_loop())
 
     def forget(self, run: Run) -> None:
@@ -71,9 +72,9 @@ class Orphans:
             self._overdue.append((time.monotonic_ns() + _GRACE_NS, run))
 
     def started_over(self, run: Run, start: RunStart) -> None:
-        """Close a run in whose context another one starts, if its coroutine has finished.
+        """Close a run in whose context another one starts, if its function has finished.
 
-        A coroutine may start several runs before it executes the first. They are told from
+        A function may start several runs before it executes the first. They are told from
         a later call, whose frame may stand at the same address, by the metadata that they share.
         """
         if run.is_watched and run.seat is not None and run.start is not None:

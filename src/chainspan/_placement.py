@@ -55,7 +55,7 @@ class Place:
 
     context: Context
     around: Span
-    native: int | None = None
+    natives: tuple[int, ...] = ()
     links: tuple[Link, ...] = ()
 
 
@@ -66,7 +66,7 @@ def place_apart(parent: Run | None, context: Context) -> Place:
     ambient = get_current_span(context)
     valid = ambient.get_span_context().is_valid
     links = (Link(ambient.get_span_context()),) if valid else ()
-    return Place(set_span_in_context(INVALID_SPAN, context), INVALID_SPAN, None, links)
+    return Place(set_span_in_context(INVALID_SPAN, context), INVALID_SPAN, (), links)
 
 
 def place(parent: Run | None, context: Context, frame: FrameType | None) -> Place:
@@ -77,16 +77,29 @@ def place(parent: Run | None, context: Context, frame: FrameType | None) -> Plac
     """
     if parent is None:
         around = _scope.ambient_span(context, frame) or INVALID_SPAN
-        return Place(_scope.with_span(context, around), around, _valid_id(around))
+        return Place(_scope.with_span(context, around), around, _ids(around))
     inner = _scope.raw_span(context)
     if inner is not None and _is_native_inside(inner, parent):
-        return Place(context, inner, inner.get_span_context().span_id)
+        return Place(context, inner, _ids(inner))
     return Place(_scope.with_span(context, parent.span), parent.span)
 
 
-def _valid_id(span: Span) -> int | None:
+def _ids(span: Span) -> tuple[int, ...]:
+    """Return the id of a foreign span and of its parent, as far as it tells."""
     identity = span.get_span_context()
-    return identity.span_id if identity.is_valid else None
+    if not identity.is_valid:
+        return ()
+    above = getattr(span, "parent", None)  # of the SDK's spans
+    return (identity.span_id,) if above is None else (identity.span_id, above.span_id)
+
+
+def _is_beside(span: Span, run: Run) -> bool:
+    """Return whether a span hangs below something that stands above a run: opened by a stream's consumer."""
+    below = _ids(span)[1:]
+    above = run.parent
+    while above is not None and above.context.span_id not in below:
+        above = above.parent
+    return above is not None or any(map(run.knows_native, below))
 
 
 def _is_native_inside(span: Span, parent: Run) -> bool:
@@ -96,6 +109,6 @@ def _is_native_inside(span: Span, parent: Run) -> bool:
     identity, above = span.get_span_context(), parent.context
     if not identity.is_valid or identity.trace_id != above.trace_id or identity.is_remote:
         return False
-    if identity.span_id == above.span_id or parent.knows_native(identity.span_id):
+    if identity.span_id == above.span_id or parent.knows_native(identity.span_id) or _is_beside(span, parent):
         return False
     return span.is_recording() or not identity.trace_flags.sampled

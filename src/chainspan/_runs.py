@@ -41,6 +41,7 @@ class Trace:
     model_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    has_usage: bool = False
     asked: dict[str, SpanContext] = field(default_factory=dict)
     _offset_ns: int = field(init=False)
 
@@ -63,17 +64,20 @@ class Trace:
             return
         self.model_calls += 1
         if response.usage is not None:
+            self.has_usage = True
             self.input_tokens += response.usage.input_tokens or 0
             self.output_tokens += response.usage.output_tokens or 0
 
     def totals(self) -> dict[str, int]:
-        """Return the sums as attributes of the root's span."""
-        return {
-            "chainspan.usage.model_calls": self.model_calls,
-            "chainspan.usage.input_tokens": self.input_tokens,
-            "chainspan.usage.output_tokens": self.output_tokens,
-            "chainspan.usage.total_tokens": self.input_tokens + self.output_tokens,
-        }
+        """Return the sums as attributes of the root's span; tokens only where any were reported."""
+        sums = {"chainspan.usage.model_calls": self.model_calls}
+        if self.has_usage:
+            sums |= {
+                "chainspan.usage.input_tokens": self.input_tokens,
+                "chainspan.usage.output_tokens": self.output_tokens,
+                "chainspan.usage.total_tokens": self.input_tokens + self.output_tokens,
+            }
+        return sums
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -91,7 +95,7 @@ class Run:
         own: Whether ``span`` is this run's own.
         parent: The run that it was started by; None for a root.
         children: The runs below that are open, by id.
-        native: The id of the foreign span that the run's span hangs below, or None.
+        natives: The ids of the foreign span that the run's span hangs below, and of that one's parent.
         seat: Where the run was started; None once it has ended.
         first_chunk_ns: When the first content of a streamed answer came.
         chunks: How many pieces of a streamed answer came.
@@ -110,7 +114,7 @@ class Run:
     parent: Run | None
     registry: RunRegistry
     trace: Trace
-    native: int | None = None
+    natives: tuple[int, ...] = ()
     seat: Seat | None = None
     open: bool = True
     started_ns: int = 0
@@ -152,7 +156,7 @@ class Run:
         """Return whether a foreign span stands above this run or one of its ancestors."""
         run: Run | None = self
         while run is not None:
-            if run.native == span_id:
+            if span_id in run.natives:
                 return True
             run = run.parent
         return False

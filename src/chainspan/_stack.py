@@ -81,27 +81,30 @@ class Seat:
         return id(frame) == self.frame_id and frame is not None and frame.f_code is self.code
 
     def is_over(self, *, but_for_newest: bool = False) -> bool:
-        """Return whether the coroutine that started the run has certainly finished.
+        """Return whether the function that started the run has certainly finished.
 
-        False also means "cannot be told": for runs that were not started by a coroutine,
-        and behind awaitables that do not show what they await.
+        False also means "cannot be told": for streams, in other threads, and behind
+        awaitables that do not show what they await.
 
         Args:
             but_for_newest: Whether the frame that is starting a run right now is known to
                 be another one, though it may stand at the same address.
         """
-        if self.task is None or not self.is_coroutine:
+        if self.code is None or self.is_generator:
             return False
-        if self.task.done():
+        if self.task is not None and self.task.done():
             return True
-        if self.task is not current_task():
-            frames, is_whole = suspended_frames(self.task)
-            return is_whole and not any(self.holds(frame) for frame in frames)
+        if not self.is_here():
+            return self.task is not None and self._is_out_of(self.task)
         frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
         if but_for_newest:
             newest = starter(frame)
             frame = newest.f_back if newest is not None else frame
         return not self._is_on_stack(frame)
+
+    def _is_out_of(self, task: asyncio.Task[Any]) -> bool:
+        frames, is_whole = suspended_frames(task)
+        return is_whole and not any(self.holds(frame) for frame in frames)
 
     def _is_on_stack(self, frame: FrameType | None) -> bool:
         while frame is not None:

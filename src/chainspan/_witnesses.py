@@ -14,6 +14,10 @@ from ._runs import Run
 
 __all__ = ["current_run", "inside", "leave_seat", "set_current_run", "take_seat"]
 
+_WORD_LAGS = sys.version_info < (3, 11)
+"""Whether LangChain's word may be an ancestor's: asyncio could not give a task a context before
+Python 3.11, so asynchronous code runs in the context of what called it."""
+
 _starters: dict[int, Run] = {}  # address of a frame -> the run that it started last
 
 
@@ -60,7 +64,7 @@ def inside(run: Run, current: int | None, frame: FrameType | None, *, is_mixed: 
     named = _named(current, run)
     if named is None:
         return _seated(run, frame)
-    return _pulled(named, frame) if is_mixed else named
+    return _pulled(named, frame) if is_mixed or _WORD_LAGS else named
 
 
 def _named(current: int | None, run: Run) -> Run | None:
@@ -73,15 +77,16 @@ def _named(current: int | None, run: Run) -> Run | None:
     return found if found is not None and found.is_within(run) else None
 
 
-def _pulled(named: Run, frame: FrameType | None) -> Run:
+def _pulled(named: Run, frame: FrameType | None) -> Run | None:
     """Return the run that executes inside a body, pulled by it without being started by it."""
     frame = frame or sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
     while frame is not None:
         run = _seated_in(frame)
         if run is not None and run.trace is named.trace:
-            return named if named.is_within(run) else run
+            return named if named.is_within(run) and not _WORD_LAGS else run
         frame = frame.f_back
-    return named
+    is_left = _WORD_LAGS and named.seat is not None and named.seat.is_here()
+    return None if is_left else named
 
 
 def _seated(run: Run, frame: FrameType | None) -> Run | None:
@@ -138,7 +143,9 @@ def _inherits(run: Run, seat: _stack.Seat, frame: FrameType) -> bool:
     """Return whether code in another thread or task belongs to a run whose context it copied."""
     if seat.is_here():
         return False  # it would be on the stack
-    if not seat.is_generator or (run.is_leaf and not run.chunks):
+    if not seat.is_generator:
         return True
-    # A stream that has begun: another thread or task is as likely to be the consumer's.
+    if run.is_leaf and (not run.chunks or _stack.current_task() is not None):
+        # Once it has begun, another task is its consumer's: a stream keeps its frame, whoever pulls it.
+        return not run.chunks
     return _stack.has_package(seat.package, frame)

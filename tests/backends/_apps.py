@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,7 +23,7 @@ from langgraph.types import interrupt
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -91,10 +92,10 @@ def _interrupt(config: Any) -> None:
     def approve(_: MessagesState) -> Any:
         interrupt({"question": "Send it?"})
 
-    graph = StateGraph(MessagesState)
+    graph: Any = StateGraph(MessagesState)
     graph.add_node("approve", approve)
     graph.add_edge(START, "approve")
-    app: Any = graph.compile(checkpointer=InMemorySaver(), name="approval")
+    app = graph.compile(checkpointer=InMemorySaver(), name="approval")
     app.invoke({"messages": [("user", "Send it.")]}, {**config, "configurable": {"thread_id": "thread-1"}})
 
 
@@ -134,20 +135,31 @@ class Sent:
         return traces
 
 
+class _ByTurns(SpanProcessor):
+    """Hands each finished span to the next of several processors."""
+
+    def __init__(self, processors: Sequence[SpanProcessor]) -> None:
+        self._next = itertools.cycle(processors)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        next(self._next).on_end(span)
+
+
 @contextmanager
-def tracing(endpoint: str, wire: Wire = HTTP, *, timeout_s: float = 20.0) -> Iterator[tuple[Sent, OtelHandler]]:
-    """Give a handler that sends to an endpoint with content, and what it sends; flush when the block ends."""
+def tracing(*endpoints: str, wire: Wire = HTTP, timeout_s: float = 20.0) -> Iterator[tuple[Sent, OtelHandler]]:
+    """Give a handler that sends with content, to these endpoints by turns, and what it sends; flush at the end."""
     sent = Sent()
     resource = Resource({"service.name": sent.service, "openinference.project.name": sent.service})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    exporter = processor_for(otlp(endpoint, protocol=wire))
-    for processor in (exporter, SimpleSpanProcessor(sent.memory)):
+    exporters = [processor_for(otlp(endpoint, protocol=wire)) for endpoint in endpoints]
+    for processor in (_ByTurns(exporters), SimpleSpanProcessor(sent.memory)):
         provider.add_span_processor(processor)
     try:
         yield sent, OtelHandler(tracer_provider=provider, content=True)
-        sent.delivered = exporter.force_flush(int(timeout_s * 1000))
+        sent.delivered = all(exporter.force_flush(int(timeout_s * 1000)) for exporter in exporters)
     finally:
-        provider.shutdown()
+        for exporter in exporters:
+            exporter.shutdown()
 
 
 def by_id(spans: Iterator[Span]) -> Spans:
@@ -164,6 +176,7 @@ def _encoded(spans: list[ReadableSpan]) -> Iterator[Span]:
 def _in_order(span: Span) -> Span:
     copy = Span()
     copy.CopyFrom(span)
-    for holder in (copy, *copy.events, *copy.links):
+    holders: list[Any] = [copy, *copy.events, *copy.links]
+    for holder in holders:
         holder.attributes.sort(key=lambda attribute: attribute.key)
     return copy

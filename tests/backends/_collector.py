@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ._programs import free_ports, running
 
-__all__ = ["CONFIGS", "VALUES", "Collector", "at", "collector", "merged", "read_at", "written"]
+__all__ = ["CONFIGS", "VALUES", "Collector", "at", "collector", "merged", "parsed", "read_at", "written"]
 
 CONFIGS = Path(__file__).parents[2] / "collector-config"
 Config = dict[str, Any]
@@ -95,11 +94,17 @@ def _moved(base: Config, queue: Path, protocols: Config, health: Config, metrics
     }
 
 
+def parsed(path: Path) -> Any:
+    """Return what stands in a YAML file."""
+    yaml: Any = importlib.import_module("yaml")  # comes with LangChain, without types
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
 def merged(*paths: Path) -> Config:
     """Return files merged as the collector merges them: maps grow, lists are replaced."""
     config: Config = {}
     for path in paths:
-        config = _merge(config, yaml.safe_load(path.read_text("utf-8")))
+        config = _merge(config, parsed(path))
     return config
 
 

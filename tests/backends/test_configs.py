@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from chainspan import ContentPolicy
 from chainspan.exporters._encoding import MAX_REQUEST_BYTES
 
-from ._collector import CONFIGS, VALUES, merged
+from ._collector import CONFIGS, VALUES, merged, parsed
 
 ROOT = CONFIGS.parent
 OVERLAYS = sorted((CONFIGS / "exporters").glob("*.yaml"))
@@ -77,7 +76,7 @@ def test_all_that_is_used_is_defined(paths: list[Path]) -> None:
 def test_overlays_only_add(path: Path) -> None:
     """An overlay replaces no list of its base but the extensions, so that any of them go together."""
     for base in ("dev.yaml", "gateway.yaml"):
-        below, above = merged(CONFIGS / base), yaml.safe_load(path.read_text("utf-8"))
+        below, above = merged(CONFIGS / base), parsed(path)
 
         assert not below["service"]["pipelines"].keys() & above["service"]["pipelines"].keys()
         assert set(below["service"]["extensions"]) <= set(
@@ -103,7 +102,7 @@ def test_budgets_fit(paths: list[Path]) -> None:
 def test_no_secret_in_a_file(path: Path) -> None:
     """What proves who sends comes from the environment."""
     secret = re.compile(r"(?i)authorization|password|secret|token|connection_string|(api|license)[-_]key|team$")
-    found = {key: value for key, value in leaves(yaml.safe_load(path.read_text("utf-8"))) if secret.search(key)}
+    found = {key: value for key, value in leaves(parsed(path)) if secret.search(key)}
 
     assert [key for key, value in found.items() if "${" not in value] == []
 
@@ -145,7 +144,7 @@ def _has(otelcol: str, component: str) -> bool:
 @pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
 def test_compose_files_follow_their_schema(path: Path, environment: Path) -> None:
     """The published schema of Compose takes the files."""
-    command = [environment / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", path]
+    command = [str(environment / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(path)]
 
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
@@ -155,7 +154,7 @@ def test_compose_files_follow_their_schema(path: Path, environment: Path) -> Non
 @pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
 def test_compose_files_are_pinned_local_and_gated(path: Path) -> None:
     """Images have versions, ports are open here alone, mounts exist, and what is waited for can be waited for."""
-    compose = yaml.safe_load(path.read_text("utf-8"))
+    compose = parsed(path)
     services, volumes = compose["services"], compose.get("volumes", {})
 
     for service in services.values():

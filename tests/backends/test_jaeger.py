@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ._apps import APPLICATIONS, Wire, tracing
+from ._apps import APPLICATIONS, HTTP, Wire, tracing
 from ._readers import Jaeger
 
 pytestmark = pytest.mark.timeout(180)
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(180)
 @pytest.mark.parametrize("application", APPLICATIONS.values(), ids=APPLICATIONS)
 def test_all_that_is_sent_is_there(jaeger: Jaeger, application: Callable[[Any], None], wire: Wire) -> None:
     """Jaeger has every span with its parent, times, status, attributes and events, and knows the service."""
-    with tracing(jaeger.http if wire == "http/protobuf" else jaeger.grpc, wire) as (sent, handler):
+    with tracing(jaeger.http if wire == HTTP else jaeger.grpc, wire=wire) as (sent, handler):
         application({"callbacks": [handler]})
 
     assert sent.delivered

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.exporters._otlp_server import OtlpServer
 
-from ._apps import APPLICATIONS, Wire, by_id, tracing
+from ._apps import APPLICATIONS, HTTP, Wire, by_id, tracing
 from ._programs import free_ports, running_when_listening
 
 pytestmark = pytest.mark.timeout(120)
@@ -50,7 +50,7 @@ def relay(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.mark.parametrize("application", APPLICATIONS.values(), ids=APPLICATIONS)
 def test_all_that_is_sent_comes_out(relay: Relay, application: Callable[[Any], None], wire: Wire) -> None:
     """Every span comes out of rotel with its parent, times, status, attributes and events."""
-    with tracing(relay.http if wire == "http/protobuf" else relay.grpc, wire) as (sent, handler):
+    with tracing(relay.http if wire == HTTP else relay.grpc, wire=wire) as (sent, handler):
         application({"callbacks": [handler]})
     relay.behind.wait_for(lambda: relay.behind.arrivals.keys() >= sent.spans.keys(), 20.0)
 

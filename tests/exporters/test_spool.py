@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
@@ -23,7 +25,7 @@ from chainspan._feeding import processor_for
 from chainspan.exporters._otlp import OtlpExporter, otlp
 from chainspan.exporters._senders import Answer, Verdict
 from chainspan.exporters._spool import MAX_SPOOL_BYTES, SpoolExporter, spool
-from chainspan.exporters._spool_files import SpoolFiles
+from chainspan.exporters._spool_files import SpoolFile, SpoolFiles
 
 from ._otlp_server import OtlpServer, Partial, Refuse, Status, spans_of
 
@@ -71,13 +73,14 @@ def spooled(directory: Path) -> list[str]:
 
 def test_span_is_on_the_disk_when_it_has_ended(tmp_path: Path) -> None:
     """What SIGKILL could destroy is written before ``span.end()`` returns, in a file of the owner's alone."""
-    exporter = made(tmp_path, Down())
+    directory = tmp_path / "new" / "spool"
+    exporter = made(directory, Down())
 
     emit(exporter, ["first", "second"])
 
-    assert spooled(tmp_path) == ["first", "second"]
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir() if path.is_file()}
-    assert modes == {0o600}
+    assert spooled(directory) == ["first", "second"]
+    modes = {path.is_dir(): stat.S_IMODE(path.stat().st_mode) for path in [directory, *directory.iterdir()]}
+    assert modes == {True: 0o700, False: 0o600}
     exporter.close(0)
 
 
@@ -280,6 +283,25 @@ def test_disk_limit_of_the_system_costs_nothing(server: OtlpServer, tmp_path: Pa
 def limit_files() -> None:
     """Let this process write no file of more than 16 bytes."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))
+
+
+@given(st.lists(st.builds(SpoolFile, *[st.integers(0, 10**18)] * 4), max_size=20))
+def test_names_tell_everything_and_sort_by_age(files: list[SpoolFile]) -> None:
+    """A file is its name: it reads back as it was written, and names sort as the files do in time."""
+    names = sorted(file.name for file in files)
+
+    read = [SpoolFile.parse(name) for name in names]
+
+    assert sorted(filter(None, read)) == sorted(files)
+    assert [file.written_ns for file in filter(None, read)] == sorted(file.written_ns for file in files)
+
+
+@given(st.text())
+def test_any_other_name_is_nobody_s(name: str) -> None:
+    """No name of a foreign file is taken for one of ours, and none raises."""
+    file = SpoolFile.parse(name)
+
+    assert file is None or file.stem == name.partition(".")[0]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class Sequence(Step):
     """Steps that run one after another, each on the result of the one before."""
 
     def __init__(self, steps: list[Any]) -> None:
-        self._own = Own(name="Sequence")
+        super().__init__(KINDS["chain"], Own(name="Sequence"))
         self.steps = steps
 
     @property
@@ -80,7 +80,7 @@ class Parallel(Step):
     """Steps that run at once on the same input, and give a dict of their results."""
 
     def __init__(self, steps: Mapping[str, Any]) -> None:
-        self._own = Own(name="Parallel")
+        super().__init__(KINDS["chain"], Own(name="Parallel"))
         self.steps = steps
 
     @override

@@ -19,7 +19,7 @@ from chainspan.langchain._runnables import RunnableBase
 from . import _drive
 from ._binding import NOTHING
 from ._joining import joined
-from ._kinds import KINDS, Kind, Own
+from ._kinds import Kind, Own
 from ._options import CallOptions, Config, given
 from ._run import Run
 
@@ -34,12 +34,21 @@ class Step(RunnableBase):
     the call is made in. A step that no handler hears of just runs.
     """
 
-    _kind: Kind = KINDS["chain"]
+    # Of the instance, not of the class: a bound method shares what it does not have itself.
+    _kind: Kind
     _own: Own
-    _bound: tuple[Config, ...] = ()
-    _tags: Sequence[str] = ()
-    _metadata: Mapping[str, Any] = {}
-    _is_stream = False
+    _bound: tuple[Config, ...]
+    _tags: Sequence[str]
+    _metadata: Mapping[str, Any]
+    _is_stream: bool
+
+    def __init__(self, kind: Kind, own: Own) -> None:
+        self._kind = kind
+        self._own = own
+        self._bound = ()
+        self._tags = ()
+        self._metadata = {}
+        self._is_stream = False
 
     @property
     def name(self) -> str:

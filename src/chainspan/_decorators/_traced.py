@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 from typing_extensions import Self, Unpack, override
 
 from chainspan.langchain._managers import is_traced
+from chainspan.langchain._witness import child_config
 
 from . import _drive
 from ._binding import NOTHING, Arguments, Flavor, bind, flavor_of, named
@@ -26,6 +26,8 @@ R_co = TypeVar("R_co", covariant=True)
 V = TypeVar("V")
 
 _END: Any = object()
+_config_in_force = child_config.get
+_new = object.__new__
 
 
 class Traced(Step, Generic[P, R_co]):
@@ -58,9 +60,8 @@ class Traced(Step, Generic[P, R_co]):
         if isinstance(function, (staticmethod, classmethod)):
             function = function.__func__
         update_wrapper(self, function)
+        super().__init__(kind, own or Own(name=name_of(function)))
         self._function: Callable[P, R_co] = function
-        self._kind = kind
-        self._own = own or Own(name=name_of(function))
         self._flavor = flavor_of(function)
         self._is_stream = self._flavor.is_stream
         self._bound = ({"callbacks": callbacks},) if callbacks else ()
@@ -69,7 +70,7 @@ class Traced(Step, Generic[P, R_co]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function; inside a traced run, as a step of it."""
-        if not self._bound and not is_traced():
+        if _config_in_force() is None and not self._bound:  # the way of nearly all calls
             return self._function(*args, **kwargs)
         return self._called(Arguments(args, kwargs))
 
@@ -78,20 +79,22 @@ class Traced(Step, Generic[P, R_co]):
         target = self._descriptor.__get__(instance, owner)
         if target is self._function:
             return self
-        bound = copy.copy(self)
-        bound._descriptor = bound._function = target
+        bound = _new(Traced)
+        bound.__dict__ = {"_function": target, "_descriptor": target, "_bound": self._bound, "_unbound": self}
         return bound
 
     def __getattr__(self, name: str) -> Any:
-        """Answer for what the function has besides."""
-        function = self.__dict__.get("_function")
-        if function is None:
+        """Answer for what the function has besides; a bound method, for what it shares with others."""
+        own = self.__dict__
+        if "_unbound" in own and name in own["_unbound"].__dict__:
+            return own["_unbound"].__dict__[name]
+        if "_function" not in own:  # of an object that is being made
             raise AttributeError(name)
-        return getattr(function, name)
+        return getattr(own["_function"], name)
 
     def __copy__(self) -> Self:
         """Return a copy of the step, of the same function."""
-        copied = object.__new__(type(self))
+        copied = _new(type(self))
         copied.__dict__.update(self.__dict__)
         return copied
 
@@ -102,7 +105,8 @@ class Traced(Step, Generic[P, R_co]):
     # ------------------------------------------------------------ running the function
     def _called(self, arguments: Arguments) -> Any:
         args, kwargs = arguments
-        run = self._run_of(self._bound, lambda: self._named(arguments))
+        heard = self._bound or is_traced()
+        run = self._run_of(self._bound, lambda: self._named(arguments)) if heard else None
 
         def body() -> Any:
             return self._function(*args, **kwargs)  # type: ignore[arg-type]  # they are P's

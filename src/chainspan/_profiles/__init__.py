@@ -18,8 +18,9 @@ from .._model import AttributeValue, RunEnd, RunFailure, RunStart
 from ._compat import COMPAT
 from ._latest import LATEST
 from ._openinference import OPENINFERENCE
+from ._session import session
 
-__all__ = ["OPT_IN_VARIABLE", "Profile", "profile"]
+__all__ = ["OPT_IN_VARIABLE", "Profile", "profile", "session"]
 
 OPT_IN_VARIABLE: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 """Chooses the profile where no argument does: ``gen_ai_latest_experimental`` means ``latest``."""

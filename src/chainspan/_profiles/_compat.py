@@ -81,7 +81,7 @@ class GenAiProfile:
 
     def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run starts."""
-        attributes = shared.own(run)
+        attributes = shared.own(run, gate)
         tags = shared.user_tags(run, gate)
         if tags:
             attributes[names.CHAINSPAN_TAGS] = tags
@@ -93,9 +93,12 @@ class GenAiProfile:
             add_input(attributes, run, run.inputs, gate)
         else:
             attributes[names.GEN_AI_OPERATION_NAME] = operation
-            attributes[names.GEN_AI_CONVERSATION_ID] = run.conversation_id
+            attributes[names.GEN_AI_CONVERSATION_ID] = attributes[names.SESSION_ID]
             attributes[names.GEN_AI_AGENT_NAME] = run.agent_name
             _STARTS[run.kind](attributes, run, gate)
+        if self.prompts and run.kind in _MODELS:
+            attributes[names.GEN_AI_PROMPT_NAME] = shared.metadatum(run, shared.PROMPT_NAMES, gate)
+            attributes[names.GEN_AI_PROMPT_VERSION] = shared.metadatum(run, shared.PROMPT_VERSIONS, gate)
         return shared.exportable(attributes, gate)
 
     def end(self, run: RunStart, end: RunEnd, gate: Gate) -> dict[str, AttributeValue]:

@@ -50,7 +50,7 @@ class OpenInferenceProfile:
 
     def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run starts."""
-        attributes = shared.own(run)
+        attributes = shared.own(run, gate)
         attributes[names.OI_AGENT_NAME] = run.agent_name
         attributes[names.OI_TAGS] = shared.user_tags(run, gate) or None
         metadata = shared.user_metadata(run, gate)
@@ -92,6 +92,7 @@ def _request(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
     model_key = names.OI_EMBEDDING_MODEL_NAME if run.kind is RunKind.EMBEDDINGS else names.OI_MODEL_NAME
     attributes[model_key] = request.model
     attributes[names.OI_PROVIDER] = attributes[names.OI_SYSTEM] = request.provider
+    attributes[names.OI_PROMPT_VERSION] = shared.metadatum(run, shared.PROMPT_VERSIONS, gate)
     attributes[names.SERVER_ADDRESS] = request.server_address
     attributes[names.SERVER_PORT] = request.server_port
     if request.parameters:

@@ -21,9 +21,12 @@ from .._model import (
     RunStart,
     Usage,
 )
+from ._session import current_session, from_baggage
 
 __all__ = [
     "OPERATIONS",
+    "PROMPT_NAMES",
+    "PROMPT_VERSIONS",
     "SPAN_KINDS",
     "Attributes",
     "add_usage",
@@ -32,6 +35,7 @@ __all__ = [
     "exportable",
     "failed",
     "io",
+    "metadatum",
     "own",
     "parameters",
     "span_name",
@@ -100,12 +104,16 @@ _NAMES: Final = frozenset(
         names.USER_ID,
     }
 )
+# Of the template that a model's input was made with; the latter two are LangChain's own, of its hub.
+PROMPT_NAMES: Final = ("prompt_name", "lc_hub_repo")
+PROMPT_VERSIONS: Final = ("prompt_version", "lc_hub_commit_hash")
 _TOTALS: Final = frozenset({"input_tokens", "output_tokens"})
 _INT64: Final = 1 << 63
 
 
-def own(run: RunStart) -> Attributes:
+def own(run: RunStart, gate: Gate) -> Attributes:
     """Return what every span says of its run, whichever the profile."""
+    here = current_session()
     attributes: Attributes = {
         names.CHAINSPAN_RUN_ID: str(run.run_id),
         names.CHAINSPAN_RUN_TYPE: run.run_type,
@@ -114,10 +122,10 @@ def own(run: RunStart) -> Attributes:
     }
     if run.attempt is not None:
         attributes[names.CHAINSPAN_RUN_ATTEMPT] = run.attempt
-    if run.conversation_id is not None:
-        attributes[names.SESSION_ID] = run.conversation_id
-    if run.user_id is not None:
-        attributes[names.USER_ID] = run.user_id
+    attributes[names.SESSION_ID] = here.conversation if run.conversation_id is None else run.conversation_id
+    attributes[names.USER_ID] = here.user if run.user_id is None else run.user_id
+    if gate.policy.baggage:
+        attributes.update(from_baggage(gate))
     if run.kind is RunKind.NODE:
         _node(attributes, run)
     return attributes
@@ -147,6 +155,12 @@ def _is_users(key: object, gate: Gate) -> bool:
     if not isinstance(key, str):
         return False
     return key in (gate.policy.metadata or ()) or not key.startswith(_THEIR_METADATA)
+
+
+def metadatum(run: RunStart, keys: tuple[str, ...], gate: Gate) -> str | None:
+    """Return a name of the user's that stands in a run's metadata under one of several keys, or None."""
+    found = (run.metadata.get(key) for key in keys)
+    return next((gate.name(value) for value in found if isinstance(value, str) and value), None)
 
 
 def span_name(run: RunStart) -> str:

@@ -65,7 +65,8 @@ class SpoolFile:
         if len(parts) != 4 or not all(part.isdecimal() for part in parts):
             return None
         written_ns, pid, number, spans = map(int, parts)
-        return cls(written_ns, pid, number, spans, state)
+        file = cls(written_ns, pid, number, spans, state)
+        return file if file.stem == stem else None
 
 
 class SpoolFiles:
@@ -76,7 +77,8 @@ class SpoolFiles:
         self.rejected_directory = directory / "rejected"
         self._prefix = f"{directory}{os.sep}"
         self._numbers = itertools.count(1)
-        self.rejected_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.rejected_directory.mkdir(mode=0o700, exist_ok=True)
 
     def put(self, body: bytes, *, spans: int, now_ns: int) -> SpoolFile:
         """Write a request; when this returns, it survives the process.

@@ -87,7 +87,7 @@ class CallbackManager:
 # ---------------------------------------------------------------- telling
 
 
-def handle_event(handlers: Sequence[Any], name: str, ignore: str, *args: Any, **kwargs: Any) -> None:
+def handle_event(handlers: Sequence[Any], name: str, ignore: str, /, *args: Any, **kwargs: Any) -> None:
     """Tell each handler; what one raises is logged, unless it asks for more."""
     for handler in handlers:
         try:
@@ -98,7 +98,7 @@ def handle_event(handlers: Sequence[Any], name: str, ignore: str, *args: Any, **
             _report(handler, name, error)
 
 
-async def ahandle_event(handlers: Sequence[Any], name: str, ignore: str, *args: Any, **kwargs: Any) -> None:
+async def ahandle_event(handlers: Sequence[Any], name: str, ignore: str, /, *args: Any, **kwargs: Any) -> None:
     """Tell each handler, and wait for those that are asynchronous."""
     for handler in handlers:
         try:

@@ -1,0 +1,59 @@
+"""Who the runs of a block of code belong to, where no metadata says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from opentelemetry import baggage
+
+from .._content import Gate
+from .._encode import mask_text
+
+__all__ = ["Session", "current_session", "from_baggage", "session"]
+
+
+class Session(NamedTuple):
+    """A conversation and a user; None: not said."""
+
+    conversation: str | None = None
+    user: str | None = None
+
+
+_current: ContextVar[Session] = ContextVar("chainspan_session", default=Session())  # noqa: B039  # immutable
+
+
+@contextmanager
+def session(*, conversation: str | None = None, user: str | None = None) -> Iterator[None]:
+    """Put every run that starts inside into a conversation, and under a user's name.
+
+    Carried like any context variable: into tasks, and into the threads that LangChain
+    starts. A run whose metadata names a conversation or a user keeps those. A session inside
+    of another changes what it names and leaves the rest.
+
+    Args:
+        conversation: The conversation's id; ``session.id`` and ``gen_ai.conversation.id``.
+        user: The user's id; ``user.id``.
+    """
+    outer = _current.get()
+    token = _current.set(
+        Session(outer.conversation if conversation is None else conversation, outer.user if user is None else user)
+    )
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_session() -> Session:
+    """Return what the innermost session around here says."""
+    return _current.get()
+
+
+def from_baggage(gate: Gate) -> Mapping[str, str]:
+    """Return those entries of OpenTelemetry's baggage that the policy lets onto spans."""
+    carried = baggage.get_all()
+    chosen = {key: carried[key] for key in gate.policy.baggage if key in carried}
+    return {key: mask_text(gate.name(str(value))) for key, value in chosen.items()}

@@ -1,0 +1,152 @@
+"""Two agents, two gateways: content stays on the node, traces stay whole, and those that matter are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from tests.exporters._otlp_server import OtlpServer
+
+from ._apps import APPLICATIONS, Sent, Spans, by_id, tracing
+from ._collector import Collector, collector
+from ._programs import free_ports, until
+
+pytestmark = pytest.mark.timeout(180)
+
+SALT = "a pinch"
+CONTENT = re.compile(
+    r"gen_ai\.(input|output)\.messages|gen_ai\.tool\.(description|definitions|call\.(arguments|result))"
+    r"|(input|output)\.(value|mime_type)|data|exception\.(message|stacktrace)"
+)
+WORDS = ["Wie ist das Wetter", "Zwanzig", "東京", "Be brief", "Twenty", "No such city", "Send it", "schon"]
+
+
+@dataclass(frozen=True)
+class Production:
+    """The agents, the gateways, and the servers behind them."""
+
+    agents: list[Collector]
+    gateways: list[Collector]
+    behind: list[OtlpServer]
+
+    @property
+    def kept(self) -> list[Span]:
+        """What came out of either gateway."""
+        return [span for server in self.behind for span in server.spans]
+
+    def wait_for(self, spans: Spans) -> Spans:
+        """Return what came out of these spans once it is all of them."""
+        until(lambda: {s.span_id.hex() for s in self.kept} >= spans.keys(), 60.0, f"{len(spans)} spans kept")
+        return by_id(span for span in self.kept if span.span_id.hex() in spans)
+
+
+@pytest.fixture(scope="module")
+def production(otelcol: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    """The collectors of docker-compose.production.yml, with a server behind each gateway in Kafka's place."""
+    ports = free_ports(2)
+    sampling = {"decision_wait": "6s", "decision_wait_after_root_received": "2s"}
+    gateway = {
+        "processors": {"tail_sampling": sampling},
+        "exporters": {"nop": {}},
+        "service": {"pipelines": {"traces/kafka": {"exporters": ["nop"]}}},
+    }
+    hosts = [f"127.0.0.1:{port}" for port in ports]
+    agent = {"exporters": {"load_balancing": {"resolver": {"dns": None, "static": {"hostnames": hosts}}}}}
+    with ExitStack() as stack:
+
+        def run(name: str, files: list[str], changes: dict[str, Any], **more: Any) -> Collector:
+            place = tmp_path_factory.mktemp(name)
+            return stack.enter_context(collector(otelcol, place, files, changes, **more))
+
+        servers = [stack.enter_context(OtlpServer()) for _ in ports]
+        gateways = [
+            run(
+                "gateway",
+                ["gateway.yaml", "exporters/phoenix.yaml"],
+                gateway,
+                grpc=port,
+                env={"PHOENIX_ENDPOINT": server.url.removesuffix("/v1/traces")},
+            )
+            for port, server in zip(ports, servers, strict=True)
+        ]
+        agents = [run("agent", ["agent.yaml"], agent, env={"CHAINSPAN_HASH_SALT": SALT}) for _ in range(2)]
+        yield Production(agents, gateways, servers)
+
+
+def ran(application: str, agents: Sequence[Collector], times: int = 1) -> Sent:
+    """Run an application, with its spans sent to these agents by turns."""
+    with tracing(*(agent.http for agent in agents)) as (sent, handler):
+        for _ in range(times):
+            APPLICATIONS[application]({"callbacks": [handler]})
+    assert sent.delivered
+    return sent
+
+
+def without_content(span: Span) -> Span:
+    """Return what an agent lets through of a span."""
+    copy = Span()
+    copy.CopyFrom(span)
+    messages = [a.value.string_value for a in span.attributes if a.key == "gen_ai.input.messages"]
+    holders: list[Any] = [copy, *copy.events]
+    for holder in holders:
+        kept = [attribute for attribute in holder.attributes if not CONTENT.fullmatch(attribute.key)]
+        del holder.attributes[:]
+        holder.attributes.extend(kept)
+    for text in messages:
+        copy.attributes.add(key="chainspan.input.bytes").value.int_value = len(text.encode())
+        digest = hashlib.sha256((SALT + text).encode()).hexdigest()
+        copy.attributes.add(key="chainspan.input.sha256").value.string_value = digest
+    copy.status.message = ""
+    return copy
+
+
+@pytest.mark.parametrize("application", ["error", "interrupt"])
+def test_what_matters_is_kept_without_its_content(production: Production, application: str) -> None:
+    """Of a failed or interrupted run every span comes out, with all that is not content and nothing that is."""
+    sent = ran(application, production.agents[:1])
+
+    kept = production.wait_for(sent.spans)
+
+    assert kept == by_id(without_content(span) for span in sent.spans.values())
+    assert [word for word in WORDS if word in str(list(kept.values()))] == []
+
+
+def test_all_errors_are_kept_and_some_of_the_rest(production: Production) -> None:
+    """All failed runs come out and few others; what comes out is whole; all are counted before that."""
+    before = counted(production)
+    failed, fine = ran("error", production.agents[:1], 40), ran("chain", production.agents[:1], 60)
+
+    production.wait_for(failed.spans)
+    until(lambda: counted(production) - before == 40 * 3 + 60 * 4, 60.0, "every span is counted")
+
+    kept = {span.trace_id.hex() for span in production.kept} & fine.traces().keys()
+    whole = by_id(span for span in production.kept if span.trace_id.hex() in kept)
+    assert len(whole) == 4 * len(kept)
+    assert len(kept) < 30
+
+
+def test_a_trace_of_two_agents_meets_at_one_gateway(production: Production) -> None:
+    """Spans of one trace that go through two agents come to the same gateway; both gateways have work."""
+    sent = ran("error", production.agents, 20)
+
+    production.wait_for(sent.spans)
+
+    homes: dict[str, set[int]] = {}
+    for number, server in enumerate(production.behind):
+        for span in server.spans:
+            homes.setdefault(span.trace_id.hex(), set()).add(number)
+    assert [trace for trace in sent.traces() if len(homes[trace]) != 1] == []
+    assert set.union(*(homes[trace] for trace in sent.traces())) == {0, 1}
+
+
+def counted(production: Production) -> float:
+    """Return how many spans the gateways have counted."""
+    shown = "\n".join(requests.get(f"{gateway.metrics}/metrics", timeout=5).text for gateway in production.gateways)
+    return sum(map(float, re.findall(r"^traces_span_metrics_calls_total\{.*\} (\S+)", shown, re.MULTILINE)))
