@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import bench_import, bench_memory, bench_runs, bench_scope
-from benchmarks.counts import counted
+from benchmarks.counts import save
 from benchmarks.harness import Cost, Row, measure
 
 OUTPUT = Path(".benchmarks", "cost.json")
@@ -26,8 +26,8 @@ def main() -> None:
     """Run what the command line asks for."""
     asked = _arguments()
     rows = [row for row in (*bench_runs.ROWS, *bench_scope.ROWS) if asked.only in row.name]
-    if asked.counts:
-        print(json.dumps(counted(rows), indent=2))
+    if asked.count:
+        save(rows)
         return
     began = time.monotonic()
     found: dict[str, Any] = {"machine": _machine()}
@@ -45,7 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="TEXT", help="only the rows with this text in their name")
     parser.add_argument("--seconds", type=float, default=_SECONDS, help="for a row (default: %(default)s)")
     parser.add_argument("--long", action="store_true", help=f"{_MANY_RUNS:,} runs for what is kept, not {_RUNS:,}")
-    parser.add_argument("--counts", action="store_true", help="count calls of functions, as the tests do, and no time")
+    parser.add_argument("--count", action="store_true", help="count calls of functions and record that for the tests")
     return parser.parse_args()
 
 

@@ -1,20 +1,29 @@
 """What a run costs in calls of functions, Python's and C's: the same on every machine, hence fit for a gate.
 
-Time is not: a shared machine is twice as slow in one minute as in the next. What one call
-into C costs does not show here; that is what the benchmarks are for.
+Time is not: a shared machine is twice as slow in one minute as in the next. What a single
+call into C costs does not show here; that is what the benchmarks are for.
+
+`counts.json` has what was counted last, as multiples of the floor's calls. A test fails
+where one of them has grown by more than half.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 
 from benchmarks.harness import FLOOR, NONE, Contender, Row
 
-__all__ = ["calls_of", "counted", "counted_ratios"]
+__all__ = ["MOST_GROWTH", "calls_of", "counted", "grown", "recorded", "save"]
 
+MOST_GROWTH = 1.5
+_RECORD = Path(__file__).with_name("counts.json")
 _WARM_UPS = 3  # caches are filled, classes resolved, modules imported
+
+Ratios = dict[str, dict[str, float]]
 
 
 def calls_of(row: Row, contender: Contender) -> int:
@@ -39,18 +48,31 @@ def calls_of(row: Row, contender: Contender) -> int:
     return count
 
 
-def counted_ratios(row: Row) -> dict[str, float]:
+def counted(row: Row) -> dict[str, float]:
     """Return what each contender calls over no handler, as a multiple of the floor's."""
     calls = {contender.name: calls_of(row, contender) for contender in row.contenders}
-    return {name: round(ratio, 2) for name, ratio in _over_floor(calls).items()}
-
-
-def _over_floor(calls: dict[str, int]) -> dict[str, float]:
     floor = calls[FLOOR] - calls[NONE]
-    others: Sequence[str] = [name for name in calls if name not in (NONE, FLOOR)]
-    return {name: (calls[name] - calls[NONE]) / floor for name in others}
+    return {
+        name: round((count - calls[NONE]) / floor, 2) for name, count in calls.items() if name not in (NONE, FLOOR)
+    }
 
 
-def counted(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Return the counted ratios of rows, by their names."""
-    return {row.name: counted_ratios(row) for row in rows}
+def recorded() -> Ratios:
+    """Return what was counted last, by row and contender."""
+    found: Ratios = json.loads(_RECORD.read_text("utf-8"))
+    return found
+
+
+def save(rows: Sequence[Row]) -> None:
+    """Record what is counted now."""
+    found = {row.name: counted(row) for row in rows if row.is_countable}
+    _RECORD.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+
+
+def grown(now: Mapping[str, float], before: Mapping[str, float]) -> dict[str, str]:
+    """Return which of the ratios have grown too much, and from what to what."""
+    return {
+        name: f"{before[name]} -> {ratio}"
+        for name, ratio in now.items()
+        if name in before and ratio > before[name] * MOST_GROWTH
+    }

@@ -58,6 +58,7 @@ class Row:
         units: How many of them one call makes.
         targets: The multiple of the floor that each contender may cost, where one is set.
         share: How much of the time this row gets, beside others that have 1.
+        is_countable: Whether all of the work happens in the thread that asks for it.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Row:
     units: int = 1
     targets: Mapping[str, float] = field(default_factory=dict)
     share: float = 1.0
+    is_countable: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

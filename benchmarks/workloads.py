@@ -149,11 +149,6 @@ def invoke_chain(handlers: Handlers) -> None:
     chain().invoke(_QUESTION, config(handlers))
 
 
-@lru_cache(maxsize=1)
-def _loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop()
-
-
 def asynchronously(handlers: Handlers, calls: int) -> Callable[[], object]:
     """Run the chain by ``ainvoke``, once after the other."""
 
@@ -161,7 +156,7 @@ def asynchronously(handlers: Handlers, calls: int) -> Callable[[], object]:
         for _ in range(calls):
             await chain().ainvoke(_QUESTION, config(handlers))
 
-    return lambda: _loop().run_until_complete(run())
+    return lambda: asyncio.run(run())
 
 
 def tasks(count: int) -> Work:
@@ -172,7 +167,7 @@ def tasks(count: int) -> Work:
             for _ in range(calls):
                 await asyncio.gather(*(chain().ainvoke(_QUESTION, config(handlers)) for _ in range(count)))
 
-        return lambda: _loop().run_until_complete(run())
+        return lambda: asyncio.run(run())
 
     return ready
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
+from langchain_core.runnables import RunnableLambda
 
+from chainspan import Delivery, OtelHandler
+from chainspan.exporters import otlp
 from tests.exporters._otlp_server import OtlpServer
 
 
@@ -158,3 +163,51 @@ def test_bad_variable_is_refused_with_where_expected_and_got(environment: dict[s
     )
 
     assert (done.stdout, done.stderr) == (f"{message}\nProxyTracerProvider\n", "")
+
+
+def test_spooled_spans_arrive_after_an_outage(tmp_path: Path) -> None:
+    """With a spool, what was traced while nobody listened is sent by the next process (pains #26)."""
+    spool = f"spool={str(tmp_path / 'spool')!r}"
+    with OtlpServer() as server:
+        server.stop()
+        first = run_alone(
+            PROGRAM.format(arguments=spool).replace("flush(10)", "flush(0.5)"), OTEL_EXPORTER_OTLP_ENDPOINT=server.url
+        )
+        server.start()
+        second = run_alone(PROGRAM.format(arguments=spool), OTEL_EXPORTER_OTLP_ENDPOINT=server.url)
+
+    assert "delivered=0, pending=1" in first.stdout
+    assert second.stdout.splitlines()[1].startswith("Delivery(delivered=")
+    assert [span.name for span in server.spans] == ["RunnableLambda", "RunnableLambda"]
+
+
+@pytest.mark.parametrize(("opt_out", "arrived"), [("", 1), ("flush_on_sigterm=False", 0)], ids=["default", "opt-out"])
+def test_sigterm_flushes_what_is_pending(opt_out: str, arrived: int) -> None:
+    """A container that is stopped loses nothing, and the process still ends by the signal (pains #27)."""
+    with OtlpServer() as server:
+        done = run_alone(
+            f"""
+            import os, signal, time
+            import chainspan
+            from langchain_core.runnables import RunnableLambda
+            chainspan.configure({opt_out})
+            RunnableLambda(lambda x: x).invoke("x", {{"callbacks": [chainspan.OtelHandler()]}})
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(30)
+            """,
+            OTEL_EXPORTER_OTLP_ENDPOINT=server.url,
+        )
+
+    assert done.returncode == -signal.SIGTERM
+    assert len(server.spans) == arrived
+
+
+async def test_aflush_answers_as_flush_does() -> None:
+    """The asynchronous flush tells the same truth, without blocking the loop."""
+    with OtlpServer() as server:
+        handler = OtelHandler(otlp(server.url))
+        await RunnableLambda(lambda x: x).ainvoke("x", {"callbacks": [handler]})
+
+        delivery = await handler.aflush(10)
+
+    assert delivery == Delivery(delivered=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
 
@@ -18,13 +19,13 @@ from opentelemetry.sdk.trace.export import (
 )
 from opentelemetry.sdk.trace.sampling import _KNOWN_SAMPLERS
 
-from . import _pipeline, _settings
+from . import _exit, _pipeline, _settings
 from ._delivery import Delivery, flush_all
 from ._errors import ConfigurationError
 from ._feeding import processor_for
 from ._guard import log_quietly
-from .exporters import ConsoleProcessor
-from .exporters._otlp import otlp
+from .exporters import ConsoleProcessor, otlp
+from .exporters import spool as spool_to
 
 __all__ = ["configure", "flush", "provider_from_environment"]
 
@@ -32,13 +33,27 @@ _WARNING = 30
 _RATIO = "traceidratio"
 
 
-def configure(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Setup:
+    """What a provider is made of, where the environment does not say so."""
+
+    service_name: str | None = None
+    resource_attributes: Mapping[str, str] | None = None
+    endpoint: str | None = None
+    spool: str | os.PathLike[str] | None = None
+    console: bool = False
+    processors: Sequence[SpanProcessor | SpanExporter] = ()
+
+
+def configure(  # noqa: PLR0913  one call sets up all
     *,
     service_name: str | None = None,
     resource_attributes: Mapping[str, str] | None = None,
     endpoint: str | None = None,
+    spool: str | os.PathLike[str] | None = None,
     console: bool = False,
     processors: Sequence[SpanProcessor | SpanExporter] = (),
+    flush_on_sigterm: bool = True,
 ) -> trace.TracerProvider:
     """Set up the global TracerProvider from the standard OTEL_* variables.
 
@@ -51,8 +66,12 @@ def configure(
             ``OTEL_RESOURCE_ATTRIBUTES`` says.
         resource_attributes: Further attributes of the resource.
         endpoint: Where OTLP goes, as ``OTEL_EXPORTER_OTLP_ENDPOINT``.
+        spool: A directory that spans are kept in until they have arrived; they then outlive
+            outages and the process. Needs the extra ``spool``.
         console: Whether runs are printed as well, as far as their spans tell.
         processors: Further processors and exporters to feed.
+        flush_on_sigterm: Whether SIGTERM, by which containers are stopped, flushes for two
+            seconds at most, before it does what it would have done.
 
     Raises:
         ConfigurationError: An argument or a variable cannot be used. Nothing is set up then.
@@ -65,9 +84,20 @@ def configure(
             "already, and adds nothing to it.",
         )
         return current
-    provider, feeds = _build(service_name, resource_attributes, endpoint, processors, console)
+    provider, feeds = _build(
+        _Setup(
+            service_name=service_name,
+            resource_attributes=resource_attributes,
+            endpoint=endpoint,
+            spool=spool,
+            console=console,
+            processors=processors,
+        )
+    )
     trace.set_tracer_provider(provider)
     _pipeline.of_provider(provider, processors=feeds)
+    if flush_on_sigterm:
+        _exit.flush_on_sigterm()
     return provider
 
 
@@ -83,42 +113,36 @@ def flush(timeout_s: float = 10.0) -> Delivery:
 @lru_cache(maxsize=1)
 def provider_from_environment() -> TracerProvider:
     """Return a provider that exports as the environment asks, and is nobody's global one."""
-    provider, feeds = _build(None, None, None, (), console=False)
+    provider, feeds = _build(_Setup())
     _pipeline.of_provider(provider, processors=feeds)
     return provider
 
 
-def _build(
-    service_name: str | None,
-    resource_attributes: Mapping[str, str] | None,
-    endpoint: str | None,
-    processors: Sequence[SpanProcessor | SpanExporter],
-    console: bool,
-) -> tuple[TracerProvider, list[SpanProcessor]]:
+def _build(setup: _Setup) -> tuple[TracerProvider, list[SpanProcessor]]:
     _check_sampler()
-    feeds = [*_exports(endpoint), *map(_pipeline.processor_of, processors)]
-    if console:
+    feeds = [*_exports(setup), *map(_pipeline.processor_of, setup.processors)]
+    if setup.console:
         feeds.append(ConsoleProcessor())
-    attributes = dict(resource_attributes or {})
-    if service_name is not None:
-        attributes[SERVICE_NAME] = service_name
+    attributes = dict(setup.resource_attributes or {})
+    if setup.service_name is not None:
+        attributes[SERVICE_NAME] = setup.service_name
     provider = TracerProvider(resource=Resource.create(attributes))
     for processor in feeds:
         provider.add_span_processor(_pipeline.isolated(processor))
     return provider, feeds
 
 
-def _exports(endpoint: str | None) -> list[SpanProcessor]:
+def _exports(setup: _Setup) -> list[SpanProcessor]:
     chosen = os.environ.get(_settings.OTEL_TRACES_EXPORTER, "").strip() or "otlp"
     names = [name.strip().lower() for name in chosen.split(",") if name.strip()]
     if "none" in names:
         return []
-    return [_export(name, endpoint) for name in names]
+    return [_export(name, setup) for name in names]
 
 
-def _export(name: str, endpoint: str | None) -> SpanProcessor:
+def _export(name: str, setup: _Setup) -> SpanProcessor:
     makers: Mapping[str, Callable[[], SpanProcessor]] = {
-        "otlp": lambda: processor_for(otlp(endpoint)),
+        "otlp": lambda: processor_for(_otlp(setup)),
         "console": lambda: SimpleSpanProcessor(ConsoleSpanExporter()),
     }
     if name in makers:
@@ -130,6 +154,11 @@ def _export(name: str, endpoint: str | None) -> SpanProcessor:
         expected="otlp, console, none or the name of an installed exporter",
         got=name,
     )
+
+
+def _otlp(setup: _Setup) -> SpanExporter:
+    exporter = otlp(setup.endpoint)
+    return exporter if setup.spool is None else spool_to(setup.spool, to=exporter)
 
 
 def _check_sampler() -> None:

@@ -15,7 +15,7 @@ from . import _pipeline, _settings, _witnesses
 from ._configure import provider_from_environment
 from ._console_profile import ConsoleProfile
 from ._content import ContentPolicy, Gate
-from ._delivery import Delivery
+from ._delivery import Delivery, aflush_all
 from ._errors import ConfigurationError
 from ._guard import say_once
 from ._lifecycle import Lifecycle
@@ -142,6 +142,11 @@ class OtelHandler(CallbackAdapter):
         """
         pipeline = self._pipeline
         return Delivery() if pipeline is None else pipeline.flush(timeout_s)
+
+    async def aflush(self, timeout_s: float = 10.0) -> Delivery:
+        """Do what `flush` does, without blocking the event loop."""
+        pipeline = self._pipeline
+        return Delivery() if pipeline is None else await aflush_all(pipeline.feeds(), timeout_s)
 
     def in_flight(self) -> list[str]:
         """Return the names of the runs that are open now in the handler's pipeline, oldest first."""

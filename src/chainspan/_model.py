@@ -135,6 +135,7 @@ class ModelResponse:
         extra: Further facts by their full attribute name, such as ``openai.response.service_tier``.
         cache_hit: Whether the answer came from LangChain's own cache, and cost nothing.
         messages: Makes one message per choice; costly, hence called only when content is recorded.
+        dimensions: Of embeddings: how long a vector is.
     """
 
     model: str | None = None
@@ -145,6 +146,7 @@ class ModelResponse:
     extra: Mapping[str, str] = field(default_factory=dict)
     messages: Callable[[], Sequence[Message]] = tuple
     tool_call_ids: Sequence[str] = ()
+    dimensions: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

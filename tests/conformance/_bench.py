@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ._play import Observation, play
 from ._properties import PROPERTIES
 from ._stage import Scenario, Stage
-from ._trees import parse
+from ._trees import parse, without_runs
 
 __all__ = ["PROPERTIES", "Bench", "Observation"]
 
 
 class Bench:
-    """Plays scenarios and judges them; ``score`` is told of every property of every scenario."""
+    """Plays scenarios and judges them.
 
-    def __init__(self, score: Callable[[dict[str, bool]], None]) -> None:
+    Args:
+        score: Told which properties each scenario has.
+        lost: Runs that LangChain itself does not have where the scenario plays.
+    """
+
+    def __init__(self, score: Callable[[dict[str, bool]], None], lost: Sequence[str] = ()) -> None:
         self._score = score
+        self._lost = lost
 
     def check(
         self, scenario: Scenario, tree: str, *, fails: str = "", without: str = "", alone: bool = False
@@ -34,7 +40,11 @@ class Bench:
             What was seen last, for assertions of the scenario's own.
         """
         __tracebackhide__ = True
-        wanted, held, report = parse(tree), dict.fromkeys(PROPERTIES.keys() - set(without), True), []
+        wanted, held, report = (
+            without_runs(parse(tree), self._lost),
+            dict.fromkeys(PROPERTIES.keys() - set(without), True),
+            [],
+        )
         plays = list(_plays(scenario, fails, alone=alone))
         for letter in sorted(held, key=list(PROPERTIES).index):
             found: dict[str, list[str]] = {}

@@ -8,7 +8,7 @@ from textwrap import dedent
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-__all__ = ["RUN_ID", "RUN_NAME", "RUN_TYPE", "Node", "forest_of", "parse", "render"]
+__all__ = ["RUN_ID", "RUN_NAME", "RUN_TYPE", "Node", "forest_of", "parse", "render", "without_runs"]
 
 RUN_ID = "chainspan.run.id"
 RUN_TYPE = "chainspan.run.type"
@@ -56,6 +56,15 @@ def _parse_level(lines: Sequence[str], depth: int) -> tuple[Node, ...]:
         node = name, _parse_level(lines[start + 1 : stop], depth + 1)
         nodes += [node] * int(times or 1)
     return _sorted(nodes)
+
+
+def without_runs(nodes: Iterable[Node], lost: Sequence[str]) -> tuple[Node, ...]:
+    """Return the trees without these labels; what hangs below them moves up."""
+    kept: list[Node] = []
+    for name, below in nodes:
+        inner = without_runs(below, lost)
+        kept += inner if name in lost else [(name, inner)]
+    return _sorted(kept)
 
 
 def _depth(line: str) -> int:

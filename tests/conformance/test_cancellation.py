@@ -8,10 +8,11 @@ from collections.abc import Awaitable
 from typing import Any
 
 import pytest
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.graph import START, StateGraph
 
 from ._bench import Bench
+from ._python310 import handed_on
 from ._stage import Stage
 from .test_chains import PARSER, PROMPT, WORD
 from .test_graphs import EMPTY, State
@@ -143,8 +144,8 @@ def hanging_graph(stage: Stage, hang: Hang) -> Any:
     """Return a graph whose node calls a model that hangs."""
     model = stage.model(inside=hang)
 
-    async def ask(_: Any) -> dict[str, list[str]]:
-        return {"log": [(await model.ainvoke("hi")).text]}
+    async def ask(_: Any, config: RunnableConfig) -> dict[str, list[str]]:
+        return {"log": [(await model.ainvoke("hi", handed_on(config))).text]}
 
     graph = StateGraph(State)
     step: Any = ask

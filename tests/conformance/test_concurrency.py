@@ -16,6 +16,7 @@ from opentelemetry import trace
 
 from ._bench import Bench, Observation
 from ._modes import SYNC_ASYNC, Mode, modes
+from ._python310 import handed_on
 from ._stage import Stage, carry_context, span_of
 from .test_chains import PARSER, PROMPT
 from .test_graphs import EMPTY, State
@@ -347,8 +348,8 @@ def test_gather_in_a_node(bench: Bench) -> None:
     async def scenario(stage: Stage) -> Any:
         models = [stage.model(name) for name in "abc"]
 
-        async def node(_: State) -> dict[str, list[str]]:
-            answers = await asyncio.gather(*(model.ainvoke("hi") for model in models))
+        async def node(_: State, config: RunnableConfig) -> dict[str, list[str]]:
+            answers = await asyncio.gather(*(model.ainvoke("hi", handed_on(config)) for model in models))
             stage.mark("native:node")
             return {"log": [answer.text for answer in answers]}
 
@@ -376,12 +377,12 @@ def test_create_task_in_a_node(bench: Bench) -> None:
     async def scenario(stage: Stage) -> Any:
         model = stage.model()
 
-        async def work() -> str:
+        async def work(config: RunnableConfig) -> str:
             with stage.native("native:task"):
-                return (await model.ainvoke("hi")).text
+                return (await model.ainvoke("hi", handed_on(config))).text
 
-        async def node(_: State) -> dict[str, list[str]]:
-            working = asyncio.create_task(work())
+        async def node(_: State, config: RunnableConfig) -> dict[str, list[str]]:
+            working = asyncio.create_task(work(config))
             stage.mark("native:node")
             return {"log": [await working]}
 

@@ -20,6 +20,7 @@ from langgraph.types import Command, RetryPolicy, Send, StreamMode, interrupt
 
 from ._bench import Bench
 from ._modes import CALLS, SYNC_ASYNC, Mode, modes
+from ._python310 import handed_on
 from ._stage import Stage
 
 
@@ -34,29 +35,29 @@ Step = Callable[[Any], Any]
 
 
 def node(stage: Stage, name: str, mode: Mode | None = None, then: Any = None) -> Any:
-    """Return a node that marks its body and does a piece of work, in the form that the mode asks for."""
+    """Return a node that marks its body and does a piece of work, which it hands its config on to."""
 
     def run(state: Any) -> Any:
         stage.mark(f"native:node:{name}")
-        return then(state) if then else {"log": [name]}
+        return then(None) if then else {"log": [name]}
 
-    async def arun(state: Any) -> Any:
+    async def arun(state: Any, config: RunnableConfig) -> Any:
         with stage.native(f"native:node:{name}"):
             await asyncio.sleep(0)
-        outcome = then(state) if then else {"log": [name]}
+        outcome = then(handed_on(config)) if then else {"log": [name]}
         return await outcome if hasattr(outcome, "__await__") else outcome
 
     return arun if mode is not None and mode.is_async else run
 
 
 def asks(model: Any, mode: Mode) -> Step:
-    """Return the body of a node that calls a model without any config."""
+    """Return the body of a node that calls a model without any config, where that works."""
 
     def ask(_: Any) -> Any:
         return {"log": [model.invoke("hi").text]}
 
-    async def aask(_: Any) -> Any:
-        return {"log": [(await model.ainvoke("hi")).text]}
+    async def aask(config: Any) -> Any:
+        return {"log": [(await model.ainvoke("hi", config)).text]}
 
     return aask if mode.is_async else ask
 
@@ -191,8 +192,8 @@ def test_subgraph_called_in_a_node(bench: Bench, mode: Mode) -> None:
     def scenario(stage: Stage) -> Any:
         inner = inner_graph(stage, mode)
 
-        def call(_: Any) -> Any:
-            return (inner.ainvoke if mode.is_async else inner.invoke)(EMPTY)
+        def call(config: Any) -> Any:
+            return (inner.ainvoke if mode.is_async else inner.invoke)(EMPTY, config)
 
         graph = StateGraph(State)
         graph.add_node("caller", node(stage, "caller", mode, call))

@@ -12,6 +12,7 @@ from langgraph.graph import START, StateGraph
 
 from ._bench import Bench
 from ._modes import CALLS, SYNC_ASYNC, Mode, modes
+from ._python310 import handed_on
 from ._stage import Stage
 from .test_chains import PROMPT, WORD
 from .test_graphs import EMPTY, State
@@ -131,9 +132,9 @@ def test_span_in_a_node_around_a_model(bench: Bench, mode: Mode) -> None:
             with stage.native("native:user"):
                 return {"log": [model.invoke("hi").text]}
 
-        async def anode(_: State) -> dict[str, list[str]]:
+        async def anode(_: State, config: RunnableConfig) -> dict[str, list[str]]:
             with stage.native("native:user"):
-                return {"log": [(await model.ainvoke("hi")).text]}
+                return {"log": [(await model.ainvoke("hi", handed_on(config))).text]}
 
         graph = StateGraph(State)
         step: Any = anode if mode.is_async else node

@@ -95,4 +95,3 @@ class Parallel(Step):
     async def _abody(self, given: Any) -> Any:
         results = await asyncio.gather(*(step.ainvoke(given) for step in self.steps.values()))
         return dict(zip(self.steps, results, strict=True))
-

@@ -181,9 +181,7 @@ class Traced(Step, Generic[P, R_co]):
         def invoke(
             self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
         ) -> V: ...
-        def invoke(
-            self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
-        ) -> Any: ...
+        def invoke(self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]) -> Any: ...
 
         @overload
         async def ainvoke(

@@ -40,6 +40,7 @@ _REQUEST: Final = {
     "service_tier": names.OPENAI_REQUEST_SERVICE_TIER,
     "encoding_formats": names.GEN_AI_REQUEST_ENCODING_FORMATS,
     "dimensions": names.GEN_AI_EMBEDDINGS_DIMENSION_COUNT,
+    "count": names.CHAINSPAN_EMBEDDINGS_COUNT,
 }
 _USAGE: Final = {
     "input_tokens": names.GEN_AI_USAGE_INPUT_TOKENS,
@@ -137,6 +138,7 @@ class GenAiProfile:
             return
         attributes[names.GEN_AI_RESPONSE_MODEL] = response.model
         attributes[names.GEN_AI_RESPONSE_ID] = response.response_id
+        attributes[names.GEN_AI_EMBEDDINGS_DIMENSION_COUNT] = response.dimensions
         attributes[names.GEN_AI_RESPONSE_FINISH_REASONS] = response.finish_reasons or None
         attributes.update(response.extra)
         shared.add_usage(attributes, response, self.usage)
@@ -162,7 +164,9 @@ def _model(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
             attributes.pop(names.OPENAI_REQUEST_SERVICE_TIER, None)
     if not gate.on:
         return
-    if run.kind is not RunKind.EMBEDDINGS:
+    if run.kind is RunKind.EMBEDDINGS:  # the conventions have no place for what is embedded
+        add_input(attributes, run, run.inputs, gate)
+    else:
         attributes[names.GEN_AI_INPUT_MESSAGES] = gate.messages(run.messages())
     if request.tools and gate.policy.tool_definitions:
         attributes[names.GEN_AI_TOOL_DEFINITIONS] = gate.json(request.tools)

@@ -97,7 +97,10 @@ def _request(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
     attributes[names.SERVER_PORT] = request.server_port
     if request.parameters:
         attributes[names.OI_INVOCATION_PARAMETERS] = dumps(plain(request.parameters))
-    if not gate.on or run.kind is RunKind.EMBEDDINGS:
+    if not gate.on:
+        return
+    if run.kind is RunKind.EMBEDDINGS:
+        shared.io(attributes, run.inputs, gate, INPUT)
         return
     attributes.update(_messages(names.OI_INPUT_MESSAGES, run.messages(), gate))
     for index, tool in enumerate(request.tools[:_MOST_MESSAGES]):

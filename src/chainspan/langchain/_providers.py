@@ -77,7 +77,7 @@ def provider_name(metadata: Mapping[str, Any], class_path: Sequence[str]) -> str
     said = text_in(metadata, ("ls_provider",))
     name = class_path[-1] if class_path else ""
     if said is None or said == "azure":
-        said = _CLASSES.get(name) or said or name.removeprefix("Chat").lower()
+        said = _CLASSES.get(name) or said or name.removeprefix("Chat").removesuffix("Embeddings").lower()
     return _PROVIDERS.get(said, said) or None
 
 

@@ -11,7 +11,7 @@ from .._model import ModelRequest
 from ._providers import provider_name
 from ._read import at, mapping, text_in
 
-__all__ = ["model_request"]
+__all__ = ["model_request", "server_of"]
 
 _MODEL: Final = ("model", "model_name", "model_id", "modelId", "deployment_name", "azure_deployment")
 
@@ -79,7 +79,9 @@ def model_request(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
     metadata = mapping(kwargs.get("metadata"))
     described = mapping(serialized)
     arguments = mapping(described.get("kwargs"))
-    host, port = _server(arguments, params)
+    host, port = server_of(arguments)
+    if host is None:
+        host, port = server_of(params)
     structured = mapping(options.get("ls_structured_output_format"))
     return ModelRequest(
         provider=provider_name(metadata, _class_path(described, params)),
@@ -149,12 +151,12 @@ def _asks_for_json(params: Mapping[str, Any]) -> bool:
     return any((isinstance(word, str) and "json" in word) or isinstance(word, Mapping) for word in asked)
 
 
-def _server(arguments: Mapping[str, Any], params: Mapping[str, Any]) -> tuple[str | None, int | None]:
-    for source in (arguments, params):
-        for key in _URLS:
-            url = source.get(key)
-            if isinstance(url, str) and "://" in url:
-                return _host_and_port(url)
+def server_of(arguments: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """Return host and port of the address among a model's arguments, where there is one."""
+    for key in _URLS:
+        url = arguments.get(key)
+        if isinstance(url, str) and "://" in url:
+            return _host_and_port(url)
     return None, None
 
 

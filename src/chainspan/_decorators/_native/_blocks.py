@@ -181,4 +181,3 @@ _RESULTS: Final[Mapping[str, tuple[str, str, str]]] = {
     ".function_response": ("function_response", "id", "response"),
     "function_call_output": ("", "call_id", "output"),
 }
-

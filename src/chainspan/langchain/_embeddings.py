@@ -1,0 +1,147 @@
+"""Embeddings, which LangChain reports to no callback: a wrapper that reports them itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from langchain_core.embeddings import Embeddings
+from typing_extensions import override
+
+from .._guard import Guard
+from .._model import ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
+from ._callbacks import CallbackAdapter
+from ._ends import outcome_of
+from ._providers import provider_name
+from ._requests import server_of
+from ._retrieving import Place, open_retrievers
+from ._witness import child_config
+
+__all__ = ["traced_embeddings"]
+
+_MODEL: Final = ("model", "model_name", "model_id", "deployment", "deployment_name")
+_START, _END = Guard("langchain.embeddings.start"), Guard("langchain.embeddings.end")
+
+
+def traced_embeddings(embeddings: Embeddings, *, callbacks: Iterable[object] = ()) -> Embeddings:
+    """Return embeddings whose calls become spans below the run that makes them.
+
+    The handlers to report to are those of the chain, tool or retriever that the embeddings
+    are called in, and the given ones.
+
+    Args:
+        embeddings: What does the work; every other attribute is still its own.
+        callbacks: Handlers of chainspan that are told of every call, outside of runs too.
+    """
+    return _TracedEmbeddings(embeddings, [item for item in callbacks if isinstance(item, CallbackAdapter)])
+
+
+class _TracedEmbeddings(Embeddings):
+    """Does what other embeddings do, and reports it."""
+
+    def __init__(self, inner: Embeddings, handlers: Sequence[CallbackAdapter]) -> None:
+        self._inner = inner
+        self._handlers = handlers
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    @override
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        with _reported(self._inner, self._handlers, texts) as answer:
+            vectors = self._inner.embed_documents(texts)
+            answer.vectors = vectors
+        return vectors
+
+    @override
+    def embed_query(self, text: str) -> list[float]:
+        with _reported(self._inner, self._handlers, [text]) as answer:
+            vector = self._inner.embed_query(text)
+            answer.vectors = [vector]
+        return vector
+
+    @override
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        with _reported(self._inner, self._handlers, texts) as answer:
+            vectors = await self._inner.aembed_documents(texts)
+            answer.vectors = vectors
+        return vectors
+
+    @override
+    async def aembed_query(self, text: str) -> list[float]:
+        with _reported(self._inner, self._handlers, [text]) as answer:
+            vector = await self._inner.aembed_query(text)
+            answer.vectors = [vector]
+        return vector
+
+
+class _Answer:
+    """What a call gave, once it has."""
+
+    vectors: Sequence[Sequence[float]] = ()
+
+    def end(self) -> RunEnd:
+        dimensions = len(self.vectors[0]) if self.vectors else None
+        return RunEnd(response=ModelResponse(dimensions=dimensions))
+
+
+@contextmanager
+def _reported(inner: Embeddings, handlers: Sequence[CallbackAdapter], texts: Sequence[str]) -> Iterator[_Answer]:
+    run_id, answer = uuid4(), _Answer()
+    places: list[Place] = []
+    with _START:
+        places = _places(handlers)
+        for place in places:
+            place.sink.start(_start(inner, texts, run_id, place.parent_id))
+    try:
+        yield answer
+    except BaseException as error:
+        with _END:
+            failure = RunFailure(error=error, outcome=outcome_of(error))
+            for place in places:
+                place.sink.fail(run_id, failure.outcome, lambda: failure)
+        raise
+    with _END:
+        for place in places:
+            place.sink.end(run_id, answer.end)
+
+
+def _places(handlers: Sequence[CallbackAdapter]) -> list[Place]:
+    """Return where a call made here and now is reported to, once for each sink."""
+    manager = (child_config.get() or {}).get("callbacks")
+    parent_id = getattr(manager, "parent_run_id", None)
+    places = open_retrievers()
+    for handler in (*(getattr(manager, "handlers", None) or ()), *handlers):
+        if isinstance(handler, CallbackAdapter) and all(place.sink is not handler.sink for place in places):
+            places.append(Place(handler.sink, parent_id))
+    return places
+
+
+def _start(inner: Embeddings, texts: Sequence[str], run_id: UUID, parent_id: UUID | None) -> RunStart:
+    name = type(inner).__name__
+    return RunStart(
+        run_id=run_id,
+        parent_id=parent_id,
+        kind=RunKind.EMBEDDINGS,
+        run_type="embeddings",
+        name=name,
+        inputs=list(texts),
+        model=_request(inner, name, len(texts)),
+    )
+
+
+def _request(inner: Embeddings, name: str, count: int) -> ModelRequest:
+    held = vars(inner)
+    host, port = server_of(held)
+    parameters: dict[str, object] = {"count": count}
+    if isinstance(held.get("dimensions"), int):
+        parameters["dimensions"] = held["dimensions"]
+    return ModelRequest(
+        provider=provider_name({}, [name]),
+        model=next((held[key] for key in _MODEL if isinstance(held.get(key), str)), None),
+        server_address=host,
+        server_port=port,
+        parameters=parameters,
+    )
