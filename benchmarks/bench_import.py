@@ -43,7 +43,7 @@ _CASES = (
     (
         "OtelHandler, LangChain loaded",
         "from chainspan import OtelHandler",
-        "import langchain_core.callbacks, langchain_core.runnables",
+        "from langchain_core.callbacks import CallbackManager; from langchain_core.runnables import RunnableLambda",
         (),
     ),
 )

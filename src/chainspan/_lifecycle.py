@@ -195,7 +195,7 @@ class Lifecycle:
 
     def _settle_below(self, context: Context, start: RunStart) -> None:
         span = _scope.raw_span(context)
-        while isinstance(span, _scope.ScopeSpan):
+        while type(span) is _scope.ScopeSpan:
             self._orphans.started_over(span.run, start)
             if span.run.open:
                 return

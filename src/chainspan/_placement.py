@@ -104,7 +104,7 @@ def _is_beside(span: Span, run: Run) -> bool:
 
 def _is_native_inside(span: Span, parent: Run) -> bool:
     """Return whether a foreign span was opened inside a run, and is open still."""
-    if isinstance(span, _scope.ScopeSpan):
+    if type(span) is _scope.ScopeSpan:
         return False
     identity, above = span.get_span_context(), parent.context
     if not identity.is_valid or identity.trace_id != above.trace_id or identity.is_remote:

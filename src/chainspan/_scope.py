@@ -48,6 +48,7 @@ __all__ = [
     "with_span",
 ]
 
+# Types are compared with `type(...) is` below: every isinstance of a Span is a call into its abstract base class.
 _SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 
 
@@ -67,7 +68,7 @@ class ScopeSpan(Span):
     def __init__(self, run: Run, under: Span | None) -> None:
         self.run = run
         self.under = under
-        self.is_mixed: bool = isinstance(under, ScopeSpan) and (under.is_mixed or not run.is_within(under.run))
+        self.is_mixed: bool = type(under) is ScopeSpan and (under.is_mixed or not run.is_within(under.run))
 
     def resolve(self, *, above: FrameType | None = None) -> Span:
         """Return the span that is current to the caller, or the invalid span."""
@@ -136,7 +137,7 @@ class ScopeSpan(Span):
     def __eq__(self, other: object) -> bool:
         """Compare the current span."""
         mine = self.resolve()
-        return mine == (other.resolve() if isinstance(other, ScopeSpan) else other)
+        return mine == (other.resolve() if type(other) is ScopeSpan else other)
 
     @override
     def __hash__(self) -> int:
@@ -186,7 +187,7 @@ def ambient_span(context: Context, above: FrameType | None) -> Span | None:
             it: ``batch`` starts all its roots in one frame, and none is in another.
     """
     span = raw_span(context)
-    if isinstance(span, ScopeSpan):
+    if type(span) is ScopeSpan:
         return _resolve(span, above)
     return span
 
@@ -194,7 +195,7 @@ def ambient_span(context: Context, above: FrameType | None) -> Span | None:
 def displaced_run(context: Context, run_id: int) -> Run | None:
     """Return the run with this id whose scope stands in a context, ended or not."""
     span = raw_span(context)
-    while isinstance(span, ScopeSpan):
+    while type(span) is ScopeSpan:
         if span.run.id == run_id:
             return span.run
         span = span.under
@@ -209,7 +210,7 @@ def attach(run: Run, frame: FrameType | None) -> None:
     """
     current = otel_context.get_current()
     top = raw_span(current)
-    if isinstance(top, ScopeSpan) and top.run.id == run.id:
+    if type(top) is ScopeSpan and top.run.id == run.id:
         return
     context = _clean(current)
     run.attached = _put(ScopeSpan(run, raw_span(context)), context)
@@ -256,16 +257,16 @@ def _is_over(scope: ScopeSpan) -> bool:
 
 def _live(span: Span | None) -> Span | None:
     """Return the first span from here down that is not a scope whose run is over."""
-    while isinstance(span, ScopeSpan) and _is_over(span):
+    while type(span) is ScopeSpan and _is_over(span):
         span = span.under
     return span
 
 
 def _clean(context: Context) -> Context:
     """Return the newest context below whose scope is not over; the same values otherwise."""
-    while isinstance(context, ScopedContext) and _is_over(context.scope):
+    while type(context) is ScopedContext and _is_over(context.scope):
         context = context.previous
-    if isinstance(context, ScopedContext):
+    if type(context) is ScopedContext:
         return context
     top = raw_span(context)
     live = _live(top)
@@ -278,11 +279,11 @@ def _resolve(scope: ScopeSpan, above: FrameType | None) -> Span | None:
     current = current_run()
     frame = above.f_back if above is not None else None
     span: Span | None = scope
-    while isinstance(span, ScopeSpan):
+    while type(span) is ScopeSpan:
         found = inside(span.run, current, frame, is_mixed=span.is_mixed)
         if found is not None:
             return found.span
-        if isinstance(span.under, ScopeSpan) and _is_over(span.under):
+        if type(span.under) is ScopeSpan and _is_over(span.under):
             span.under = _live(span.under)  # keeps chains short where ends come in any order
         span = span.under
     return span

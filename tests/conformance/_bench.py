@@ -40,13 +40,11 @@ class Bench:
             What was seen last, for assertions of the scenario's own.
         """
         __tracebackhide__ = True
-        wanted, held, report = (
-            without_runs(parse(tree), self._lost),
-            dict.fromkeys(PROPERTIES.keys() - set(without), True),
-            [],
-        )
+        wanted = without_runs(parse(tree), self._lost)
         plays = list(_plays(scenario, fails, alone=alone))
-        for letter in sorted(held, key=list(PROPERTIES).index):
+        held: dict[str, bool] = {}
+        report: list[str] = []
+        for letter in [letter for letter in PROPERTIES if letter not in without]:
             found: dict[str, list[str]] = {}
             for variant, seen, usual in plays:
                 for complaint in dict.fromkeys(PROPERTIES[letter](seen, usual, wanted)):

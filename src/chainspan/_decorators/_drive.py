@@ -7,7 +7,7 @@ Nothing else may be defined here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
 from ._run import Run
@@ -16,6 +16,7 @@ from ._streaming import traced_stream
 __all__ = ["acall", "agenerate", "call", "generate"]
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 def call(run: Run, body: Callable[[], T]) -> T:
@@ -27,8 +28,7 @@ def call(run: Run, body: Callable[[], T]) -> T:
     except BaseException as error:
         run.fail(error)
         raise
-    streamed = traced_stream(run, value)
-    if streamed is not None:
+    if run.is_model and (streamed := traced_stream(run, value)) is not None:
         return streamed
     run.end(value)
     return value
@@ -43,66 +43,66 @@ async def acall(run: Run, body: Callable[[], Awaitable[T]]) -> T:
     except BaseException as error:
         await run.afail(error)
         raise
-    streamed = traced_stream(run, value)
-    if streamed is not None:
+    if run.is_model and (streamed := traced_stream(run, value)) is not None:
         return streamed
     await run.aend(value)
     return value
 
 
-def generate(run: Run, body: Callable[[], Iterator[T]]) -> Generator[T, Any, Any]:
+def generate(run: Run, body: Callable[[], Generator[T, Any, V]]) -> Generator[T, Any, V]:
     """Run a generator's body, from one value to the next."""
     try:
         run.start()
         with run:
             values = body()
-        advance, given = values.__next__, ()
+        advance: Callable[[Any], T] = values.send
+        given: Any = None
         while True:
             try:
                 with run:
-                    value = advance(*given)
+                    value = advance(given)
             except StopIteration as stop:
                 run.end_stream()
-                return stop.value
+                returned: V = stop.value
+                return returned
             run.take(value)
             try:
-                sent = yield value
-                advance, given = (values.__next__, ()) if sent is None else (values.send, (sent,))
+                advance, given = values.send, (yield value)
             except GeneratorExit:
                 with run:
                     values.close()
                 raise
-            except BaseException as error:
-                advance, given = values.throw, (error,)
+            except BaseException as error:  # noqa: BLE001 - thrown in by the consumer, for the body
+                advance, given = values.throw, error
     except BaseException as error:
         run.fail(error)
         raise
 
 
-async def agenerate(run: Run, body: Callable[[], AsyncIterator[T]]) -> AsyncGenerator[T, Any]:
+async def agenerate(run: Run, body: Callable[[], AsyncGenerator[T, Any]]) -> AsyncGenerator[T, Any]:
     """Run an asynchronous generator's body, from one value to the next."""
     try:
         await run.astart()
         with run:
             values = body()
-        advance, given = values.__anext__, ()
+        advance: Callable[[Any], Awaitable[T]] = values.asend
+        given: Any = None
         while True:
             try:
                 with run:
-                    value = await advance(*given)
+                    value = await advance(given)
             except StopAsyncIteration:
                 await run.aend_stream()
                 return
             await run.atake(value)
             try:
-                sent = yield value
-                advance, given = (values.__anext__, ()) if sent is None else (values.asend, (sent,))
+                advance, given = values.asend, (yield value)
             except GeneratorExit:
                 with run:
                     await values.aclose()
                 raise
-            except BaseException as error:
-                advance, given = values.athrow, (error,)
+            except BaseException as error:  # noqa: BLE001 - thrown in by the consumer, for the body
+                advance, given = values.athrow, error
     except BaseException as error:
         await run.afail(error)
         raise

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chainspan._encode import attempt, to_json
-from chainspan.langchain._answers import Answer
+from chainspan.langchain._answers import Answer, Turn
 from chainspan.langchain._managers import Event
 from chainspan.langchain._results import documents_of, llm_result, to_message
 
-from ._native import read_answer, read_request
-from ._native._whole import answer_of_text
+from ._native import answer_of_text, read_answer, read_request
 
 __all__ = ["KINDS", "Kind", "Own"]
 
+_UNREAD: Final[tuple[list[Turn], dict[str, Any]]] = ([], {})
 _LARGEST_VALUE: Final = 1_000_000  # bytes, of a model's answer that is nobody's response object
+
+
+Start = tuple[str, str, tuple[Any, ...], dict[str, Any]]
+"""A first callback: its name, the flag that declines it, its arguments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,7 @@ class Kind:
     word: str
     ignore: str
     run_type: str | None = None
-    started: Callable[[Own, Any], tuple[str, str, tuple[Any, ...], dict[str, Any]]]
+    started: Callable[[Own, Any], Start]
     output: Callable[[Own, Any], Any] = lambda _, value: value
     is_model: bool = False
     is_agent: bool = False
@@ -72,19 +76,19 @@ class Kind:
         return Event(f"on_{self.word}_error", self.ignore, (error,), ids)
 
 
-def _chain(run_type: str | None) -> Callable[[Own, Any], tuple[str, str, tuple[Any, ...], dict[str, Any]]]:
-    def started(_: Own, inputs: Any) -> tuple[str, str, tuple[Any, ...], dict[str, Any]]:
+def _chain(run_type: str | None) -> Callable[[Own, Any], Start]:
+    def started(_: Own, inputs: Any) -> Start:
         return "on_chain_start", "ignore_chain", (None, inputs), {"run_type": run_type}
 
     return started
 
 
-def _tool(own: Own, inputs: Any) -> tuple[str, str, tuple[Any, ...], dict[str, Any]]:
+def _tool(own: Own, inputs: Any) -> Start:
     serialized = {"name": own.name, "description": own.description or ""}
     return "on_tool_start", "ignore_agent", (serialized, str(attempt(lambda: str(inputs), ""))), {"inputs": inputs}
 
 
-def _retriever(_: Own, inputs: Any) -> tuple[str, str, tuple[Any, ...], dict[str, Any]]:
+def _retriever(_: Own, inputs: Any) -> Start:
     query = inputs.get("query") if isinstance(inputs, Mapping) else inputs
     if query is None and inputs:
         query = next(iter(inputs.values()))
@@ -92,8 +96,8 @@ def _retriever(_: Own, inputs: Any) -> tuple[str, str, tuple[Any, ...], dict[str
     return "on_retriever_start", "ignore_retriever", ({}, said), {}
 
 
-def _model(own: Own, inputs: Any) -> tuple[str, str, tuple[Any, ...], dict[str, Any]]:
-    turns, params = attempt(lambda: read_request(inputs), ([], {}))
+def _model(own: Own, inputs: Any) -> Start:
+    turns, params = attempt(lambda: read_request(inputs), _UNREAD)
     if own.model is not None:
         params = {"model": own.model, **params}
     messages = [to_message(turn) for turn in turns]

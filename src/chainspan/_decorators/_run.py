@@ -56,7 +56,7 @@ class Run:
         for variable, token in reversed(self._tokens):
             try:
                 variable.reset(token)
-            except ValueError:  # the body is being closed from another context, which has none of it
+            except ValueError:  # noqa: PERF203 - closed from another context, which has none of it
                 return
 
     def _carry(self, context: Context) -> None:

@@ -1,5 +1,7 @@
 """What every step can do: be invoked, streamed, batched, composed; alone or inside a run."""
 
+# ruff: noqa: A002 - `input` is LangChain's name for it
+
 from __future__ import annotations
 
 import asyncio
@@ -9,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from typing_extensions import Self, Unpack
@@ -77,14 +80,14 @@ class Step(RunnableBase):
         return {} if given is NOTHING else given
 
     # ------------------------------------------------------------ running it
-    def invoke(self, input: Any = NOTHING, config: Config | None = None, **options: Unpack[CallOptions]) -> Any:  # noqa: A002 - LangChain's name
+    def invoke(self, input: Any = NOTHING, config: Config | None = None, **options: Unpack[CallOptions]) -> Any:
         """Run on an input, and return the result; what comes as a stream is joined."""
         if self._is_stream:
             return joined([*self.stream(input, config, **options)])
         run = self._open(input, config, options)
         return self._body(input) if run is None else _drive.call(run, lambda: self._body(input))
 
-    async def ainvoke(self, input: Any = NOTHING, config: Config | None = None, **options: Unpack[CallOptions]) -> Any:  # noqa: A002
+    async def ainvoke(self, input: Any = NOTHING, config: Config | None = None, **options: Unpack[CallOptions]) -> Any:
         """Run on an input in asynchronous code; a synchronous function runs in a thread."""
         if self._is_stream:
             return joined([value async for value in self.astream(input, config, **options)])
@@ -95,7 +98,7 @@ class Step(RunnableBase):
 
     def stream(
         self,
-        input: Any = NOTHING,  # noqa: A002
+        input: Any = NOTHING,
         config: Config | None = None,
         **options: Unpack[CallOptions],
     ) -> Iterator[Any]:
@@ -105,7 +108,7 @@ class Step(RunnableBase):
 
     def astream(
         self,
-        input: Any = NOTHING,  # noqa: A002
+        input: Any = NOTHING,
         config: Config | None = None,
         **options: Unpack[CallOptions],
     ) -> AsyncIterator[Any]:
@@ -127,8 +130,8 @@ class Step(RunnableBase):
         if not inputs:
             return []
         with ThreadPoolExecutor(_limit(configs) or min(32, len(inputs))) as threads:
-            calls = zip(inputs, configs, strict=True)
-            futures = [threads.submit(copy_context().run, run, *call, **options) for call in calls]
+            calls = [partial(run, given, own, **options) for given, own in zip(inputs, configs, strict=True)]
+            futures = [threads.submit(copy_context().run, call) for call in calls]
             return [future.result() for future in futures]
 
     async def abatch(
@@ -153,7 +156,7 @@ class Step(RunnableBase):
     def with_config(self, config: Config | None = None, **options: Unpack[CallOptions]) -> Self:
         """Return the step with callbacks, tags, metadata or a name for all its runs to come."""
         bound = copy.copy(self)
-        bound._bound = (*self._bound, *(given for given in (config, options) if given))
+        vars(bound)["_bound"] = (*self._bound, *(given for given in (config, options) if given))
         return bound
 
     # ------------------------------------------------------------ composing it

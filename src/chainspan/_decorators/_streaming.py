@@ -7,7 +7,7 @@ handed on with its run, which stays open until the stream is at its end, closed 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from typing_extensions import Self
 
@@ -15,13 +15,17 @@ from ._run import Run
 
 __all__ = ["traced_stream"]
 
+T = TypeVar("T")
+
 _HELD = "stream"  # where Bedrock's response holds its stream
 
 
-def traced_stream(run: Run, value: Any) -> Any:
-    """Return a model's streamed answer, watched; None for anything else."""
-    if not run.is_model:
-        return None
+def traced_stream(run: Run, value: T) -> T | None:
+    """Return a model's streamed answer, watched, which passes for the same; None for anything else."""
+    return cast("T | None", _watched(run, value))
+
+
+def _watched(run: Run, value: Any) -> Any:
     if isinstance(value, Iterator):
         return TracedStream(run, value, value)
     if isinstance(value, AsyncIterator):
@@ -39,10 +43,12 @@ class _Watched:
         self._run = run
         self._stream = stream
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]  # isinstance() asks for it
-        """The class of the stream itself."""
-        return type(self._stream)
+    if not TYPE_CHECKING:  # a type checker takes a class for what it is
+
+        @property
+        def __class__(self) -> type:
+            """The class of the stream itself, for ``isinstance``."""
+            return type(self._stream)
 
     def __getattr__(self, name: str) -> Any:
         """Answer for what else the stream has."""
@@ -88,7 +94,7 @@ class TracedStream(_Watched):
             self._stream.__enter__()
         return self
 
-    def __exit__(self, *raised: Any) -> Any:
+    def __exit__(self, *raised: object) -> Any:
         """Leave the stream, read to its end or not."""
         try:
             return self._stream.__exit__(*raised) if hasattr(self._stream, "__exit__") else None
@@ -130,7 +136,7 @@ class AsyncTracedStream(_Watched):
             await self._stream.__aenter__()
         return self
 
-    async def __aexit__(self, *raised: Any) -> Any:
+    async def __aexit__(self, *raised: object) -> Any:
         """Leave the stream, read to its end or not."""
         try:
             return await self._stream.__aexit__(*raised) if hasattr(self._stream, "__aexit__") else None

@@ -1,5 +1,7 @@
 """A decorated function."""
 
+# ruff: noqa: A002 - `input` is LangChain's name for it
+
 from __future__ import annotations
 
 import asyncio
@@ -13,7 +15,7 @@ from chainspan.langchain._managers import is_traced
 from chainspan.langchain._witness import child_config
 
 from . import _drive
-from ._binding import NOTHING, Arguments, Flavor, bind, flavor_of, named
+from ._binding import Arguments, Flavor, bind, flavor_of, named
 from ._kinds import Kind, Own
 from ._options import CallOptions, Config
 from ._step import Step
@@ -72,7 +74,8 @@ class Traced(Step, Generic[P, R_co]):
         """Call the function; inside a traced run, as a step of it."""
         if _config_in_force() is None and not self._bound:  # the way of nearly all calls
             return self._function(*args, **kwargs)
-        return self._called(Arguments(args, kwargs))
+        called: R_co = self._called(Arguments(args, kwargs))
+        return called
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the method of an object or of a class, decorated."""
@@ -98,6 +101,7 @@ class Traced(Step, Generic[P, R_co]):
         copied.__dict__.update(self.__dict__)
         return copied
 
+    @override
     def __repr__(self) -> str:
         """Return what it is."""
         return f"<{self._kind.word} {self._own.name}: {self._function!r}>"
@@ -109,7 +113,7 @@ class Traced(Step, Generic[P, R_co]):
         run = self._run_of(self._bound, lambda: self._named(arguments)) if heard else None
 
         def body() -> Any:
-            return self._function(*args, **kwargs)  # type: ignore[arg-type]  # they are P's
+            return self._function(*args, **kwargs)
 
         if run is None:
             return body()
@@ -124,7 +128,7 @@ class Traced(Step, Generic[P, R_co]):
 
     def _result(self, given: Any) -> Any:
         args, kwargs = bind(self._function, given)
-        return self._function(*args, **kwargs)  # type: ignore[arg-type]  # raises what a call would
+        return self._function(*args, **kwargs)
 
     def _sync_result(self, given: Any) -> Any:
         if self._flavor.is_async:
@@ -170,6 +174,7 @@ class Traced(Step, Generic[P, R_co]):
         # A function that is annotated to return an iterator may be a generator, whose values
         # are joined, or return a stream, which is handed on: `invoke` cannot know.
 
+        @override
         @overload
         def invoke(
             self: Traced[..., Iterator[Any]],
@@ -183,6 +188,7 @@ class Traced(Step, Generic[P, R_co]):
         ) -> V: ...
         def invoke(self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]) -> Any: ...
 
+        @override
         @overload
         async def ainvoke(
             self: Traced[..., Coroutine[Any, Any, V]],
@@ -205,6 +211,7 @@ class Traced(Step, Generic[P, R_co]):
             self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
         ) -> Any: ...
 
+        @override
         @overload
         def stream(
             self: Traced[..., Iterator[V]],
@@ -220,6 +227,7 @@ class Traced(Step, Generic[P, R_co]):
             self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
         ) -> Iterator[Any]: ...
 
+        @override
         @overload
         def astream(
             self: Traced[..., Coroutine[Any, Any, AsyncIterator[V]]],

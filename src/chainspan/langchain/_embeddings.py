@@ -114,8 +114,9 @@ def _places(handlers: Sequence[CallbackAdapter]) -> list[Place]:
     parent_id = getattr(manager, "parent_run_id", None)
     places = open_retrievers()
     for handler in (*(getattr(manager, "handlers", None) or ()), *handlers):
-        if isinstance(handler, CallbackAdapter) and all(place.sink is not handler.sink for place in places):
-            places.append(Place(handler.sink, parent_id))
+        sink = handler._sink if isinstance(handler, CallbackAdapter) else None  # noqa: SLF001  # of the same package
+        if sink is not None and all(place.sink is not sink for place in places):
+            places.append(Place(sink, parent_id))
     return places
 
 

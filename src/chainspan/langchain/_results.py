@@ -41,6 +41,7 @@ def llm_result(answer: Answer, *, says_provider: bool) -> Any:
     """Return an answer as the result of a model's run.
 
     Args:
+        answer: Of whichever provider.
         says_provider: Whether the answer is the only one to know the provider.
     """
     metadata: dict[str, Any] = {**answer.extra}
@@ -80,7 +81,7 @@ def _ai(turn: Turn, **fields: Any) -> Any:
         else:
             made = {"name": call.name, "args": str(arguments), "id": call.id, "error": None}
             calls["invalid_tool_calls"].append({**made, "type": "invalid_tool_call"})
-    return AIMessage(content=turn.content, **calls, **fields)  # type: ignore[arg-type]  # made just above
+    return AIMessage(content=turn.content, **calls, **fields)
 
 
 def _arguments(given: object) -> object:

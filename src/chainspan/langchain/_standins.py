@@ -94,7 +94,7 @@ def handle_event(handlers: Sequence[Any], name: str, ignore: str, /, *args: Any,
             outcome = _callback(handler, name, ignore)(*args, **kwargs)
             if inspect.iscoroutine(outcome):
                 _wait_for(outcome)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001, PERF203 - as LangChain does
             _report(handler, name, error)
 
 
@@ -105,7 +105,7 @@ async def ahandle_event(handlers: Sequence[Any], name: str, ignore: str, /, *arg
             outcome = _callback(handler, name, ignore)(*args, **kwargs)
             if inspect.isawaitable(outcome):
                 await outcome
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001, PERF203 - as LangChain does
             _report(handler, name, error)
 
 

@@ -1,7 +1,7 @@
 """Streamed answers, put together again from what the providers' clients yield.
 
-Each piece is handed to the reader that knows its shape; a reader adds to the same answer,
-so that a stream of any provider ends as a whole answer does.
+Each piece is handed to the reader that knows its shape. All readers add to the same
+growing answer and return the text that a piece brought.
 """
 
 from __future__ import annotations
@@ -9,26 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from chainspan.langchain._answers import Answer, Call, Choice, Turn
+from chainspan.langchain._answers import Answer, Turn
 
 from ._blocks import add_blocks
 from ._fields import at, has, items, plain_mapping, text
-from ._whole import provider_of, read_answer, usage_counts
+from ._growing import GrowingAnswer, GrowingChoice
+from ._whole import read_answer, usage_counts
 
 __all__ = ["Gathered"]
 
 _MOST_PIECES: Final = 100_000  # of one answer; what comes later is not kept
+_LAST: Final = (".completed", ".incomplete", ".failed")  # how the types of OpenAI's last events end
+
+Reader = Callable[[GrowingAnswer, Any], str]
 
 
 class Gathered:
-    """What a stream has yielded so far."""
+    """What a stream has yielded so far.
+
+    Attributes:
+        pieces: How many pieces have come.
+    """
 
     def __init__(self) -> None:
-        self._choices: dict[int, _Growing] = {}
-        self._answer = Answer(choices=())
-        self._usage: dict[str, Any] = {}
-        self._whole: Answer | None = None
         self.pieces = 0
+        self._grown = GrowingAnswer()
 
     def take(self, piece: Any) -> str:
         """Add a piece, and return the text that it brought."""
@@ -36,197 +41,20 @@ class Gathered:
         if self.pieces > _MOST_PIECES:
             return ""
         if isinstance(piece, str):
-            return self._at(0).say(piece)
-        piece = at(piece, "data") if has(piece, "data") and not has(piece, "choices") else piece  # Mistral
+            return self._grown.choice().say(piece)
         if _is_whole(piece):
-            self._whole = read_answer(piece)
+            self._grown.whole = read_answer(piece)
             return ""
+        if has(piece, "data") and not has(piece, "choices"):  # Mistral's events
+            piece = at(piece, "data")
         for tell, read in _SHAPES:
             if has(piece, tell):
-                return read(self, piece)
+                return read(self._grown, piece)
         return ""
 
     def answer(self) -> Answer:
         """Return the answer as far as it has come."""
-        if self._whole is not None:
-            return self._whole
-        choices = [self._choices[index].choice() for index in sorted(self._choices)]
-        self._answer.choices = choices or [Choice(turn=Turn(role="assistant"))]
-        self._answer.usage = self._usage
-        return self._answer
-
-    # ------------------------------------------------------------ the readers
-    def _head(self, piece: Any) -> None:
-        """Note what stands around an answer: who gave it, and the tokens so far."""
-        known = self._answer
-        known.provider = known.provider or provider_of(piece)
-        known.model = known.model or _model(piece)
-        known.response_id = known.response_id or text(piece, "id", "response_id")
-        extra = {name: said for name in ("service_tier", "system_fingerprint") if (said := text(piece, name))}
-        known.extra = {**known.extra, **extra}
-        self._usage.update(usage_counts(piece))
-
-    def _chunk(self, piece: Any) -> str:
-        """Read a chunk of OpenAI's Chat Completions, or of what has their form."""
-        self._head(piece)
-        said = ""
-        for choice in items(piece, "choices"):
-            grown = self._at(at(choice, "index") or 0)
-            delta = at(choice, "delta")
-            grown.think(text(delta, "reasoning_content"))
-            content = at(delta, "content") or at(delta, "refusal") or at(choice, "text")
-            said += grown.say(content if isinstance(content, str) else _joined(content, grown))
-            for call in items(delta, "tool_calls"):
-                self._call_delta(grown, call)
-            grown.stop(at(choice, "finish_reason"))
-        return said
-
-    @staticmethod
-    def _call_delta(grown: _Growing, call: Any) -> None:
-        given = at(call, "function", "arguments")
-        made = given if given is None or isinstance(given, str) else plain_mapping(given)
-        index = at(call, "index")
-        grown.call(index if isinstance(index, int) else 0, text(call, "id"), text(at(call, "function"), "name"), made)
-
-    def _candidates(self, piece: Any) -> str:
-        """Read Google's pieces, each an answer of its own."""
-        self._head(piece)
-        answer = read_answer(piece)
-        said = ""
-        for index, choice in enumerate(answer.choices if answer is not None else ()):
-            said += self._at(index).add(choice)
-        return said
-
-    def _event(self, piece: Any) -> str:
-        """Read an event with a type: Anthropic's, or those of OpenAI's Responses API."""
-        kind = text(piece, "type") or ""
-        if (response := at(piece, "response")) is not None and kind.endswith((".completed", ".incomplete", ".failed")):
-            self._whole = read_answer(response)
-            return ""
-        read = _EVENTS.get(kind)
-        return "" if read is None else read(self, piece)
-
-    def _message_start(self, piece: Any) -> str:
-        self._head(at(piece, "message"))
-        return ""
-
-    def _block_start(self, piece: Any) -> str:
-        block = at(piece, "content_block")
-        if at(block, "type") == "tool_use":
-            self._at(0).call(at(piece, "index") or 0, text(block, "id"), text(block, "name"), None)
-        return ""
-
-    def _block_delta(self, piece: Any) -> str:
-        delta, grown = at(piece, "delta"), self._at(0)
-        grown.think(text(delta, "thinking"))
-        if (partial := text(delta, "partial_json")) is not None:
-            grown.call(at(piece, "index") or 0, None, None, partial)
-        return grown.say(text(delta, "text"))
-
-    def _message_delta(self, piece: Any) -> str:
-        self._at(0).stop(at(piece, "delta", "stop_reason"))
-        self._usage.update(usage_counts(piece))
-        return ""
-
-    def _text_delta(self, piece: Any) -> str:
-        return self._at(0).say(text(piece, "delta"))
-
-    # Bedrock says which event it is by the key that holds it.
-    def _converse_start(self, piece: Any) -> str:
-        held = at(piece, "contentBlockStart")
-        call = at(held, "start", "toolUse")
-        if call is not None:
-            index = at(held, "contentBlockIndex") or 0
-            self._at(0).call(index, text(call, "toolUseId"), text(call, "name"), None)
-        return ""
-
-    def _converse_delta(self, piece: Any) -> str:
-        held, grown = at(piece, "contentBlockDelta"), self._at(0)
-        delta = at(held, "delta")
-        grown.think(text(at(delta, "reasoningContent"), "text"))
-        if (partial := text(at(delta, "toolUse"), "input")) is not None:
-            grown.call(at(held, "contentBlockIndex") or 0, None, None, partial)
-        return grown.say(text(delta, "text"))
-
-    def _converse_stop(self, piece: Any) -> str:
-        self._answer.provider = "aws.bedrock"
-        self._at(0).stop(at(piece, "messageStop", "stopReason"))
-        return ""
-
-    def _converse_metadata(self, piece: Any) -> str:
-        self._usage.update(usage_counts(at(piece, "metadata")))
-        return ""
-
-    def _langchain(self, piece: Any) -> str:
-        """Read a chunk of LangChain's, whose parts add up by themselves."""
-        answer = read_answer(piece)
-        if answer is None:
-            return ""
-        known = self._answer
-        known.model, known.response_id = known.model or answer.model, known.response_id or answer.response_id
-        self._usage = {**self._usage, **answer.usage}
-        return "".join(self._at(0).add(choice) for choice in answer.choices)
-
-    def _at(self, index: int) -> _Growing:
-        return self._choices.setdefault(index, _Growing())
-
-
-class _Growing:
-    """One choice while it comes."""
-
-    def __init__(self) -> None:
-        self._said: list[str] = []
-        self._thought: list[str] = []
-        self._others: list[Mapping[str, Any]] = []
-        self._calls: dict[int, tuple[Call, list[str]]] = {}
-        self._reason: str | None = None
-
-    def say(self, said: str | None) -> str:
-        if said:
-            self._said.append(said)
-        return said or ""
-
-    def think(self, thought: str | None) -> None:
-        if thought:
-            self._thought.append(thought)
-
-    def call(self, index: int, call_id: str | None, name: str | None, arguments: object) -> None:
-        call, partial = self._calls.setdefault(index, (Call(id=None, name="", arguments=None), []))
-        call.id, call.name = call.id or call_id, call.name or name or ""
-        if isinstance(arguments, str):
-            partial.append(arguments)
-        elif arguments is not None:
-            call.arguments = arguments
-
-    def stop(self, reason: Any) -> None:
-        if isinstance(reason, str) and reason:
-            self._reason = reason
-
-    def add(self, choice: Choice) -> str:
-        said = ""
-        for block in choice.turn.blocks:
-            if block.get("type") == "text":
-                said += self.say(block["text"])
-            elif block.get("type") == "reasoning":
-                self.think(block["reasoning"])
-            else:
-                self._others.append(block)
-        for call in choice.turn.calls:
-            self._calls[len(self._calls)] = (call, [])
-        self.stop(choice.finish_reason)
-        return said
-
-    def choice(self) -> Choice:
-        turn = Turn(role="assistant")
-        if self._thought:
-            turn.blocks.append({"type": "reasoning", "reasoning": "".join(self._thought)})
-        if self._said:
-            turn.blocks.append({"type": "text", "text": "".join(self._said)})
-        turn.blocks += self._others
-        for _, (call, partial) in sorted(self._calls.items()):
-            given = "".join(partial) if partial else call.arguments
-            turn.calls.append(Call(id=call.id, name=call.name, arguments=given))
-        return Choice(turn=turn, finish_reason=self._reason)
+        return self._grown.answer()
 
 
 def _is_whole(piece: Any) -> bool:
@@ -237,33 +65,133 @@ def _is_whole(piece: Any) -> bool:
     return has(piece, "stop_reason") or has(piece, "stopReason") or isinstance(at(piece, "output"), (list, tuple))
 
 
-def _model(piece: Any) -> str | None:
-    model = text(piece, "model", "model_version")
-    return None if model is None else model.removeprefix("models/")
+# ---------------------------------------------------------------- OpenAI, and what has its form
 
 
-def _joined(content: Any, grown: _Growing) -> str:
+def _chunk(grown: GrowingAnswer, piece: Any) -> str:
+    grown.note(piece)
+    said = ""
+    for choice in items(piece, "choices"):
+        delta, growing = at(choice, "delta"), grown.choice(at(choice, "index") or 0)
+        growing.think(text(delta, "reasoning_content"))
+        content = at(delta, "content") or at(delta, "refusal") or at(choice, "text")
+        said += growing.say(content if isinstance(content, str) else _joined(content, growing))
+        for call in items(delta, "tool_calls"):
+            _call(growing, call)
+        growing.stop(at(choice, "finish_reason"))
+    return said
+
+
+def _joined(content: Any, growing: GrowingChoice) -> str:
     """Return the text of a delta that comes in blocks (Mistral's reasoning models)."""
     turn = add_blocks(Turn(role="assistant"), content)
     for block in turn.blocks:
-        grown.think(block.get("reasoning"))
+        growing.think(block.get("reasoning"))
     return "".join(block["text"] for block in turn.blocks if block.get("type") == "text")
 
 
-_EVENTS: Final[Mapping[str, Callable[[Gathered, Any], str]]] = {
-    "message_start": Gathered._message_start,
-    "content_block_start": Gathered._block_start,
-    "content_block_delta": Gathered._block_delta,
-    "message_delta": Gathered._message_delta,
-    "response.output_text.delta": Gathered._text_delta,
+def _call(growing: GrowingChoice, call: Any) -> None:
+    given, index = at(call, "function", "arguments"), at(call, "index")
+    made = given if given is None or isinstance(given, str) else plain_mapping(given)
+    growing.call(index if isinstance(index, int) else 0, text(call, "id"), text(at(call, "function"), "name"), made)
+
+
+def _text_delta(grown: GrowingAnswer, piece: Any) -> str:
+    return grown.choice().say(text(piece, "delta"))
+
+
+# ---------------------------------------------------------------- Anthropic
+
+
+def _event(grown: GrowingAnswer, piece: Any) -> str:
+    """Read an event with a type: Anthropic's, or those of OpenAI's Responses API."""
+    kind = text(piece, "type") or ""
+    if kind.endswith(_LAST) and (response := at(piece, "response")) is not None:
+        grown.whole = read_answer(response)
+        return ""
+    read = _EVENTS.get(kind)
+    return "" if read is None else read(grown, piece)
+
+
+def _message_start(grown: GrowingAnswer, piece: Any) -> str:
+    grown.note(at(piece, "message"))
+    return ""
+
+
+def _block_start(grown: GrowingAnswer, piece: Any) -> str:
+    block = at(piece, "content_block")
+    if at(block, "type") == "tool_use":
+        grown.choice().call(at(piece, "index") or 0, text(block, "id"), text(block, "name"))
+    return ""
+
+
+def _block_delta(grown: GrowingAnswer, piece: Any) -> str:
+    delta, growing = at(piece, "delta"), grown.choice()
+    growing.think(text(delta, "thinking"))
+    if (partial := text(delta, "partial_json")) is not None:
+        growing.call(at(piece, "index") or 0, arguments=partial)
+    return growing.say(text(delta, "text"))
+
+
+def _message_delta(grown: GrowingAnswer, piece: Any) -> str:
+    grown.choice().stop(at(piece, "delta", "stop_reason"))
+    grown.count(usage_counts(piece))
+    return ""
+
+
+# ---------------------------------------------------------------- Google, LangChain: pieces are answers
+
+
+def _part(grown: GrowingAnswer, piece: Any) -> str:
+    answer = read_answer(piece)
+    return "" if answer is None else grown.add(answer)
+
+
+# ---------------------------------------------------------------- Bedrock, whose events are keys
+
+
+def _converse_start(grown: GrowingAnswer, piece: Any) -> str:
+    held = at(piece, "contentBlockStart")
+    call = at(held, "start", "toolUse")
+    if call is not None:
+        grown.choice().call(at(held, "contentBlockIndex") or 0, text(call, "toolUseId"), text(call, "name"))
+    return ""
+
+
+def _converse_delta(grown: GrowingAnswer, piece: Any) -> str:
+    held, growing = at(piece, "contentBlockDelta"), grown.choice()
+    delta = at(held, "delta")
+    growing.think(text(at(delta, "reasoningContent"), "text"))
+    if (partial := text(at(delta, "toolUse"), "input")) is not None:
+        growing.call(at(held, "contentBlockIndex") or 0, arguments=partial)
+    return growing.say(text(delta, "text"))
+
+
+def _converse_stop(grown: GrowingAnswer, piece: Any) -> str:
+    grown.provider = "aws.bedrock"
+    grown.choice().stop(at(piece, "messageStop", "stopReason"))
+    return ""
+
+
+def _converse_metadata(grown: GrowingAnswer, piece: Any) -> str:
+    grown.count(usage_counts(at(piece, "metadata")))
+    return ""
+
+
+_EVENTS: Final[Mapping[str, Reader]] = {
+    "message_start": _message_start,
+    "content_block_start": _block_start,
+    "content_block_delta": _block_delta,
+    "message_delta": _message_delta,
+    "response.output_text.delta": _text_delta,
 }
-_SHAPES: Final[Sequence[tuple[str, Callable[[Gathered, Any], str]]]] = (
-    ("choices", Gathered._chunk),
-    ("candidates", Gathered._candidates),
-    ("contentBlockStart", Gathered._converse_start),
-    ("contentBlockDelta", Gathered._converse_delta),
-    ("messageStop", Gathered._converse_stop),
-    ("metadata", Gathered._converse_metadata),
-    ("response_metadata", Gathered._langchain),
-    ("type", Gathered._event),
+_SHAPES: Final[Sequence[tuple[str, Reader]]] = (
+    ("choices", _chunk),
+    ("candidates", _part),
+    ("contentBlockStart", _converse_start),
+    ("contentBlockDelta", _converse_delta),
+    ("messageStop", _converse_stop),
+    ("response_metadata", _part),
+    ("metadata", _converse_metadata),
+    ("type", _event),
 )

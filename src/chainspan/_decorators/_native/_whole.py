@@ -11,7 +11,7 @@ from chainspan.langchain._answers import Answer, Choice, Turn
 from ._blocks import add_block, add_blocks, add_calls
 from ._fields import at, has, items, plain_mapping, text
 
-__all__ = ["answer_of_text", "provider_of", "read_answer", "usage_counts"]
+__all__ = ["EXTRA", "answer_of_text", "model_of", "provider_of", "read_answer", "usage_counts"]
 
 # The package that a response's class comes from → the provider, where no more is said.
 _PACKAGES: Final[Mapping[str, str]] = {
@@ -20,7 +20,7 @@ _PACKAGES: Final[Mapping[str, str]] = {
     "mistralai": "mistral_ai",
     "openai": "openai",
 }
-_EXTRA: Final = ("service_tier", "system_fingerprint")
+EXTRA: Final = ("service_tier", "system_fingerprint")
 # What LiteLLM has counted into the total already, under Anthropic's names for what is not.
 _COUNTED: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
@@ -52,6 +52,12 @@ def provider_of(response: Any) -> str | None:
     return next((name for package, name in _PACKAGES.items() if module.startswith(f"{package}.")), None)
 
 
+def model_of(response: Any) -> str | None:
+    """Return the model that answered; Google puts a folder before its name."""
+    model = text(response, "model", "model_version")
+    return None if model is None else model.removeprefix("models/")
+
+
 def usage_counts(response: Any) -> dict[str, Any]:
     """Return a response's token counts, under the provider's own names."""
     held = at(response, "usage") or at(response, "usage_metadata")
@@ -62,14 +68,13 @@ def usage_counts(response: Any) -> dict[str, Any]:
 
 
 def _answer(response: Any, choices: Sequence[Choice]) -> Answer:
-    model = text(response, "model", "model_version")
     return Answer(
         choices=choices,
         provider=provider_of(response),
-        model=None if model is None else model.removeprefix("models/"),
+        model=model_of(response),
         response_id=text(response, "id", "response_id"),
         usage=usage_counts(response),
-        extra={name: said for name in _EXTRA if (said := text(response, name)) is not None},
+        extra={name: said for name in EXTRA if (said := text(response, name)) is not None},
     )
 
 

@@ -1,0 +1,129 @@
+"""An answer while it comes, piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chainspan.langchain._answers import Answer, Call, Choice, Turn
+
+from ._fields import text
+from ._whole import EXTRA, model_of, provider_of, usage_counts
+
+__all__ = ["GrowingAnswer", "GrowingChoice"]
+
+
+class GrowingAnswer:
+    """What has come of an answer so far.
+
+    Attributes:
+        whole: The answer, where the stream has said it in one piece.
+        provider: Who answers, where a piece's class does not tell.
+    """
+
+    def __init__(self) -> None:
+        self.whole: Answer | None = None
+        self.provider: str | None = None
+        self._choices: dict[int, GrowingChoice] = {}
+        self._head = Answer(choices=())
+        self._usage: dict[str, Any] = {}
+
+    def choice(self, index: int = 0) -> GrowingChoice:
+        """Return one of the choices, a new one where it has not begun."""
+        return self._choices.setdefault(index, GrowingChoice())
+
+    def note(self, piece: Any) -> None:
+        """Note what stands around the choices: who answers, and the tokens so far."""
+        head = self._head
+        head.provider = head.provider or provider_of(piece)
+        head.model = head.model or model_of(piece)
+        head.response_id = head.response_id or text(piece, "id", "response_id")
+        extra = {name: said for name in EXTRA if (said := text(piece, name)) is not None}
+        head.extra = {**head.extra, **extra}
+        self.count(usage_counts(piece))
+
+    def add(self, answer: Answer) -> str:
+        """Add an answer that is a piece of this one, and return its text."""
+        head = self._head
+        head.model, head.response_id = head.model or answer.model, head.response_id or answer.response_id
+        head.provider = head.provider or answer.provider
+        self.count(answer.usage)
+        return "".join(self.choice(index).add(choice) for index, choice in enumerate(answer.choices))
+
+    def count(self, usage: Mapping[str, Any]) -> None:
+        """Note the tokens so far; a later count is the truer one."""
+        self._usage.update(usage)
+
+    def answer(self) -> Answer:
+        """Return the answer as far as it has come."""
+        if self.whole is not None:
+            return self.whole
+        head = self._head
+        head.choices = [self._choices[index].choice() for index in sorted(self._choices)]
+        head.choices = head.choices or [Choice(turn=Turn(role="assistant"))]
+        head.provider, head.usage = self.provider or head.provider, self._usage
+        return head
+
+
+class GrowingChoice:
+    """One choice while it comes."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+        self._thought: list[str] = []
+        self._others: list[Mapping[str, Any]] = []
+        self._calls: dict[int, tuple[Call, list[str]]] = {}
+        self._reason: str | None = None
+
+    def say(self, said: str | None) -> str:
+        """Add text, and return it."""
+        if said:
+            self._said.append(said)
+        return said or ""
+
+    def think(self, thought: str | None) -> None:
+        """Add reasoning."""
+        if thought:
+            self._thought.append(thought)
+
+    def call(self, index: int, call_id: str | None = None, name: str | None = None, arguments: object = None) -> None:
+        """Add to a call; a text is the next piece of its arguments."""
+        call, partial = self._calls.setdefault(index, (Call(id=None, name="", arguments=None), []))
+        call.id, call.name = call.id or call_id, call.name or name or ""
+        if isinstance(arguments, str):
+            partial.append(arguments)
+        elif arguments is not None:
+            call.arguments = arguments
+
+    def stop(self, reason: Any) -> None:
+        """Note why the model stopped."""
+        if isinstance(reason, str) and reason:
+            self._reason = reason
+
+    def add(self, choice: Choice) -> str:
+        """Add a choice that is a piece of this one, and return its text."""
+        said = ""
+        for block in choice.turn.blocks:
+            if block.get("type") == "text":
+                said += self.say(block["text"])
+            elif block.get("type") == "reasoning":
+                self.think(block["reasoning"])
+            else:
+                self._others.append(block)
+        for call in choice.turn.calls:
+            self._calls[len(self._calls)] = (call, [])
+        self.stop(choice.finish_reason)
+        return said
+
+    def choice(self) -> Choice:
+        """Return the choice as far as it has come."""
+        turn = Turn(role="assistant")
+        if self._thought:
+            turn.blocks.append({"type": "reasoning", "reasoning": "".join(self._thought)})
+        if self._said:
+            turn.blocks.append({"type": "text", "text": "".join(self._said)})
+        turn.blocks += self._others
+        for _, (call, partial) in sorted(self._calls.items()):
+            given = "".join(partial) if partial else call.arguments
+            turn.calls.append(Call(id=call.id, name=call.name, arguments=given))
+        return Choice(turn=turn, finish_reason=self._reason)

@@ -1,0 +1,137 @@
+"""The gate of content for spans that other libraries made, in front of any exporter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import Link, Status
+from pydantic_core import from_json
+from typing_extensions import override
+
+from .._content import ContentPolicy, Gate
+from .._encode import REDACTED, SECRET, attempt, is_secret_key, mask_text
+from .._guard import Guard
+
+__all__ = ["GatedExporter", "gated"]
+
+_GUARD = Guard("exporters.gated")
+_SCOPE: Final = "chainspan"  # whose spans have passed the gate already
+
+# Under which names the tracing libraries of this field keep what users and models wrote:
+# the GenAI conventions of all versions, OpenInference, OpenLLMetry, database clients.
+_CONTENT: Final = re.compile(
+    r"""
+      gen_ai\.(?:input\.messages|output\.messages|system_instructions|tool\.definitions|tool\.description)
+    | gen_ai\.(?:tool\.call\.(?:arguments|result)|tool\.message|retrieval\.(?:query\.text|documents)|memory\.query\.text)
+    | gen_ai\.memory\.records | gen_ai\.(?:prompt|completion|choice|content)(?:\..*|s)?
+    | gen_ai\.(?:system|user|assistant|evaluation)\.(?:message|explanation).*
+    | (?:input|output)\.value
+    | llm\.(?:input_messages|output_messages|prompts|completions|prompt_template|tools|choices|invocation_parameters)(?:\..*)?
+    | retrieval\.documents\..* | reranker\..* | embedding\.(?:embeddings\..*|text)
+    | tool\.(?:description|parameters|json_schema) | (?:tool_call|message|document)\..* | tag\.tags | metadata
+    | traceloop\.(?:entity\.(?:input|output)|prompt\..*|association\.properties\..*)
+    | exception\.message | db\.(?:statement|query\.text|query\.parameter\..*)
+    """,
+    re.VERBOSE,
+)
+_FRAMES: Final = re.compile(r'^(?:Traceback .*|  File ".*", line \d+, in .*)$', re.MULTILINE)
+
+
+def gated(exporter: SpanExporter, content: bool | ContentPolicy | None = None) -> SpanExporter:
+    """Return an exporter that lets through of every span what a policy allows.
+
+    For pipelines that spans of other libraries go through as well. What chainspan records has
+    passed the handler's own gate, and is left as it is.
+
+    Args:
+        exporter: What sends the spans.
+        content: As of a handler: True, False, a `ContentPolicy`, or None for the environment's word.
+    """
+    return GatedExporter(exporter, Gate.of(content))
+
+
+class GatedExporter(SpanExporter):
+    """Hands spans on, masked, or without content where content is off."""
+
+    def __init__(self, exporter: SpanExporter, gate: Gate) -> None:
+        self._exporter = exporter
+        self._gate = gate
+
+    @override
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        passed = []
+        for span in spans:
+            with _GUARD:
+                passed.append(span if _is_ours(span) else _gated_span(span, self._gate))
+        return self._exporter.export(passed)
+
+    @override
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+    @override
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+
+def _is_ours(span: ReadableSpan) -> bool:
+    scope = span.instrumentation_scope
+    return scope is not None and scope.name == _SCOPE
+
+
+def _gated_span(span: ReadableSpan, gate: Gate) -> ReadableSpan:
+    description = span.status.description
+    return ReadableSpan(
+        name=gate.name(span.name),
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=_attributes(span.attributes, gate),
+        events=[Event(event.name, _attributes(event.attributes, gate), event.timestamp) for event in span.events],
+        links=[Link(link.context, _attributes(link.attributes, gate)) for link in span.links],
+        kind=span.kind,
+        status=Status(span.status.status_code, description and gate.text(description)),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _attributes(attributes: Mapping[str, Any] | None, gate: Gate) -> dict[str, Any]:
+    held = attributes or {}
+    passed = {key: _value(key, value, gate) for key, value in held.items()}
+    return {key: value for key, value in passed.items() if value is not None}
+
+
+def _value(key: str, value: Any, gate: Gate) -> Any:
+    if key == "exception.stacktrace" and not gate.on:
+        return "\n".join(_FRAMES.findall(str(value)))  # files, lines and functions; no source, no messages
+    if _CONTENT.fullmatch(key) is not None:
+        return _content(value, gate)
+    return _fact(key.rpartition(".")[2], value, gate)
+
+
+def _content(value: Any, gate: Gate) -> Any:
+    if not gate.on:
+        return None
+    if isinstance(value, str):
+        tree = attempt(lambda: from_json(value), None) if value[:1] in ("{", "[") else None
+        return gate.text(value) if tree is None else gate.json(tree)
+    return [gate.text(item) if isinstance(item, str) else item for item in value] if _is_list(value) else value
+
+
+def _fact(name: str, value: Any, gate: Gate) -> Any:
+    """Return what is no content without secrets and without what the user's patterns and keys find."""
+    if name.lower() in gate.policy.redact_keys:
+        return REDACTED
+    if isinstance(value, str):
+        return SECRET if is_secret_key(name) else mask_text(gate.name(value))
+    return [_fact(name, item, gate) for item in value] if _is_list(value) else value
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))

@@ -1,0 +1,149 @@
+"""Spans of other libraries pass the gate on their way to the exporter."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from chainspan import ContentPolicy
+from chainspan.exporters._gated import gated
+
+CANARY = "c4n4ry"
+MESSAGES = json.dumps([{"role": "user", "content": CANARY}])
+FOREIGN = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.request.model": "gpt-5",
+    "gen_ai.usage.input_tokens": 5,
+    "gen_ai.input.messages": MESSAGES,
+    "gen_ai.prompt.0.content": CANARY,
+    "gen_ai.completion.0.content": CANARY,
+    "input.value": CANARY,
+    "llm.input_messages.0.message.content": CANARY,
+    "llm.token_count.prompt": 5,
+    "traceloop.entity.output": CANARY,
+    "retrieval.documents.0.document.content": CANARY,
+    "tag.tags": [CANARY],
+    "http.request.header.authorization": [f"Bearer {CANARY}{CANARY}"],
+    "url.full": "https://host/v1?api_key=hunter22",
+}
+
+
+@pytest.fixture
+def memory() -> InMemorySpanExporter:
+    """What the gated exporter hands on to."""
+    return InMemorySpanExporter()
+
+
+def _export(exporter: SpanExporter, memory: InMemorySpanExporter, scope: str = "other") -> ReadableSpan:
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with (
+        pytest.raises(ValueError, match=CANARY),
+        provider.get_tracer(scope).start_as_current_span("chat gpt-5", attributes=FOREIGN) as span,
+    ):
+        span.add_event("gen_ai.user.message", {"gen_ai.prompt": CANARY, "count": 1})
+        raise ValueError(CANARY)
+    provider.shutdown()
+    [exported] = memory.get_finished_spans()
+    return exported
+
+
+def _attributes(span: ReadableSpan) -> dict[str, Any]:
+    return dict(span.attributes or {})
+
+
+def test_off_means_off_for_other_libraries_too(memory: InMemorySpanExporter) -> None:
+    """Under whatever name a library keeps content, it does not leave; names and numbers do."""
+    span = _export(gated(memory, content=False), memory)
+
+    assert CANARY not in str(encode_spans([span]))
+    assert _attributes(span) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "gpt-5",
+        "gen_ai.usage.input_tokens": 5,
+        "llm.token_count.prompt": 5,
+        "http.request.header.authorization": ("[secret]",),
+        "url.full": "https://host/v1?api_key=[secret]",
+    }
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, None)
+    assert [(event.name, sorted(event.attributes or {})) for event in span.events] == [
+        ("gen_ai.user.message", ["count"]),
+        ("exception", ["exception.escaped", "exception.stacktrace", "exception.type"]),
+    ]
+    assert "in _export" in str((span.events[1].attributes or {})["exception.stacktrace"])
+
+
+def test_a_mask_reaches_other_libraries_spans(memory: InMemorySpanExporter) -> None:
+    """What a policy masks is masked in every attribute, event and status; JSON stays JSON."""
+    span = _export(gated(memory, ContentPolicy(capture=True, redact_patterns=[CANARY])), memory)
+
+    assert CANARY not in str(encode_spans([span]))
+    assert json.loads(_attributes(span)["gen_ai.input.messages"]) == [{"role": "user", "content": "[redacted]"}]
+    assert span.status.description == "ValueError: [redacted]"
+
+
+def test_a_span_of_ours_has_passed_already(memory: InMemorySpanExporter) -> None:
+    """What chainspan recorded is handed on as it is."""
+    span = _export(gated(memory, content=False), memory, scope="chainspan")
+
+    assert _attributes(span)["input.value"] == CANARY
+
+
+def test_identity_and_time_are_kept(memory: InMemorySpanExporter) -> None:
+    """A gated span is the same span: ids, parent, times, kind, scope and resource."""
+    plain = InMemorySpanExporter()
+    provider = TracerProvider()
+    for exporter in (plain, gated(memory, content=False)):
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+
+    with provider.get_tracer("other").start_as_current_span("parent"):
+        provider.get_tracer("other").start_span("child", attributes={"input.value": "x"}).end()
+    provider.shutdown()
+
+    for one, other in zip(plain.get_finished_spans(), memory.get_finished_spans(), strict=True):
+        for field in (
+            "name",
+            "context",
+            "parent",
+            "kind",
+            "start_time",
+            "end_time",
+            "instrumentation_scope",
+            "resource",
+        ):
+            assert getattr(one, field) == getattr(other, field)
+
+
+class Counting(InMemorySpanExporter):
+    """Counts what is asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Note a flush."""
+        self.asked.append(f"flush {timeout_millis}")
+        return False
+
+    def shutdown(self) -> None:
+        """Note a shutdown."""
+        self.asked.append("shutdown")
+
+
+def test_flush_and_shutdown_are_passed_on() -> None:
+    """The exporter behind the gate is flushed and shut down, and its answer is the gate's."""
+    counting = Counting()
+    exporter = gated(counting)
+
+    answer = exporter.force_flush(5)
+    exporter.shutdown()
+
+    assert (answer, counting.asked) == (False, ["flush 5", "shutdown"])

@@ -1,0 +1,149 @@
+"""Embeddings have spans where LangChain has no callback for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.embeddings import Embeddings
+from langchain_core.runnables import RunnableLambda
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+from typing_extensions import override
+
+from chainspan import OtelHandler
+from chainspan.langchain._embeddings import traced_embeddings
+
+
+class NamedEmbeddings(Embeddings):
+    """Embeddings of a model with a name and an address."""
+
+    def __init__(self) -> None:
+        self.model = "te-3"
+        self.base_url = "https://host/v1"
+
+    @override
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+    @override
+    def embed_query(self, text: str) -> list[float]:
+        return [float(len(text))] * 4
+
+
+class FailingEmbeddings(Embeddings):
+    """Embeddings whose provider is down."""
+
+    @override
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        raise TimeoutError(texts[0])
+
+    @override
+    def embed_query(self, text: str) -> list[float]:
+        raise TimeoutError(text)
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    """What the handler exports to."""
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def handler(exporter: InMemorySpanExporter) -> OtelHandler:
+    """A handler that records content."""
+    return OtelHandler(SimpleSpanProcessor(exporter), content=True)
+
+
+def _attributes(exporter: InMemorySpanExporter) -> dict[str, Any]:
+    span = next(span for span in exporter.get_finished_spans() if span.name.startswith("embeddings"))
+    attributes = dict(span.attributes or {})
+    for key in ("chainspan.run.id", "chainspan.usage.model_calls"):  # of each run; of a root
+        attributes.pop(key, None)
+    return {"name": span.name, "kind": span.kind.name, **attributes}
+
+
+EXPECTED = {
+    "name": "embeddings te-3",
+    "kind": "CLIENT",
+    "chainspan.run.type": "embeddings",
+    "chainspan.run.name": "NamedEmbeddings",
+    "openinference.span.kind": "EMBEDDING",
+    "gen_ai.operation.name": "embeddings",
+    "gen_ai.provider.name": "named",
+    "gen_ai.request.model": "te-3",
+    "server.address": "host",
+    "server.port": 443,
+    "chainspan.embeddings.count": 2,
+    "input.value": '["a","b"]',
+    "input.mime_type": "application/json",
+    "gen_ai.embeddings.dimension.count": 4,
+}
+
+
+def test_embeddings_in_a_chain_are_its_child(exporter: InMemorySpanExporter, handler: OtelHandler) -> None:
+    """A call in a chain's body has a span below the chain's, with model, count and dimensions (pains #56)."""
+    embeddings = traced_embeddings(NamedEmbeddings())
+    chain = RunnableLambda(embeddings.embed_documents).with_config(run_name="chain")
+
+    chain.invoke(["a", "b"], {"callbacks": [handler]})
+
+    assert _attributes(exporter) == EXPECTED
+    child, parent = exporter.get_finished_spans()
+    assert child.parent is not None
+    assert (parent.name, child.parent.span_id) == ("chain", parent.context.span_id)
+
+
+async def test_embeddings_are_traced_in_asynchronous_code(exporter: InMemorySpanExporter, handler: OtelHandler) -> None:
+    """The asynchronous call says what the other one does."""
+    embeddings = traced_embeddings(NamedEmbeddings(), callbacks=[handler])
+
+    vectors = await embeddings.aembed_documents(["a", "b"])
+
+    assert vectors == NamedEmbeddings().embed_documents(["a", "b"])
+    assert _attributes(exporter) == EXPECTED
+
+
+async def test_a_query_is_one_text(exporter: InMemorySpanExporter, handler: OtelHandler) -> None:
+    """A query is embedded as a list of one would be."""
+    embeddings = traced_embeddings(NamedEmbeddings(), callbacks=[handler])
+
+    assert embeddings.embed_query("a") == await embeddings.aembed_query("a")
+
+    one, other = (span.attributes or {} for span in exporter.get_finished_spans())
+    assert one["input.value"] == other["input.value"] == '["a"]'
+    assert one["chainspan.embeddings.count"] == 1
+
+
+def test_a_failure_is_the_callers(exporter: InMemorySpanExporter, handler: OtelHandler) -> None:
+    """What the embeddings raise is raised, and recorded as an error."""
+    embeddings = traced_embeddings(FailingEmbeddings(), callbacks=[handler])
+
+    with pytest.raises(TimeoutError, match="a"):
+        embeddings.embed_query("a")
+
+    [span] = exporter.get_finished_spans()
+    assert span.status.status_code is StatusCode.ERROR
+    assert (span.attributes or {})["error.type"] == "TimeoutError"
+
+
+def test_without_a_handler_nothing_is_recorded() -> None:
+    """Outside of every run, and with no handler given, the call is just the call."""
+    embeddings = traced_embeddings(NamedEmbeddings())
+
+    assert embeddings.embed_query("a") == NamedEmbeddings().embed_query("a")
+
+
+def test_the_wrapper_is_what_it_wraps() -> None:
+    """Every attribute of the embeddings is still there."""
+    assert traced_embeddings(NamedEmbeddings()).model == "te-3"  # type: ignore[attr-defined]
+
+
+def test_a_handler_is_told_once(exporter: InMemorySpanExporter, handler: OtelHandler) -> None:
+    """A handler that the run has as well as the embeddings records one span."""
+    embeddings = traced_embeddings(NamedEmbeddings(), callbacks=[handler])
+
+    RunnableLambda(embeddings.embed_query).invoke("a", {"callbacks": [handler]})
+
+    assert len(exporter.get_finished_spans()) == 2
