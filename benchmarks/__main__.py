@@ -63,10 +63,10 @@ def _costs(rows: Sequence[Row], seconds: float) -> Iterable[Cost]:
 
 def _others(runs: int) -> dict[str, Any]:
     imports = bench_import.imported()
-    print("\n| import, over the SDK and pydantic | ms | quartiles | KB | modules | heavy ones |\n|---|--:|--:|--:|--:|---|")
+    print("\n| import, over the SDK and pydantic | ms | quartiles | KB | modules | heavy ones |")
+    print("|---|--:|--:|--:|--:|---|")
     for item in imports:
-        spread = f"{item.low_ms:.0f} to {item.high_ms:.0f}"
-        heavy = ", ".join(item.heavy) or "none"
+        spread, heavy = f"{item.low_ms:.0f} to {item.high_ms:.0f}", ", ".join(item.heavy) or "none"
         print(f"| {item.name} | {item.ms:.1f} | {spread} | {item.kilobytes:,.0f} | {item.modules} | {heavy} |")
     held = bench_memory.held_by_open_runs()
     kept = bench_memory.kept_after(runs, held.bytes)

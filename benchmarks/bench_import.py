@@ -8,10 +8,19 @@ import sys
 from dataclasses import dataclass
 from statistics import median, quantiles
 from textwrap import dedent
+from typing import NamedTuple
 
 __all__ = ["HEAVY", "Import", "imported"]
 
-HEAVY = ("grpc", "requests", "langchain_core", "langgraph", "opentelemetry.exporter")
+HEAVY = (
+    "grpc",
+    "requests",
+    "tenacity",
+    "google.protobuf",
+    "opentelemetry.exporter",
+    "opentelemetry.proto",
+    "langgraph",
+)
 _TARGET_MS = 60.0
 _PROGRAM = """
     import json, sys, time, tracemalloc
@@ -32,20 +41,24 @@ _PROGRAM = """
     held = tracemalloc.get_traced_memory()[0] if {memory} else 0
     print(json.dumps([took, held, sorted(set(sys.modules) - known)]))
 """
+_LANGCHAIN = ("langchain_core", "langchain", "langgraph", "langsmith")
+_LOADED = "from langchain_core.callbacks import CallbackManager; from langchain_core.runnables import RunnableLambda"
+
+
+class _Case(NamedTuple):
+    """An import, what is loaded before it, and what cannot be."""
+
+    name: str
+    imports: str
+    before: str = ""
+    absent: tuple[str, ...] = ()
+
+
 _CASES = (
-    ("import chainspan", "import chainspan", "", ()),
-    (
-        "every public name, no LangChain",
-        "from chainspan import *",
-        "",
-        ("langchain_core", "langchain", "langgraph", "langsmith"),
-    ),
-    (
-        "OtelHandler, LangChain loaded",
-        "from chainspan import OtelHandler",
-        "from langchain_core.callbacks import CallbackManager; from langchain_core.runnables import RunnableLambda",
-        (),
-    ),
+    _Case("import chainspan", "import chainspan"),
+    _Case("OtelHandler, no LangChain", "from chainspan import OtelHandler", absent=_LANGCHAIN),
+    _Case("every public name, no LangChain", "from chainspan import *", absent=_LANGCHAIN),
+    _Case("OtelHandler, LangChain loaded", "from chainspan import OtelHandler", before=_LOADED),
 )
 
 
@@ -69,18 +82,16 @@ class Import:
 
 def imported(processes: int = 9) -> list[Import]:
     """Measure the imports, in so many processes each."""
-    return [_measured(*case, processes) for case in _CASES]
+    return [_measured(case, processes) for case in _CASES]
 
 
-def _measured(name: str, imports: str, before: str, absent: tuple[str, ...], processes: int) -> Import:
-    program = dedent(_PROGRAM)
-    held, modules = _run(program.format(imports=imports, before=before, absent=absent, memory=True))[1:]
-    timed = program.format(imports=imports, before=before, absent=absent, memory=False)
-    took = sorted(_run(timed)[0] / 1e6 for _ in range(processes))
+def _measured(case: _Case, processes: int) -> Import:
+    _, held, modules = _run(case, memory=True)
+    took = sorted(_run(case, memory=False)[0] / 1e6 for _ in range(processes))
     low, _, high = quantiles(took, n=4)
-    heavy = sorted({module for module in modules if module.startswith(HEAVY)})
+    heavy = sorted({name for name in HEAVY for module in modules if module.startswith(name)})
     return Import(
-        name=name,
+        name=case.name,
         ms=median(took),
         low_ms=low,
         high_ms=high,
@@ -90,7 +101,8 @@ def _measured(name: str, imports: str, before: str, absent: tuple[str, ...], pro
     )
 
 
-def _run(program: str) -> tuple[int, int, list[str]]:
+def _run(case: _Case, *, memory: bool) -> tuple[int, int, list[str]]:
+    program = dedent(_PROGRAM).format(imports=case.imports, before=case.before, absent=set(case.absent), memory=memory)
     run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     took, held, modules = json.loads(run.stdout)
     return took, held, modules

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from benchmarks.contenders import FloorHandler, provider
+
 from chainspan import OtelHandler
 
 __all__ = ["Held", "Kept", "held_by_open_runs", "kept_after"]

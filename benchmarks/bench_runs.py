@@ -21,7 +21,7 @@ ROWS = [
         name="prompt, model, parser: invoke",
         work=repeated(what.invoke_chain),
         units=what.CHAIN_RUNS,
-        contenders=[*_FIRST, who.REDACT, who.APART, who.CONSOLE],
+        contenders=[*_FIRST, who.REDACT, who.APART, who.EACH, who.CONSOLE],
         targets=_SHORT,
         share=2.0,
     ),
@@ -40,6 +40,14 @@ ROWS = [
         contenders=[who.BARE, who.UNSAMPLED_FLOOR, who.UNSAMPLED],
     ),
     Row(
+        name="the same, spooled to disk",
+        work=repeated(what.invoke_chain),
+        units=what.CHAIN_RUNS,
+        contenders=[who.BARE, who.THE_FLOOR, who.SPOOL],
+        share=0.5,
+        is_countable=False,
+    ),
+    Row(
         name="the same, in 8 threads",
         work=what.threads,
         is_countable=False,
@@ -51,6 +59,12 @@ ROWS = [
         work=what.tasks(200),
         units=200 * what.CHAIN_RUNS,
         contenders=_FIRST,
+    ),
+    Row(
+        name="a decorated function",
+        work=repeated(what.call_decorated),
+        contenders=_FIRST,
+        share=0.5,
     ),
     Row(
         name="a stream of 1,000 tokens",

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from langchain_core.runnables import RunnableLambda
-from opentelemetry import trace
-
 from benchmarks import contenders as who
 from benchmarks.harness import FLOOR, NONE, Contender, Handlers, Row
 from benchmarks.workloads import Probed, config
+from langchain_core.runnables import RunnableLambda
+from opentelemetry import trace
 
 __all__ = ["ROWS"]
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
+from benchmarks.harness import FLOOR, NONE, Contender
 from langchain_core.callbacks import BaseCallbackHandler
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
@@ -14,8 +19,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON, Sampler
 from opentelemetry.trace import Span, set_span_in_context
 from typing_extensions import override
 
-from benchmarks.harness import FLOOR, NONE, Contender
 from chainspan import ConsoleHandler, ContentPolicy, OtelHandler
+from chainspan.exporters import SpoolExporter
+from chainspan.exporters._senders import Answer, Verdict
 
 __all__ = [
     "APART",
@@ -25,6 +31,7 @@ __all__ = [
     "OFF",
     "ON",
     "REDACT",
+    "SPOOL",
     "THE_FLOOR",
     "UNSAMPLED",
     "UNSAMPLED_FLOOR",
@@ -69,6 +76,7 @@ class FloorHandler(BaseCallbackHandler):
     on_chain_end = on_llm_end = on_tool_end = on_retriever_end = _end
     on_chain_error = on_llm_error = on_tool_error = on_retriever_error = _end
 
+    @override
     def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
         """Do nothing."""
 
@@ -103,3 +111,26 @@ CONSOLE = Contender(name="console", handlers=lambda: [_CONSOLE], settle=_CONSOLE
 UNSAMPLED_FLOOR = _contender(FLOOR, FloorHandler(_NOT_SAMPLED))
 UNSAMPLED = _contender("not sampled", OtelHandler(tracer_provider=_NOT_SAMPLED, content=True))
 EACH = Contender(name="made for the call", handlers=lambda: [OtelHandler(tracer_provider=_SPANS, content=False)])
+
+
+class _Accepting:
+    """A sender to an endpoint that takes everything at once."""
+
+    endpoint = "nowhere"
+
+    def send(self, body: bytes) -> Answer:
+        """Accept."""
+        return Answer(verdict=Verdict.ACCEPTED)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@lru_cache(maxsize=1)
+def _spooling() -> OtelHandler:
+    directory = TemporaryDirectory(prefix="chainspan-bench-")  # goes when the process does
+    atexit.register(directory.cleanup)
+    return OtelHandler(SpoolExporter(Path(directory.name), _Accepting()), content=False)
+
+
+SPOOL = Contender(name="spool, content off", handlers=lambda: [_spooling()], settle=lambda: _spooling().flush())

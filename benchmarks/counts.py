@@ -52,9 +52,7 @@ def counted(row: Row) -> dict[str, float]:
     """Return what each contender calls over no handler, as a multiple of the floor's."""
     calls = {contender.name: calls_of(row, contender) for contender in row.contenders}
     floor = calls[FLOOR] - calls[NONE]
-    return {
-        name: round((count - calls[NONE]) / floor, 2) for name, count in calls.items() if name not in (NONE, FLOOR)
-    }
+    return {name: round((count - calls[NONE]) / floor, 2) for name, count in calls.items() if name not in (NONE, FLOOR)}
 
 
 def recorded() -> Ratios:

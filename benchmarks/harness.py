@@ -22,7 +22,7 @@ from typing import Any
 __all__ = ["FLOOR", "NONE", "Contender", "Cost", "Row", "Work", "measure", "repeated"]
 
 NONE, FLOOR = "none", "floor"
-_BLOCK_NS = 12_000_000  # long enough for the clock, short enough that a round is within a second
+_BLOCK_NS = 5_000_000  # long enough for the clock, short enough that a round is within a second
 _FEWEST_ROUNDS, _MOST_ROUNDS = 7, 301
 
 Handlers = list[Any]

@@ -1,4 +1,4 @@
-"""What is traced: chains, streams, histories and agents of LangChain and LangGraph, with a model that answers at once."""
+"""What is traced: chains, streams, histories, agents and plain functions, with a model that answers at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
+from benchmarks.harness import Handlers, Work
 from langchain.agents import create_agent
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
@@ -19,7 +20,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import tool
 from typing_extensions import override
 
-from benchmarks.harness import Handlers, Work
+from chainspan import chain as traced_chain
 
 __all__ = [
     "CHAIN_RUNS",
@@ -27,6 +28,7 @@ __all__ = [
     "Probed",
     "agent",
     "asynchronously",
+    "call_decorated",
     "chain",
     "config",
     "history",
@@ -42,7 +44,7 @@ __all__ = [
 
 CHAIN_RUNS = 4
 _TURNS, _MESSAGE_BYTES = 50, 1_024
-_USAGE = {"input_tokens": 12, "output_tokens": 7, "total_tokens": 19}
+_USAGE: Any = {"input_tokens": 12, "output_tokens": 7, "total_tokens": 19}
 _QUESTION = {"topic": "bears", "place": "a bar"}
 
 
@@ -81,7 +83,7 @@ class FakeModel(BaseChatModel):
         said = AIMessage(
             "" if calls else "A bear walks into a bar.",
             tool_calls=calls,
-            usage_metadata=_USAGE,  # type: ignore[arg-type]
+            usage_metadata=_USAGE,
             response_metadata={"model_name": "gpt-4o-mini-2024-07-18", "finish_reason": "stop", "id": "r-1"},
         )
         return ChatResult(generations=[ChatGeneration(message=said)])
@@ -95,9 +97,9 @@ class FakeModel(BaseChatModel):
         self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> Iterator[ChatGenerationChunk]:
         for _ in range(self.tokens):
-            chunk = ChatGenerationChunk(message=AIMessageChunk("token "))
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content="word "))
             if run_manager is not None:
-                run_manager.on_llm_new_token("token ", chunk=chunk)
+                run_manager.on_llm_new_token("word ", chunk=chunk)
             yield chunk
 
     @override
@@ -105,9 +107,9 @@ class FakeModel(BaseChatModel):
         self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
         for _ in range(self.tokens):
-            chunk = ChatGenerationChunk(message=AIMessageChunk("token "))
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content="word "))
             if run_manager is not None:
-                await run_manager.on_llm_new_token("token ", chunk=chunk)
+                await run_manager.on_llm_new_token("word ", chunk=chunk)
             yield chunk
 
 
@@ -188,6 +190,23 @@ def threads(handlers: Handlers, calls: int) -> Callable[[], object]:
         list(_pool().map(often, range(8)))
 
     return run
+
+
+# ---------------------------------------------------------------- plain functions
+
+
+@traced_chain
+def add_one(number: int) -> int:
+    """Return the next number."""
+    return number + 1
+
+
+def call_decorated(handlers: Handlers) -> None:
+    """Call the decorated function as it is; with handlers, so that they are told."""
+    if handlers:
+        add_one.invoke(1, callbacks=handlers)
+    else:
+        add_one(1)
 
 
 # ---------------------------------------------------------------- streams

@@ -6,14 +6,16 @@ After a change that is meant to cost more, or does cost less: ``scripts/bench --
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
-import langchain  # noqa: F401  what the benchmarks trace agents of; sessions without it leave this file out
 import pytest
-from benchmarks import bench_import, bench_memory, bench_runs, counts, harness
+from benchmarks import bench_import, bench_memory, bench_runs, counts
 from benchmarks import workloads as what
 from benchmarks.contenders import BARE, OFF, THE_FLOOR
 from benchmarks.harness import FLOOR, NONE, Contender, Handlers, Row, measure
+
+import langchain  # noqa: F401  what the benchmarks trace agents of; sessions without it leave this file out
 
 GATED = {row.name: row for row in bench_runs.ROWS if row.is_countable}
 
@@ -41,7 +43,7 @@ def costing(name: str, *ns: int) -> Contender:
 def test_cost_is_over_no_handler_and_a_multiple_of_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the work itself takes is in no cost and in no ratio."""
     clock = Clock()
-    monkeypatch.setattr(harness.time, "process_time_ns", lambda: clock.now_ns)
+    monkeypatch.setattr(time, "process_time_ns", lambda: clock.now_ns)
     row = Row(
         name="made up",
         work=clock.work,
@@ -94,13 +96,10 @@ def test_agents_make_as_many_runs_as_their_costs_are_divided_by() -> None:
 
 
 def test_import_loads_nothing_heavy() -> None:
-    """Neither `import chainspan` nor all of its names without LangChain load grpc, requests or LangChain."""
+    """No import of a public name loads an exporter or what that is made of; LangGraph is the application's to load."""
     found = bench_import.imported(processes=2)
 
-    assert {item.name: item.heavy for item in found[:2]} == {
-        "import chainspan": [],
-        "every public name, no LangChain": [],
-    }
+    assert {item.name: item.heavy for item in found if item.heavy} == {}
 
 
 def test_memory_is_flat_over_ended_runs() -> None:

@@ -271,6 +271,26 @@ def test_attributes_that_cannot_be_exported_are_made_so() -> None:
     assert "gen_ai.request.temperature" not in start
 
 
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_long_conversation_leaves_room_for_the_rest(name: str) -> None:
+    """300 messages, 60 tools and 200 keys of metadata do not push out the model or the session (pains #23)."""
+    call = {"type": "tool_call", "id": "call_1", "name": "f", "arguments": {}}
+    tools = [{"type": "function", "name": f"tool-{number}"} for number in range(60)]
+    run = _run(
+        RunKind.CHAT,
+        "ChatOpenAI",
+        model=ModelRequest(model="gpt-5", tools=tools),
+        messages=lambda: [Message(role="assistant", parts=[call, call])] * 300,
+        metadata={f"key-{number}": number for number in range(200)},
+    )
+    gate = Gate.of(True)
+
+    said = profile(name).start(run, gate) | profile(name).end(run, RUNS["chat"][1], gate)
+
+    assert len(said) <= 128
+    assert "gpt-5" in said.values()
+
+
 def test_metadata_is_typed_and_only_the_users_own() -> None:
     """Scalars stay scalars, the rest is JSON, and what LangChain put there itself is left out."""
     run, _ = RUNS["chain"]

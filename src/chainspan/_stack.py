@@ -30,7 +30,9 @@ _AWAITED = (  # how to go from one awaiting object to its frame, and to what it 
 _DISPATCH = "langchain_core.callbacks"
 _TRANSPARENT = ("chainspan", "contextlib")  # between a callback and the code that it is about
 _DRIVER = "chainspan._decorators._drive"  # around the body of a decorated function, and only around that
-_COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>"})  # frames of their own until Python 3.11
+_PASSING = frozenset(  # functions that report a start and return before the run has executed
+    {"<listcomp>", "<genexpr>", "_start", "_astart"}  # the last two are langgraph's (RunnableSeq)
+)
 _MOST_FRAMES = 12  # of dispatch between a callback and the code that caused it
 
 
@@ -137,7 +139,7 @@ def starter(frame: FrameType | None) -> FrameType | None:
         role = _role(frame.f_globals.get("__name__", ""))
         if role is _Role.DISPATCH:
             dispatched = True
-        elif role is not _Role.TRANSPARENT and frame.f_code.co_name not in _COMPREHENSIONS:
+        elif role is not _Role.TRANSPARENT and frame.f_code.co_name not in _PASSING:
             if dispatched:
                 return None if role is _Role.EVENT_LOOP else frame
             outside = outside or frame

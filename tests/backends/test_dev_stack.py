@@ -60,8 +60,11 @@ STACKS = {
 @pytest.fixture(scope="module")
 def dev(otelcol: str, jaeger: Jaeger, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     """The collector of docker-compose.yml, in front of a real Jaeger."""
-    exporters = {"otlp_grpc/jaeger": {"endpoint": jaeger.grpc.removeprefix("http://")}}
-    with collector(otelcol, tmp_path_factory.mktemp("dev"), ["dev.yaml"], {"exporters": exporters}) as dev:
+    changes = {
+        "exporters": {"otlp_grpc/jaeger": {"endpoint": jaeger.grpc.removeprefix("http://")}},
+        "connectors": {"span_metrics": {"metrics_flush_interval": "1s"}},
+    }
+    with collector(otelcol, tmp_path_factory.mktemp("dev"), ["dev.yaml"], changes) as dev:
         yield dev
 
 

@@ -1,0 +1,1 @@
+"""Tests of the decorators; a package, so that they share the providers' stand-ins."""

@@ -29,6 +29,7 @@ from ._policy import ContentPolicy
 __all__ = ["Gate", "without_data"]
 
 _LEAST_BYTES: Final = 256  # what an attribute gets even when its span's budget is spent
+_MOST_NAMES: Final = 32  # tags, or keys of metadata; a span holds 128 attributes, and then forgets the first
 _OFF_TAGS: Final = frozenset({"chainspan:no-content", "chainspan.content=false"})
 _OFF_METADATA: Final = "chainspan.content"
 # Stands for a message that was written before; random, so that no content can look like it.
@@ -141,7 +142,7 @@ class Gate:
     def tags(self, tags: Sequence[str]) -> list[str]:
         """Return those of a run's tags that may be recorded."""
         chosen = _allowed(tags, self.policy.tags, otherwise=self.on)
-        return [self._mask.text(str(tag)) for tag in chosen]
+        return [self._mask.text(tag) for tag in chosen]
 
     def metadata(self, metadata: Mapping[str, object]) -> dict[str, AttributeValue]:
         """Return what may be recorded of a run's metadata: scalars as they are, the rest as JSON."""
@@ -234,13 +235,18 @@ class Gate:
 def _switched_off(run: RunStart) -> bool:
     if run.metadata and run.metadata.get(_OFF_METADATA) is False:
         return True
-    return any(tag in _OFF_TAGS for tag in run.tags) if run.tags else False
+    return any(map(_is_off, run.tags)) if run.tags else False
 
 
-def _allowed(names: Collection[str], allowed: Collection[str] | None, *, otherwise: bool) -> list[str]:
-    if allowed is None:
-        return list(names) if otherwise else []
-    return [name for name in names if name in allowed]
+def _is_off(tag: object) -> bool:
+    return isinstance(tag, str) and tag in _OFF_TAGS
+
+
+def _allowed(names: Collection[object], allowed: Collection[str] | None, *, otherwise: bool) -> list[str]:
+    if allowed is None and not otherwise:
+        return []
+    chosen = [name for name in names if isinstance(name, str) and (allowed is None or name in allowed)]
+    return chosen[:_MOST_NAMES]
 
 
 def without_data(part: Mapping[str, object]) -> Mapping[str, object]:

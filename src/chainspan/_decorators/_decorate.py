@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from ._kinds import KINDS, Own
+from ._native import provider_of_module
 from ._traced import Traced, name_of
 
 __all__ = ["agent", "chain", "llm", "prompt", "retriever", "tool"]
@@ -68,7 +69,13 @@ def _decorator(kind: str) -> Any:
     ) -> Any:
         def wrap(wrapped: Callable[..., Any]) -> Traced[..., Any]:
             described = inspect.getdoc(wrapped) if kind == "tool" else None
-            own = Own(name=name or name_of(wrapped), provider=provider, model=model, description=described)
+            own = Own(
+                name=name or name_of(wrapped),
+                is_named=bool(name),
+                provider=provider or provider_of_module(getattr(wrapped, "__module__", None) or ""),
+                model=model,
+                description=described,
+            )
             return Traced(wrapped, KINDS[kind], own, **options)
 
         return wrap if function is None else wrap(function)
@@ -92,7 +99,7 @@ a text. Its arguments are read by the names that the clients have for them: ``me
 
 Args:
     provider: The provider as OpenTelemetry's conventions name it: ``anthropic``, ``openai``,
-        ``aws.bedrock``, … None: what the response says.
+        ``aws.bedrock``, … None: what the decorated client's method says, else the response.
     model: The model that is asked, where no argument says it.
 """
 

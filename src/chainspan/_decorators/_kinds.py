@@ -28,11 +28,13 @@ class Own:
     """What is said of a step where it is decorated.
 
     Attributes:
+        is_named: Whether the name was given, rather than taken from the function.
         provider: Of a model: who answers, such as ``anthropic``.
         description: What a tool does.
     """
 
     name: str
+    is_named: bool = False
     provider: str | None = None
     model: str | None = None
     description: str | None = None
@@ -83,17 +85,21 @@ def _chain(run_type: str | None) -> Callable[[Own, Any], Start]:
     return started
 
 
+def _serialized(own: Own) -> dict[str, Any]:
+    return {"name": own.name, "type": "function"}
+
+
 def _tool(own: Own, inputs: Any) -> Start:
-    serialized = {"name": own.name, "description": own.description or ""}
+    serialized = {**_serialized(own), "description": own.description or ""}
     return "on_tool_start", "ignore_agent", (serialized, str(attempt(lambda: str(inputs), ""))), {"inputs": inputs}
 
 
-def _retriever(_: Own, inputs: Any) -> Start:
+def _retriever(own: Own, inputs: Any) -> Start:
     query = inputs.get("query") if isinstance(inputs, Mapping) else inputs
     if query is None and inputs:
         query = next(iter(inputs.values()))
     said = query if isinstance(query, str) else to_json(query)
-    return "on_retriever_start", "ignore_retriever", ({}, said), {}
+    return "on_retriever_start", "ignore_retriever", (_serialized(own), said), {}
 
 
 def _model(own: Own, inputs: Any) -> Start:
@@ -102,7 +108,7 @@ def _model(own: Own, inputs: Any) -> Start:
         params = {"model": own.model, **params}
     messages = [to_message(turn) for turn in turns]
     kwargs = {"invocation_params": params, "options": {}, "batch_size": 1}
-    return "on_chat_model_start", "ignore_chat_model", ({}, [messages]), kwargs
+    return "on_chat_model_start", "ignore_chat_model", (_serialized(own), [messages]), kwargs
 
 
 def _answer(own: Own, value: Any) -> Any:

@@ -136,7 +136,9 @@ class Run:
         with _READ:
             inputs = self._inputs()
         name, ignore, args, kwargs = self._kind.started(self._own, inputs)
-        said = {"name": self._own.name, "tags": manager.tags, "metadata": manager.metadata}
+        said: dict[str, Any] = {"tags": manager.tags, "metadata": manager.metadata}
+        if self._own.is_named or self._kind.word == "chain":  # LangChain has no other place for a chain's
+            said["name"] = self._own.name
         return Event(name, ignore, args, {**self._ids(), **said, **kwargs})
 
     def _taken(self, value: Any) -> Event | None:

@@ -178,7 +178,7 @@ class Step(RunnableBase):
 
     def _run_of(self, configs: Sequence[Config | None], shown: Callable[[], Any]) -> Run | None:
         name = next((config["run_name"] for config in reversed(configs) if config and config.get("run_name")), None)
-        own = self._own if name is None else replace(self._own, name=name)
+        own = self._own if name is None else replace(self._own, name=name, is_named=True)
         said = {**self._kind.own_metadata(own), **self._metadata}
         forced = force(given(*configs, own_metadata=said, own_tags=self._tags))
         return None if forced is None else Run(self._kind, own, forced, shown)

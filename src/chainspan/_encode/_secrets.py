@@ -36,6 +36,7 @@ _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _HINTS: Final = (b"key", b"secret", b"pass", b"token", b"authorization", b"credential", b"cookie")
 _HINT_END: Final = re.compile(rb"(?:w(?:or)?d|phrase|s)?[\"'\\]*\s*(?:=>|[:=])")
 _BEARER: Final = b"bearer "
+_EVERY_HINT: Final = (*_HINTS, _BEARER, b"://", b"data:")
 
 # Formats of well-known keys: providers of models, clouds, code hosts, chat services, JSON web tokens.
 _KNOWN: Final = re.compile(
@@ -87,14 +88,23 @@ def is_secret_key(key: str) -> bool:
 def is_suspicious(text: bytes) -> bool:
     """Return whether a text may hold a secret or binary data, and has to be looked at more closely.
 
-    Errs on the safe side. Costs some 6 µs per KB.
+    Errs on the safe side. Costs a microsecond, and some 6 µs per KB.
     """
+    if _TOKEN not in text.translate(_AS_TOKEN):
+        lower = text.lower()
+        for hint in _EVERY_HINT:
+            if hint in lower:
+                break
+        else:
+            return False
     return next(_spots(text), None) is not None
 
 
 def mask_text(text: str) -> str:
     """Return a text without secrets, and with binary data replaced by type, size and hash."""
     data = text.encode("utf-8", "replace")
+    if not is_suspicious(data):
+        return text
     windows = _windows(sorted(_spots(data)), data)
     if not windows:
         return text
@@ -131,6 +141,7 @@ def _spots(text: bytes) -> Iterator[tuple[int, int]]:
     yield from _matches(text, lower, _BEARER, _SCHEME)
     yield from _matches(text, text, b"://", _IN_URL)
     yield from _matches(text, text, b"data:", _DATA_URL)
+    yield from _matches(text, text, b"-----BEGIN", _PEM)
 
 
 def _matches(text: bytes, searched: bytes, word: bytes, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
@@ -156,8 +167,6 @@ def _runs(text: bytes) -> Iterator[tuple[int, int]]:
 
 def _windows(spots: list[tuple[int, int]], text: bytes) -> list[tuple[int, int]]:
     """Return what is to be looked at: the spots with what surrounds them, those that touch made one."""
-    if b"PRIVATE KEY-----" in text:
-        return [(0, len(text))]  # of many lines
     windows: list[tuple[int, int]] = []
     for start, end in spots:
         first, last = max(start - _MARGIN, 0), _end_of_word(text, end)

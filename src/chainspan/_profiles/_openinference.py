@@ -18,8 +18,9 @@ from ._content import INPUT, OUTPUT, document_fields
 __all__ = ["OPENINFERENCE"]
 
 _MODELS: Final = frozenset({RunKind.CHAT, RunKind.LLM, RunKind.EMBEDDINGS})
-# 128 attributes is the SDK's default limit, and it drops the oldest ones first.
-_MOST_MESSAGES: Final = 20
+# 128 attributes is the SDK's default limit, and it drops the oldest ones first: the model, the session.
+_MOST_OF_MESSAGES: Final = 48  # attributes
+_MOST_TOOLS: Final = 16
 _MOST_DOCUMENTS: Final = 20
 
 _USAGE: Final = {
@@ -103,7 +104,7 @@ def _request(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
         shared.io(attributes, run.inputs, gate, INPUT)
         return
     attributes.update(_messages(names.OI_INPUT_MESSAGES, run.messages(), gate))
-    for index, tool in enumerate(request.tools[:_MOST_MESSAGES]):
+    for index, tool in enumerate(request.tools[:_MOST_TOOLS]):
         attributes[f"{names.OI_TOOLS}.{index}.tool.json_schema"] = gate.json(tool)
 
 
@@ -148,35 +149,43 @@ def _scalar(value: object, gate: Gate) -> AttributeValue | None:
 
 
 def _messages(prefix: str, messages: Iterable[Message], gate: Gate) -> shared.Attributes:
-    attributes: shared.Attributes = {}
-    # The last messages: the beginning of a long history stands on the spans before.
-    for index, message in enumerate(list(messages)[-_MOST_MESSAGES:]):
-        base = f"{prefix}.{index}.message"
-        attributes[f"{base}.role"] = message.role
-        attributes[f"{base}.name"] = message.name
-        _parts(attributes, base, message, gate)
-    return attributes
+    """Flatten messages: as many of the last ones as there is room for, since the first stand on the spans before."""
+    flat: list[shared.Attributes] = []
+    room = _MOST_OF_MESSAGES
+    for message in reversed(list(messages)):
+        fields: shared.Attributes = {"role": message.role, "name": message.name or None}
+        _parts(fields, message, gate)
+        fields = {key: value for key, value in fields.items() if value is not None}
+        if len(fields) > room and flat:
+            break
+        room -= len(fields)
+        flat.append(dict(list(fields.items())[:_MOST_OF_MESSAGES]))
+    return {
+        f"{prefix}.{index}.message.{key}": value
+        for index, fields in enumerate(reversed(flat))
+        for key, value in fields.items()
+    }
 
 
-def _parts(attributes: shared.Attributes, base: str, message: Message, gate: Gate) -> None:
+def _parts(fields: shared.Attributes, message: Message, gate: Gate) -> None:
     contents = []
     calls = 0
     for part in message.parts:
         kind = part.get("type")
         if kind == "tool_call":
-            _tool_call(attributes, f"{base}.tool_calls.{calls}.tool_call", part, gate)
+            _tool_call(fields, f"tool_calls.{calls}.tool_call", part, gate)
             calls += 1
         elif kind == "tool_call_response":
-            attributes[f"{base}.tool_call_id"] = part.get("id")
+            fields["tool_call_id"] = part.get("id")
             contents.append(("text", "text", _text_of(part.get("response"), gate)))
         elif kind != "reasoning" or gate.policy.reasoning:
             contents.append(_content(part, gate))
     if len(contents) == 1 and contents[0][0] == "text":
-        attributes[f"{base}.content"] = contents[0][2]
+        fields["content"] = contents[0][2]
         return
     for index, (kind, key, value) in enumerate(contents):
-        attributes[f"{base}.contents.{index}.message_content.type"] = kind
-        attributes[f"{base}.contents.{index}.message_content.{key}"] = value
+        fields[f"contents.{index}.message_content.type"] = kind
+        fields[f"contents.{index}.message_content.{key}"] = value
 
 
 def _content(part: Mapping[str, object], gate: Gate) -> tuple[str, str, str]:

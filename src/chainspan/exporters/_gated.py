@@ -25,16 +25,19 @@ _SCOPE: Final = "chainspan"  # whose spans have passed the gate already
 # the GenAI conventions of all versions, OpenInference, OpenLLMetry, database clients.
 _CONTENT: Final = re.compile(
     r"""
-      gen_ai\.(?:input\.messages|output\.messages|system_instructions|tool\.definitions|tool\.description)
-    | gen_ai\.(?:tool\.call\.(?:arguments|result)|tool\.message|retrieval\.(?:query\.text|documents)|memory\.query\.text)
-    | gen_ai\.memory\.records | gen_ai\.(?:prompt|completion|choice|content)(?:\..*|s)?
-    | gen_ai\.(?:system|user|assistant|evaluation)\.(?:message|explanation).*
-    | (?:input|output)\.value
-    | llm\.(?:input_messages|output_messages|prompts|completions|prompt_template|tools|choices|invocation_parameters)(?:\..*)?
-    | retrieval\.documents\..* | reranker\..* | embedding\.(?:embeddings\..*|text)
-    | tool\.(?:description|parameters|json_schema) | (?:tool_call|message|document)\..* | tag\.tags | metadata
-    | traceloop\.(?:entity\.(?:input|output)|prompt\..*|association\.properties\..*)
-    | exception\.message | db\.(?:statement|query\.text|query\.parameter\..*)
+      gen_ai\.(?:input\.messages | output\.messages | system_instructions)
+    | gen_ai\.tool\.(?:definitions | description | message | call\.arguments | call\.result)
+    | gen_ai\.(?:retrieval\.query\.text | retrieval\.documents | memory\.query\.text | memory\.records)
+    | gen_ai\.(?:prompt | completion | choice | content)(?:\..* | s)?
+    | gen_ai\.(?:system | user | assistant | evaluation)\.(?:message | explanation).*
+    | (?:input | output)\.value
+    | llm\.(?:input_messages | output_messages | prompts | completions | choices)(?:\..*)?
+    | llm\.(?:prompt_template | tools | invocation_parameters)(?:\..*)?
+    | retrieval\.documents\..* | reranker\..* | embedding\.(?:embeddings\..* | text)
+    | tool\.(?:description | parameters | json_schema) | (?:tool_call | message | document)\..*
+    | tag\.tags | metadata
+    | traceloop\.(?:entity\.input | entity\.output | prompt\..* | association\.properties\..*)
+    | exception\.message | db\.(?:statement | query\.text | query\.parameter\..*)
     """,
     re.VERBOSE,
 )

@@ -42,7 +42,6 @@ _MODELS: Final = ("model_name", "model", "model_id")
 _OPENAI: Final[Mapping[str, str]] = {
     "service_tier": names.OPENAI_RESPONSE_SERVICE_TIER,
     "system_fingerprint": names.OPENAI_RESPONSE_SYSTEM_FINGERPRINT,
-    "chainspan_provider": names.GEN_AI_PROVIDER_NAME,  # of a decorated function that was given none
 }
 
 
@@ -78,6 +77,8 @@ def _response(result: Any) -> ModelResponse:
     reasons = [finish_reason(reason) for reason in raw]
     said = getattr(generations[0], "message", None) if generations else None
     extra = _of_openai(first) if first.get("model_provider") == "openai" else {}
+    if isinstance(provider := first.get("chainspan_provider"), str):
+        extra[names.GEN_AI_PROVIDER_NAME] = provider  # of a decorated function, which does not know it before
     if raw != reasons:
         extra[names.CHAINSPAN_FINISH_REASONS_RAW] = ",".join(raw)
     return ModelResponse(

@@ -100,6 +100,8 @@ def _class_path(described: Mapping[str, Any], params: Mapping[str, Any]) -> Sequ
     path = described.get("id")
     if isinstance(path, (list, tuple)) and path and isinstance(path[-1], str):
         return path
+    if described.get("type") == "function":  # a decorated one, whose name tells nothing of the provider
+        return []
     name = described.get("name") or params.get("_type")
     return [name] if isinstance(name, str) else []
 

@@ -51,6 +51,8 @@ def llm_result(answer: Answer, *, says_provider: bool) -> Any:
         metadata["id"] = answer.response_id
     if says_provider and answer.provider is not None:
         metadata["chainspan_provider"] = provider_name({"ls_provider": answer.provider}, ())
+    if answer.provider == "openai":
+        metadata["model_provider"] = "openai"
     usage = _usage_metadata(answer.usage)
     if usage is None and answer.usage:
         metadata["token_usage"] = dict(answer.usage)

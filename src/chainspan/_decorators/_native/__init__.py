@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from ._requests import read_request
 from ._streams import Gathered
-from ._whole import answer_of_text, read_answer
+from ._whole import answer_of_text, provider_of_module, read_answer
 
-__all__ = ["Gathered", "answer_of_text", "read_answer", "read_request"]
+__all__ = ["Gathered", "answer_of_text", "provider_of_module", "read_answer", "read_request"]

@@ -11,11 +11,12 @@ from chainspan.langchain._answers import Answer, Choice, Turn
 from ._blocks import add_block, add_blocks, add_calls
 from ._fields import at, has, items, plain_mapping, text
 
-__all__ = ["EXTRA", "answer_of_text", "model_of", "provider_of", "read_answer", "usage_counts"]
+__all__ = ["EXTRA", "answer_of_text", "model_of", "provider_of", "provider_of_module", "read_answer", "usage_counts"]
 
 # The package that a response's class comes from → the provider, where no more is said.
 _PACKAGES: Final[Mapping[str, str]] = {
     "anthropic": "anthropic",
+    "botocore": "aws.bedrock",
     "google.genai": "gcp.gemini",
     "mistralai": "mistral_ai",
     "openai": "openai",
@@ -48,7 +49,11 @@ def provider_of(response: Any) -> str | None:
     hidden = at(response, "_hidden_params")
     if isinstance(hidden, Mapping):  # LiteLLM
         return text(hidden, "custom_llm_provider")
-    module = type(response).__module__
+    return provider_of_module(type(response).__module__)
+
+
+def provider_of_module(module: str) -> str | None:
+    """Return the provider whose client a module belongs to."""
     return next((name for package, name in _PACKAGES.items() if module.startswith(f"{package}.")), None)
 
 
@@ -106,7 +111,9 @@ def _of_output(response: Any) -> Answer | None:
     reason = text(at(response, "incomplete_details"), "reason") or text(response, "status")
     if reason == "completed" and turn.calls:
         reason = "tool_calls"  # the API has no word of its own for it
-    return _answer(response, [Choice(turn=turn, finish_reason=reason)])
+    answer = _answer(response, [Choice(turn=turn, finish_reason=reason)])
+    answer.extra = {**answer.extra, "object": "response"}
+    return answer
 
 
 def _of_converse(response: Any) -> Answer:
