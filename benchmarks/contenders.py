@@ -118,7 +118,7 @@ class _Accepting:
 
     endpoint = "nowhere"
 
-    def send(self, body: bytes) -> Answer:
+    def send(self, body: bytes) -> Answer:  # noqa: ARG002  of the protocol
         """Accept."""
         return Answer(verdict=Verdict.ACCEPTED)
 

@@ -367,6 +367,19 @@ def test_an_attribute_keeps_to_its_budget() -> None:
     assert re.fullmatch(r"x+\[\+\d+ bytes\]x+", third["parts"][0]["content"])
 
 
+def test_far_too_much_is_masked_and_counted_all_the_same() -> None:
+    """Megabytes are cut before they are searched: the secrets in what is left are found, and the cut is told whole."""
+    gate = Gate.of(ContentPolicy(capture=True, max_attribute_bytes=1_000))
+    text = f"sk-proj-abcdefghijklmnopqrstuvwx {'x ' * 5_000_000} sk-proj-abcdefghijklmnopqrstuvwx"
+
+    for written in (gate.text(text) or "", json.loads(gate.json([text]) or "")[0]):
+        assert len(written) <= 1_000
+        assert written.startswith("[secret] x x")
+        assert written.endswith("x x  [secret]")
+        [lost] = map(int, re.findall(r"\[\+(\d+) bytes\]", written))
+        assert lost == pytest.approx(len(text) - len(written), abs=200)
+
+
 def test_a_span_keeps_to_its_budget() -> None:
     """What one run writes grows no further, however many events it has; another run starts anew (pains #10)."""
     handler = Gate.of(ContentPolicy(capture=True, max_attribute_bytes=10_000, max_span_bytes=25_000))

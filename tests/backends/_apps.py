@@ -31,7 +31,7 @@ from chainspan import OtelHandler
 from chainspan._feeding import processor_for
 from chainspan.exporters._otlp import otlp
 
-__all__ = ["APPLICATIONS", "HTTP", "Sent", "Wire", "by_id", "tracing"]
+__all__ = ["APPLICATIONS", "HTTP", "Sent", "Wire", "ask", "by_id", "tracing"]
 
 Wire = Literal["http/protobuf", "grpc"]
 HTTP: Wire = "http/protobuf"
@@ -65,13 +65,14 @@ def weather(city: str) -> str:
     return f"20 °C in {city}"
 
 
-def _ask(text: str, answer: str, config: Any) -> None:
+def ask(text: str, answer: str, config: Any) -> None:
+    """Have a chain of a prompt, a model and a parser answer."""
     chain = ChatPromptTemplate.from_messages([("system", "Be brief."), ("user", "{text}")]) | _model(answer)
     (chain | StrOutputParser()).invoke({"text": text}, config)
 
 
 def _chain(config: Any) -> None:
-    _ask("What is the weather?", "Twenty degrees.", config)
+    ask("What is the weather?", "Twenty degrees.", config)
 
 
 def _agent(config: Any) -> None:
@@ -104,8 +105,8 @@ APPLICATIONS: Mapping[str, Callable[[Any], None]] = {
     "agent": _agent,
     "error": _error,
     "interrupt": _interrupt,
-    "100 KB prompt": lambda config: _ask(_LONG, "Too long.", config),
-    "non-ASCII": lambda config: _ask(_UNICODE, _UNICODE, config),
+    "100 KB prompt": lambda config: ask(_LONG, "Too long.", config),
+    "non-ASCII": lambda config: ask(_UNICODE, _UNICODE, config),
 }
 
 

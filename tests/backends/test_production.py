@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ import requests
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.exporters._otlp_server import OtlpServer
 
-from ._apps import APPLICATIONS, Sent, Spans, by_id, tracing
+from ._apps import APPLICATIONS, Sent, Spans, ask, by_id, tracing
 from ._collector import Collector, collector
 from ._programs import free_ports, until
 
@@ -25,7 +26,7 @@ CONTENT = re.compile(
     r"gen_ai\.(input|output)\.messages|gen_ai\.tool\.(description|definitions|call\.(arguments|result))"
     r"|(input|output)\.(value|mime_type)|data|exception\.(message|stacktrace)"
 )
-WORDS = ["Wie ist das Wetter", "Zwanzig", "東京", "Be brief", "Twenty", "No such city", "Send it", "schon"]
+WORDS = ["Wie ist das Wetter", "Zwanzig", "Be brief", "Twenty", "No such city", "Send it", "Satz 1", "Grüße", "20 °C"]
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,49 @@ def without_content(span: Span) -> Span:
     return copy
 
 
+@pytest.fixture(scope="module")
+def passed_on() -> Iterator[OtlpServer]:
+    """What a single agent sends to."""
+    with OtlpServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def agent(otelcol: str, passed_on: OtlpServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A single agent without gateways."""
+    place, env = tmp_path_factory.mktemp("single"), {"CHAINSPAN_HASH_SALT": SALT}
+    with collector(otelcol, place, ["agent.yaml"], straight_to(passed_on), env=env) as agent:
+        yield agent
+
+
+def straight_to(server: OtlpServer) -> dict[str, Any]:
+    """Return the change that has an agent send to a server instead of to gateways."""
+    return {
+        "exporters": {"otlp_http": {"endpoint": server.url.removesuffix("/v1/traces")}},
+        "service": {"pipelines": {"traces": {"exporters": ["otlp_http"]}}},
+    }
+
+
+@pytest.mark.parametrize("application", APPLICATIONS)
+def test_no_content_leaves_an_agent(agent: Collector, passed_on: OtlpServer, application: str) -> None:
+    """An agent passes on every span with all that is not content, and nothing that is."""
+    sent = ran(application, [agent])
+
+    until(lambda: passed_on.arrivals.keys() >= sent.spans.keys(), 20.0, "all spans")
+
+    found = by_id(span for span in passed_on.spans if span.span_id.hex() in sent.spans)
+    assert found == by_id(without_content(span) for span in sent.spans.values())
+    assert [word for word in WORDS if word in str(list(found.values()))] == []
+
+
 @pytest.mark.parametrize("application", ["error", "interrupt"])
 def test_what_matters_is_kept_without_its_content(production: Production, application: str) -> None:
-    """Of a failed or interrupted run every span comes out, with all that is not content and nothing that is."""
+    """Of a failed or interrupted run every span comes out of a gateway, without content."""
     sent = ran(application, production.agents[:1])
 
     kept = production.wait_for(sent.spans)
 
     assert kept == by_id(without_content(span) for span in sent.spans.values())
-    assert [word for word in WORDS if word in str(list(kept.values()))] == []
 
 
 def test_all_errors_are_kept_and_some_of_the_rest(production: Production) -> None:
@@ -145,6 +180,20 @@ def test_a_trace_of_two_agents_meets_at_one_gateway(production: Production) -> N
             homes.setdefault(span.trace_id.hex(), set()).add(number)
     assert [trace for trace in sent.traces() if len(homes[trace]) != 1] == []
     assert set.union(*(homes[trace] for trace in sent.traces())) == {0, 1}
+
+
+def test_content_that_is_kept_has_no_secrets(otelcol: str, tmp_path: Path) -> None:
+    """With the overlay that keeps content, prompts get through, and mail addresses and card numbers do not."""
+    with OtlpServer() as server:
+        files = ["agent.yaml", "agent-keep-content.yaml"]
+        with collector(otelcol, tmp_path, files, straight_to(server)) as agent:
+            with tracing(agent.http) as (sent, handler):
+                ask("Write to ada@example.com about 4111 1111 1111 1111.", "Done.", {"callbacks": [handler]})
+            until(lambda: server.arrivals.keys() == sent.spans.keys(), 20.0, "all spans")
+
+    (messages,) = (a.value.string_value for s in server.spans for a in s.attributes if a.key == "gen_ai.input.messages")
+    assert "Write to **** about ****." in messages
+    assert [word for word in ("ada@", "1111") if word in str(server.spans)] == []
 
 
 def counted(production: Production, sent: Sent) -> float:

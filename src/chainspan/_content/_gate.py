@@ -29,6 +29,7 @@ from ._policy import ContentPolicy
 __all__ = ["Gate", "without_data"]
 
 _LEAST_BYTES: Final = 256  # what an attribute gets even when its span's budget is spent
+_MUCH: Final = 8
 _MOST_NAMES: Final = 32  # tags, or keys of metadata; a span holds 128 attributes, and then forgets the first
 _OFF_TAGS: Final = frozenset({"chainspan:no-content", "chainspan.content=false"})
 _OFF_METADATA: Final = "chainspan.content"
@@ -77,8 +78,10 @@ class Gate:
         """Return a text to be recorded, or None where content is off."""
         if not self.on:
             return None
-        masked = self._mask.text(text if type(text) is str else attempt(lambda: str.__str__(text), "[unreadable]"))
-        masked = well_formed(masked)
+        own = text if type(text) is str else attempt(lambda: str.__str__(text), "[unreadable]")
+        if len(own) > _MUCH * self._limit():
+            own = str(self._first_cut(own))
+        masked = well_formed(self._mask.text(own))
         size = size_of(masked)
         if size > self._limit():
             masked = str(from_json(shrink(masked, self._limit())))
@@ -191,14 +194,14 @@ class Gate:
 
     def _masked(self, tree: Any, *, of_messages: bool = False) -> tuple[Any, bytes]:
         """Return plain data masked, and its JSON."""
-        walk = self._mask.messages if of_messages else self._mask.tree
-        if self._mask.is_active:
-            tree = walk(tree, self._mask.text)
-            return tree, dump_bytes(tree)
         data = dump_bytes(tree)
-        if not is_suspicious(data):
+        if len(data) > _MUCH * self._limit():
+            tree = self._first_cut(tree)
+            data = dump_bytes(tree)
+        change = self._mask.text if self._mask.is_active else mask_text if is_suspicious(data) else None
+        if change is None:
             return tree, data
-        tree = walk(tree, mask_text)
+        tree = (self._mask.messages if of_messages else self._mask.tree)(tree, change)
         return tree, dump_bytes(tree)
 
     def _written(self, value: object) -> str:
@@ -217,6 +220,13 @@ class Gate:
         if not embedded:
             return self._spent(data.decode(), size)
         return self._spent(_PLACES.sub(lambda match: embedded[int(match[1])][0], data.decode()), size)
+
+    def _first_cut(self, tree: Any) -> Any:
+        """Return far too much data cut to twice what will be left, so that searching it takes no time.
+
+        What a mask would find at the edges of this cut, the last one cuts away.
+        """
+        return from_json(shrink(tree, 2 * self._limit()))
 
     def _cut(self, tree: Any) -> str:
         text = shrink(tree, self._limit())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from pydantic_core import to_json as _rust
@@ -11,6 +12,7 @@ __all__ = ["dump_bytes", "dumps", "shrink", "size_of", "well_formed"]
 # What tells a reader what the rest is, and is short: never shortened.
 _KEPT: Final = frozenset({"role", "type", "id", "name", "tool_call_id", "finish_reason", "mime_type", "modality"})
 _LONGEST_KEPT: Final = 128
+_MARKER: Final = re.compile(r"\[\+(\d{1,15}) bytes\]")
 _SHORTEST: Final = 16  # bytes left of a text before whole elements are left out instead
 
 
@@ -125,7 +127,9 @@ def _cut_text(text: str, length: int) -> str:
         head, tail = text[: kept - kept // 3], text[len(text) - kept // 3 :]
         used = _encoded_size(head) + _encoded_size(tail)
         if used <= length:
-            return f"{head}[+{size - used} bytes]{tail}"
+            # What was cut before, and is cut away now, counts as well.
+            before = sum(map(int, _MARKER.findall(text[len(head) : len(text) - len(tail)])))
+            return f"{head}[+{size - used + before} bytes]{tail}"
         kept = min(kept - 1, kept * length // used)
     return f"[+{size} bytes]"
 
