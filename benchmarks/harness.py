@@ -22,8 +22,8 @@ from typing import Any
 __all__ = ["FLOOR", "NONE", "Contender", "Cost", "Row", "Work", "measure", "repeated"]
 
 NONE, FLOOR = "none", "floor"
-_BLOCK_NS = 5_000_000  # long enough for the clock, short enough that a round is within a second
-_FEWEST_ROUNDS, _MOST_ROUNDS = 7, 301
+_BLOCK_NS = 10_000_000  # of work without handlers: long enough that caches are warm, short enough to alternate often
+_FEWEST_ROUNDS, _MOST_ROUNDS = 7, 1_001
 
 Handlers = list[Any]
 Work = Callable[[Handlers, int], Callable[[], object]]
@@ -118,6 +118,7 @@ def measure(row: Row, seconds: float) -> list[Cost]:
         if count >= _FEWEST_ROUNDS and time.monotonic() > deadline_s:
             break
         shuffle(order)
+        gc.collect()  # each round begins with no garbage; the collector stays on
         for contender in order:
             taken[contender.name].append(_block(row, contender, calls) / (calls * row.units))
     return _costs(row, taken)
@@ -136,7 +137,6 @@ def _warm_up(row: Row) -> int:
 def _block(row: Row, contender: Contender, calls: int) -> int:
     """Return the nanoseconds of CPU that all threads of the process took together."""
     run = row.work(contender.handlers(), calls)
-    gc.collect()  # each block pays for its own garbage, as the collector stays on
     before_ns = time.process_time_ns()
     run()
     contender.settle()

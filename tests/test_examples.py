@@ -41,7 +41,15 @@ def masked(text: str) -> str:
 def test_every_example_is_tested() -> None:
     """A new example needs a test here."""
     assert {path.stem for path in EXAMPLES.glob("*.py")} - LIBRARIES == snapshot(
-        {"console_sinks", "langgraph_agent", "own_pipeline", "quickstart"}
+        {
+            "agent_loop",
+            "console_sinks",
+            "decorators",
+            "fastapi_stream",
+            "langgraph_agent",
+            "own_pipeline",
+            "quickstart",
+        }
     )
 
 
@@ -298,3 +306,50 @@ The file has 6 lines, and the function was called 2 times.
 def test_example_prints_what_it_promises(name: str, printed: tuple[str, str]) -> None:
     """Standard output and standard error are the same in every run."""
     assert run(name) == printed
+
+
+def test_decorators_print_the_trace_of_plain_functions() -> None:
+    """Decorated functions in a row are a sequence, and each is a step of it."""
+    output, _ = run("decorators")
+
+    assert output == snapshot("""\
+[chain/start] [1:chain:Sequence] Entering Chain run with input: [inputs]
+[chain/start] [1:chain:Sequence > 2:prompt:ask] Entering Chain run with input: [inputs]
+[chain/end] [1:chain:Sequence > 2:prompt:ask] [TIME] Exiting Chain run with output: [outputs]
+[llm/start] [1:chain:Sequence > 3:llm:claude] Entering LLM run with input: [inputs]
+[llm/end] [1:chain:Sequence > 3:llm:claude] [TIME] Exiting LLM run with output: [response]
+[chain/start] [1:chain:Sequence > 4:chain:lambda] Entering Chain run with input: [inputs]
+[chain/end] [1:chain:Sequence > 4:chain:lambda] [TIME] Exiting Chain run with output: [outputs]
+[chain/end] [1:chain:Sequence] [TIME] Exiting Chain run with output: [outputs]
+1 + 2 = 3
+""")
+
+
+def test_agent_loop_prints_its_turns() -> None:
+    """The turns of the agent and its tool's run are side by side below it."""
+    output, _ = run("agent_loop")
+
+    assert output == snapshot("""\
+[chain/start] [1:chain:calculator] Entering Chain run with input: [inputs]
+[llm/start] [1:chain:calculator > 2:llm:create] Entering LLM run with input: [inputs]
+[llm/end] [1:chain:calculator > 2:llm:create] [TIME] Exiting LLM run with output: [response]
+[tool/start] [1:chain:calculator > 3:tool:add] Entering Tool run with input: "[input]"
+[tool/end] [1:chain:calculator > 3:tool:add] [TIME] Exiting Tool run with output: "[output]"
+[llm/start] [1:chain:calculator > 4:llm:create] Entering LLM run with input: [inputs]
+[llm/end] [1:chain:calculator > 4:llm:create] [TIME] Exiting LLM run with output: [response]
+[chain/end] [1:chain:calculator] [TIME] Exiting Chain run with output: [outputs]
+The tool says: 3
+""")
+
+
+def test_fastapi_stream_prints_the_trace_of_a_request() -> None:
+    """The run of the endpoint's answer lasts until the last piece is sent."""
+    output, _ = run("fastapi_stream")
+
+    assert output == snapshot("""\
+[chain/start] [1:chain:answer] Entering Chain run with input: [inputs]
+[llm/start] [1:chain:answer > 2:llm:claude] Entering LLM run with input: [inputs]
+[llm/end] [1:chain:answer > 2:llm:claude] [TIME] Exiting LLM run with output: [response]
+[chain/end] [1:chain:answer] [TIME] Exiting Chain run with output: [outputs]
+1 + 2 = 3
+""")

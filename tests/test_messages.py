@@ -42,6 +42,10 @@ CONVERSATION: dict[str, AnyMessage] = {
 }
 
 
+def _texts(*texts: str) -> list[object]:
+    return [{"type": "text", "content": text} for text in texts]
+
+
 def _span(text: str | None) -> Any:
     return SimpleNamespace(attributes={"gen_ai.input.messages": text})
 
@@ -93,6 +97,96 @@ def test_what_is_written_fits_the_models(original: AnyMessage) -> None:
 
     assert message.parts
     assert not [part for part in message.parts if isinstance(part, spoken.GenericPart)]
+
+
+IMAGE = {"type": "blob", "mime_type": "image/png", "modality": "image", "content": "iVBORw0KGgo="}
+OPENAI, ANTHROPIC = {"model_provider": "openai"}, {"model_provider": "anthropic"}
+
+
+@pytest.mark.parametrize(
+    ("message", "parts"),
+    [
+        pytest.param(
+            HumanMessage([{"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}]), [IMAGE], id="image"
+        ),
+        pytest.param(
+            HumanMessage([{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]),
+            [IMAGE],
+            id="data-url",
+        ),
+        pytest.param(
+            HumanMessage([{"type": "image_url", "image_url": "https://host/a.png"}]),
+            [{"type": "uri", "mime_type": None, "modality": "image", "uri": "https://host/a.png"}],
+            id="image-url",
+        ),
+        pytest.param(
+            HumanMessage([{"type": "file", "base64": "JVBERi0=", "mime_type": "application/pdf"}]),
+            [{"type": "blob", "mime_type": "application/pdf", "modality": "document", "content": "JVBERi0="}],
+            id="pdf",
+        ),
+        pytest.param(
+            ToolMessage(
+                [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}],
+                tool_call_id="1",
+            ),
+            [{"type": "tool_call_response", "id": "1", "response": [IMAGE]}],
+            id="image-of-a-tool",
+        ),
+        pytest.param(
+            AIMessage("yes", additional_kwargs={"reasoning_content": "hm"}, response_metadata=OPENAI),
+            [{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "yes"}],
+            id="deepseek",
+        ),
+        pytest.param(
+            AIMessage([{"type": "refusal", "refusal": "I will not."}], response_metadata=OPENAI),
+            [{"type": "text", "content": "I will not."}],
+            id="refusal",
+        ),
+        pytest.param(
+            AIMessage(
+                [
+                    {"type": "thinking", "thinking": "hm", "signature": "s"},
+                    {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}},
+                ],
+                tool_calls=[{"type": "tool_call", "id": "1", "name": "f", "args": {"a": 1}}],
+                response_metadata=ANTHROPIC,
+            ),
+            [
+                {"type": "reasoning", "content": "hm"},
+                {"type": "tool_call", "id": "1", "name": "f", "arguments": {"a": 1}},
+            ],
+            id="anthropic",
+        ),
+        pytest.param(
+            AIMessage(
+                [
+                    {"type": "server_tool_call", "id": "1", "name": "web_search", "args": {"query": "x"}},
+                    {"type": "server_tool_result", "tool_call_id": "1", "status": "success", "output": ["y"]},
+                ]
+            ),
+            [
+                {
+                    "type": "server_tool_call",
+                    "id": "1",
+                    "name": "web_search",
+                    "server_tool_call": {"type": "web_search", "arguments": {"query": "x"}},
+                },
+                {
+                    "type": "server_tool_call_response",
+                    "id": "1",
+                    "server_tool_call_response": {"type": "server_tool_result", "status": "success", "output": ["y"]},
+                },
+            ],
+            id="server-tool",
+        ),
+        pytest.param(HumanMessage(["a", {"type": "text", "text": "b"}]), _texts("a", "b"), id="mixed"),
+    ],
+)
+def test_content_blocks_become_parts(message: AnyMessage, parts: list[object]) -> None:
+    """Whatever a provider calls its blocks, the conventions have one name for what they are (pains #57)."""
+    [made] = messages([message])
+
+    assert list(made.parts) == parts
 
 
 def test_parts_of_unknown_types_are_kept() -> None:

@@ -85,7 +85,8 @@ def jaeger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     }
     place = tmp_path_factory.mktemp("jaeger")
     command = [program, f"--config={CONFIGS / 'jaeger-dev.yaml'}", f"--config={written(place, overlay)}"]
-    with running(command, place / "log", f"http://127.0.0.1:{health}/status"):
+    quiet = {"OTEL_TRACES_SAMPLER": "always_off"}  # it traces itself
+    with running(command, place / "log", f"http://127.0.0.1:{health}/status", env=quiet):
         yield Jaeger(f"http://127.0.0.1:{query}", f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}")
 
 

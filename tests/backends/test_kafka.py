@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from ._apps import APPLICATIONS, tracing
-from ._collector import CONFIGS, Collector, at, collector, read_at, written
+from ._collector import CONFIGS, Collector, at, collector, parsed, read_at, written
 from ._programs import free_ports, running
 from ._readers import Jaeger
 
@@ -44,8 +44,9 @@ def ingester(
     """The ingester of docker-compose.production.yml, with memory in ClickHouse's place, and a query service in it."""
     query, query_grpc, health, metrics = free_ports(4)
     place = tmp_path_factory.mktemp("ingester")
+    config = parsed(CONFIGS / "jaeger-ingester.yaml")
+    config["receivers"]["kafka"]["traces"] = _reading(jaeger_program, topic)
     changes: dict[str, Any] = {
-        "receivers": {"kafka": {"traces": _reading(jaeger_program, topic)}},
         "extensions": {
             "healthcheckv2": {"http": at(health)},
             "jaeger_query": {"http": at(query), "grpc": at(query_grpc), "storage": {"traces": "main"}},
@@ -56,8 +57,9 @@ def ingester(
             "telemetry": {"metrics": {"readers": read_at(metrics)}},
         },
     }
-    command = [jaeger_program, f"--config={CONFIGS / 'jaeger-ingester.yaml'}", f"--config={written(place, changes)}"]
-    env = {"KAFKA_BROKERS": kafka_broker, "CLICKHOUSE_PASSWORD": "none"}
+    files = [written(place, config, "base.yaml"), written(place, changes)]
+    command = [jaeger_program, *(f"--config={path}" for path in files)]
+    env = {"KAFKA_BROKERS": kafka_broker, "CLICKHOUSE_PASSWORD": "none", "OTEL_TRACES_SAMPLER": "always_off"}
     with running(command, place / "log", f"http://127.0.0.1:{health}/status", env=env):
         yield Jaeger(f"http://127.0.0.1:{query}", "", "")
 
@@ -66,7 +68,8 @@ def _reading(jaeger_program: str, topic: str) -> dict[str, Any]:
     """Return the setting for one topic, which Jaeger before 2.14 spells otherwise."""
     command = [jaeger_program, "validate", f"--config={CONFIGS / 'jaeger-ingester.yaml'}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-    return {"topics": None, "topic": topic} if "invalid keys: topics" in done.stderr else {"topics": [topic]}
+    topics = {"topic": topic} if "invalid keys: topics" in done.stderr else {"topics": [topic]}
+    return {"encoding": "otlp_proto", **topics}
 
 
 def test_what_is_kept_is_stored(gateway: Collector, ingester: Jaeger) -> None:

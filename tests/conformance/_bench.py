@@ -17,12 +17,16 @@ class Bench:
 
     Args:
         score: Told which properties each scenario has.
-        lost: Runs that LangChain itself does not have where the scenario plays.
+        lost: Runs that LangChain itself does not have on this Python.
+        without: Properties that a scenario itself does not have on this Python.
     """
 
-    def __init__(self, score: Callable[[dict[str, bool]], None], lost: Sequence[str] = ()) -> None:
+    def __init__(
+        self, score: Callable[[dict[str, bool]], None], *, lost: Sequence[str] = (), without: str = ""
+    ) -> None:
         self._score = score
         self._lost = lost
+        self._without = without
 
     def check(
         self, scenario: Scenario, tree: str, *, fails: str = "", without: str = "", alone: bool = False
@@ -44,7 +48,7 @@ class Bench:
         plays = list(_plays(scenario, fails, alone=alone))
         held: dict[str, bool] = {}
         report: list[str] = []
-        for letter in [letter for letter in PROPERTIES if letter not in without]:
+        for letter in [letter for letter in PROPERTIES if letter not in without + self._without]:
             found: dict[str, list[str]] = {}
             for variant, seen, usual in plays:
                 for complaint in dict.fromkeys(PROPERTIES[letter](seen, usual, wanted)):

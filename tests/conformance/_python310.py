@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["IS_310", "LOST", "UNSUPPORTED", "handed_on"]
+__all__ = ["IS_310", "LOST", "MISPLACED", "UNSUPPORTED", "handed_on"]
 
 IS_310 = sys.version_info < (3, 11)
 
@@ -19,7 +19,7 @@ LOST = {
     # Which runs LangChain loses: an agent's own nodes call their model without a config.
     "test_agent[ainvoke]": ["llm:m1"],
     "test_agent[astream]": ["llm:m1"],
-    "test_agent_whose_tool_is_an_agent[ainvoke]": ["llm:m1"],
+    "test_agent_whose_tool_is_an_agent[ainvoke]": ["llm:m1"],  # and see MISPLACED
     "test_agent_whose_tool_is_an_agent[astream]": ["llm:m1"],
     "test_agent_with_middleware[ainvoke]": ["llm:m1"],
     "test_parallel_tool_calls[ainvoke-both-forms]": ["llm:m1"],
@@ -27,6 +27,13 @@ LOST = {
     # And a sync node of an async graph, which LangGraph moves to a thread.
     "test_sync_nodes_in_an_async_run[ainvoke]": ["llm:m1"],
     "test_sync_nodes_in_an_async_run[astream]": ["llm:m1"],
+}
+
+MISPLACED = {
+    # Where LangChain names another parent, so that the tree (W) is not the one written in the test:
+    # the inner agent's model is reported below the tool around that agent, whose config is the last one known.
+    "test_agent_whose_tool_is_an_agent[ainvoke]",
+    "test_agent_whose_tool_is_an_agent[astream]",
 }
 
 UNSUPPORTED = {

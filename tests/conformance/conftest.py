@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ._bench import PROPERTIES, Bench
-from ._python310 import IS_310, LOST, UNSUPPORTED
+from ._python310 import IS_310, LOST, MISPLACED, UNSUPPORTED
 
 
 @pytest.fixture
@@ -18,7 +18,8 @@ def bench(record_property: Callable[[str, object], None], request: pytest.Fixtur
     if IS_310 and request.node.name in UNSUPPORTED:
         pytest.skip(UNSUPPORTED[request.node.name])
     lost = LOST.get(request.node.name, ()) if IS_310 else ()
-    return Bench(lambda scores: record_property("conformance", scores), lost)
+    without = "W" if IS_310 and request.node.name in MISPLACED else ""
+    return Bench(lambda scores: record_property("conformance", scores), lost=lost, without=without)
 
 
 @pytest.fixture(autouse=True)

@@ -285,7 +285,7 @@ def test_generator_pulled_in_threads(bench: Bench) -> None:
 
         values = words.with_config(callbacks=stage.callbacks)()
         with ThreadPoolExecutor(2) as threads:
-            contexts = [contextvars.copy_context() for _ in range(4)]
+            contexts: list[Any] = [contextvars.copy_context() for _ in range(4)]
             said = [threads.submit(context.run, next, values, "end").result() for context in contexts]
         stage.mark("native:outside")
         return said
@@ -393,7 +393,7 @@ def test_called_in_a_function_of_langchain(bench: Bench, mode: Mode) -> None:
         async def acall(word: str) -> Any:
             return await one.look(word)
 
-        function = RunnableLambda(lambda word: one.look(word), afunc=acall)
+        function = RunnableLambda(lambda word: one.look(word), afunc=acall)  # noqa: PLW0108 - a function of LangChain's
         return mode.run(function.with_config(run_name="lambda"), "hi", stage.config)
 
     bench.check(
@@ -541,8 +541,10 @@ def test_broken_off_generator(bench: Bench) -> None:
             finally:
                 stage.mark("native:cleanup")
 
-        for word in words.stream(callbacks=stage.callbacks):
-            return word
+        stream = words.stream(callbacks=stage.callbacks)
+        word = next(stream)
+        del stream
+        return word
 
     bench.check(
         scenario,

@@ -157,7 +157,8 @@ def test_nothing_grows() -> None:
 
     (objects_early, own_early, cost_early), (objects_late, own_late, cost_late) = measured
     assert handler.in_flight() == []
-    assert (own_late - own_early).total() < CALLS / 50, own_late - own_early
+    # One object kept in each round would show. A few are held by idle threads, with their last context.
+    assert (own_late - own_early).total() < CALLS / 20, own_late - own_early
     assert cost_late == cost_early
     assert objects_late - objects_early < CALLS / 10  # less than an object in ten calls
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from ._compose import Parallel, Sequence
 from ._decorate import agent, chain, llm, prompt, retriever, tool
 from ._traced import Traced
 
-__all__ = ["Traced", "agent", "chain", "llm", "prompt", "retriever", "tool"]
+__all__ = ["Parallel", "Sequence", "Traced", "agent", "chain", "llm", "prompt", "retriever", "tool"]

@@ -13,7 +13,7 @@ from typing_extensions import override
 from chainspan.langchain._runnables import is_runnable
 
 from ._kinds import KINDS, Own
-from ._step import Step
+from ._step import Step, set_sequence
 from ._traced import Traced
 
 __all__ = ["Parallel", "Sequence", "sequence"]
@@ -95,3 +95,6 @@ class Parallel(Step):
     async def _abody(self, given: Any) -> Any:
         results = await asyncio.gather(*(step.ainvoke(given) for step in self.steps.values()))
         return dict(zip(self.steps, results, strict=True))
+
+
+set_sequence(sequence)

@@ -53,8 +53,7 @@ class ModelDecorator(Protocol):
 class Bare(Protocol):
     """Decorates one function."""
 
-    def __call__(self, function: Callable[P, R], /) -> Traced[P, R]:
-        """Return the function decorated."""
+    def __call__(self, function: Callable[P, R], /) -> Traced[P, R]: ...
 
 
 def _decorator(kind: str) -> Any:

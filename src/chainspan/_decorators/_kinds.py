@@ -63,11 +63,15 @@ class Kind:
     def own_metadata(self, own: Own) -> Mapping[str, Any]:
         """Return what a step's run says of itself, under the names that LangChain has for it."""
         if self.is_agent:
-            return {"chainspan_kind": "agent", "lc_agent_name": own.name}
+            return {"chainspan_kind": "agent"}
         if not self.is_model:
             return {}
         said = {"ls_provider": own.provider, "ls_model_name": own.model, "ls_model_type": "chat"}
         return {key: value for key, value in said.items() if value is not None}
+
+    def shared_metadata(self, own: Own) -> Mapping[str, Any]:
+        """Return what everything inside a step's run says too."""
+        return {"lc_agent_name": own.name} if self.is_agent else {}
 
     def ended(self, own: Own, value: Any, ids: Mapping[str, Any]) -> Event:
         """Return the callback for a run that ended well."""

@@ -19,14 +19,27 @@ from typing_extensions import Self, Unpack
 from chainspan.langchain._managers import force
 from chainspan.langchain._runnables import RunnableBase
 
-from . import _drive
 from ._binding import NOTHING
+from ._drive import acall, agenerate, call, generate
 from ._joining import joined
 from ._kinds import Kind, Own
 from ._options import CallOptions, Config, given
 from ._run import Run
 
-__all__ = ["Step"]
+__all__ = ["Step", "set_sequence"]
+
+
+def _no_sequence(*_: Any) -> Any:
+    raise NotImplementedError
+
+
+_sequence: Callable[..., Any] = _no_sequence
+
+
+def set_sequence(make: Callable[..., Any]) -> None:
+    """Say how steps are put in a row, by what is itself made of steps."""
+    global _sequence  # noqa: PLW0603 - set once, when the package is loaded
+    _sequence = make
 
 
 class Step(RunnableBase):
@@ -85,7 +98,7 @@ class Step(RunnableBase):
         if self._is_stream:
             return joined([*self.stream(input, config, **options)])
         run = self._open(input, config, options)
-        return self._body(input) if run is None else _drive.call(run, lambda: self._body(input))
+        return self._body(input) if run is None else call(run, lambda: self._body(input))
 
     async def ainvoke(self, input: Any = NOTHING, config: Config | None = None, **options: Unpack[CallOptions]) -> Any:
         """Run on an input in asynchronous code; a synchronous function runs in a thread."""
@@ -94,7 +107,7 @@ class Step(RunnableBase):
         run = self._open(input, config, options)
         if run is None:
             return await self._abody(input)
-        return await _drive.acall(run, lambda: self._abody(input))
+        return await acall(run, lambda: self._abody(input))
 
     def stream(
         self,
@@ -104,7 +117,7 @@ class Step(RunnableBase):
     ) -> Iterator[Any]:
         """Run on an input, and yield what comes; the result, where that is all."""
         run = self._open(input, config, options)
-        return self._items(input) if run is None else _drive.generate(run, lambda: self._items(input))
+        return self._items(input) if run is None else generate(run, lambda: self._items(input))
 
     def astream(
         self,
@@ -114,7 +127,7 @@ class Step(RunnableBase):
     ) -> AsyncIterator[Any]:
         """Run on an input in asynchronous code, and yield what comes."""
         run = self._open(input, config, options)
-        return self._aitems(input) if run is None else _drive.agenerate(run, lambda: self._aitems(input))
+        return self._aitems(input) if run is None else agenerate(run, lambda: self._aitems(input))
 
     def batch(
         self,
@@ -162,15 +175,11 @@ class Step(RunnableBase):
     # ------------------------------------------------------------ composing it
     def __or__(self, other: Any) -> Any:
         """Return a step that hands its result on to another one, a function, or a dict of those."""
-        from ._compose import sequence  # noqa: PLC0415 - which is made of steps
-
-        return sequence(self, other)
+        return _sequence(self, other)
 
     def __ror__(self, other: Any) -> Any:
         """Return a step that is handed the result of another one, a function, or a dict of those."""
-        from ._compose import sequence  # noqa: PLC0415
-
-        return sequence(other, self)
+        return _sequence(other, self)
 
     # ------------------------------------------------------------ its runs
     def _open(self, given_: Any, config: Config | None, options: CallOptions) -> Run | None:
@@ -180,7 +189,8 @@ class Step(RunnableBase):
         name = next((config["run_name"] for config in reversed(configs) if config and config.get("run_name")), None)
         own = self._own if name is None else replace(self._own, name=name, is_named=True)
         said = {**self._kind.own_metadata(own), **self._metadata}
-        forced = force(given(*configs, own_metadata=said, own_tags=self._tags))
+        shared = {"metadata": self._kind.shared_metadata(own)}
+        forced = force(given(shared, *configs, own_metadata=said, own_tags=self._tags))
         return None if forced is None else Run(self._kind, own, forced, shown)
 
 

@@ -6,7 +6,7 @@ handed on with its run, which stays open until the stream is at its end, closed 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from typing_extensions import Self
@@ -30,8 +30,8 @@ def _watched(run: Run, value: Any) -> Any:
         return TracedStream(run, value, value)
     if isinstance(value, AsyncIterator):
         return AsyncTracedStream(run, value)
-    if isinstance(value, Mapping) and "ResponseMetadata" in value and hasattr(value.get(_HELD), "__iter__"):
-        stream = value[_HELD]
+    if isinstance(value, Mapping) and "ResponseMetadata" in value and isinstance(value.get(_HELD), Iterable):
+        stream: Any = value[_HELD]
         return {**value, _HELD: TracedStream(run, stream, iter(stream))}
     return None
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from typing_extensions import Self, Unpack, override
 
 from chainspan.langchain._managers import is_traced
 from chainspan.langchain._witness import child_config
 
-from . import _drive
 from ._binding import Arguments, Flavor, bind, flavor_of, named
+from ._drive import acall, agenerate, call, generate
 from ._kinds import Kind, Own
 from ._options import CallOptions, Config
 from ._step import Step
@@ -23,6 +23,7 @@ from ._step import Step
 __all__ = ["Traced", "name_of"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 V = TypeVar("V")
@@ -45,8 +46,8 @@ class Traced(Step, Generic[P, R_co]):
     """
 
     if TYPE_CHECKING:
-        __name__: str
-        __qualname__: str
+        __name__: str = ""
+        __qualname__: str = ""
 
     def __init__(
         self,
@@ -58,13 +59,12 @@ class Traced(Step, Generic[P, R_co]):
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
+        called: Callable[P, R_co] = getattr(function, "__func__", function) if _is_descriptor(function) else function
+        update_wrapper(self, called)
+        super().__init__(kind, own or Own(name=name_of(called)))
         self._descriptor: Any = function
-        if isinstance(function, (staticmethod, classmethod)):
-            function = function.__func__
-        update_wrapper(self, function)
-        super().__init__(kind, own or Own(name=name_of(function)))
-        self._function: Callable[P, R_co] = function
-        self._flavor = flavor_of(function)
+        self._function = called
+        self._flavor = flavor_of(called)
         self._is_stream = self._flavor.is_stream
         self._bound = ({"callbacks": callbacks},) if callbacks else ()
         self._tags = tags
@@ -77,6 +77,10 @@ class Traced(Step, Generic[P, R_co]):
         called: R_co = self._called(Arguments(args, kwargs))
         return called
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self: Traced[Concatenate[Any, Q], V], instance: object, owner: type | None = None) -> Traced[Q, V]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the method of an object or of a class, decorated."""
         target = self._descriptor.__get__(instance, owner)
@@ -174,7 +178,6 @@ class Traced(Step, Generic[P, R_co]):
         # A function that is annotated to return an iterator may be a generator, whose values
         # are joined, or return a stream, which is handed on: `invoke` cannot know.
 
-        @override
         @overload
         def invoke(
             self: Traced[..., Iterator[Any]],
@@ -186,9 +189,9 @@ class Traced(Step, Generic[P, R_co]):
         def invoke(
             self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
         ) -> V: ...
+        @override
         def invoke(self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]) -> Any: ...
 
-        @override
         @overload
         async def ainvoke(
             self: Traced[..., Coroutine[Any, Any, V]],
@@ -207,11 +210,11 @@ class Traced(Step, Generic[P, R_co]):
         async def ainvoke(
             self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
         ) -> V: ...
+        @override
         async def ainvoke(
             self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
         ) -> Any: ...
 
-        @override
         @overload
         def stream(
             self: Traced[..., Iterator[V]],
@@ -223,18 +226,11 @@ class Traced(Step, Generic[P, R_co]):
         def stream(
             self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
         ) -> Iterator[V]: ...
+        @override
         def stream(
             self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
         ) -> Iterator[Any]: ...
 
-        @override
-        @overload
-        def astream(
-            self: Traced[..., Coroutine[Any, Any, AsyncIterator[V]]],
-            input: Any = ...,
-            config: Config | None = None,
-            **options: Unpack[CallOptions],
-        ) -> AsyncIterator[V]: ...
         @overload
         def astream(
             self: Traced[..., Coroutine[Any, Any, V]],
@@ -244,7 +240,14 @@ class Traced(Step, Generic[P, R_co]):
         ) -> AsyncIterator[V]: ...
         @overload
         def astream(
-            self: Traced[..., AsyncIterator[V]] | Traced[..., Iterator[V]],
+            self: Traced[..., AsyncIterator[V]],
+            input: Any = ...,
+            config: Config | None = None,
+            **options: Unpack[CallOptions],
+        ) -> AsyncIterator[V]: ...
+        @overload
+        def astream(
+            self: Traced[..., Iterator[V]],
             input: Any = ...,
             config: Config | None = None,
             **options: Unpack[CallOptions],
@@ -253,16 +256,17 @@ class Traced(Step, Generic[P, R_co]):
         def astream(
             self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
         ) -> AsyncIterator[V]: ...
+        @override
         def astream(
             self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
         ) -> AsyncIterator[Any]: ...
 
 
 _DRIVERS: Mapping[Flavor, Callable[..., Any]] = {
-    Flavor.FUNCTION: _drive.call,
-    Flavor.COROUTINE: _drive.acall,
-    Flavor.GENERATOR: _drive.generate,
-    Flavor.ASYNC_GENERATOR: _drive.agenerate,
+    Flavor.FUNCTION: call,
+    Flavor.COROUTINE: acall,
+    Flavor.GENERATOR: generate,
+    Flavor.ASYNC_GENERATOR: agenerate,
 }
 
 
@@ -270,6 +274,10 @@ async def _in_threads(values: Iterator[V]) -> AsyncGenerator[V, None]:
     """Yield the values of a synchronous iterator, each fetched in a thread."""
     while (value := await asyncio.to_thread(next, values, _END)) is not _END:
         yield value
+
+
+def _is_descriptor(function: object) -> bool:
+    return isinstance(function, (staticmethod, classmethod))
 
 
 def name_of(function: Callable[..., Any]) -> str:

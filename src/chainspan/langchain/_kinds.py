@@ -29,6 +29,8 @@ def chain_kind(run_type: str | None, run: RunStart, peek: Callable[[UUID], RunSt
     if run_type in _BY_RUN_TYPE:
         return _BY_RUN_TYPE[run_type]
     metadata = run.metadata
+    if metadata.get("chainspan_kind") == "agent":  # a decorated function
+        return RunKind.AGENT
     if "ls_integration" not in metadata and "langgraph_step" not in metadata:
         return RunKind.CHAIN
     if _is_started_by_engine():

@@ -135,10 +135,13 @@ def _tool_parts(fields: Mapping[str, Any]) -> list[Part]:
 
 def _parts(given: Any, fields: Mapping[str, Any]) -> list[Part]:
     content = fields["content"]
-    if isinstance(content, str) and "reasoning_content" not in (fields.get("additional_kwargs") or ()):
+    if isinstance(content, str):
         parts = [_text(content)] if content else []
     else:
         parts = [part for block in _blocks(given, content) for part in _block(block)]
+    thought = (fields.get("additional_kwargs") or {}).get("reasoning_content")  # beside the content: DeepSeek's way
+    if isinstance(thought, str) and thought and not any(part.get("type") == "reasoning" for part in parts):
+        parts.insert(0, {"type": "reasoning", "content": thought})
     calls = [*(fields.get("tool_calls") or ()), *(fields.get("invalid_tool_calls") or ())]
     if calls:
         seen = {part.get("id") for part in parts if part.get("type") == "tool_call"}

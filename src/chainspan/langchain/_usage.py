@@ -122,8 +122,8 @@ def _usage(total_input: int | None, total_output: int | None, details: dict[str,
     cached = (details["cache_read"] or 0) + (details["cache_write"] or 0)
     if cached > (total_input or 0):
         total_input = (total_input or 0) + cached  # counted apart, by an integration that we do not know
-    if (details["reasoning"] or 0) > (total_output or 0) and total_output is not None:
-        total_output += details["reasoning"] or 0
+    if (reasoning := details["reasoning"] or 0) > (total_output or 0):
+        total_output = (total_output or 0) + reasoning
     for detail, total in (("audio_input", total_input), ("audio_output", total_output)):
         if (details[detail] or 0) > (total or 0):
             details[detail] = None

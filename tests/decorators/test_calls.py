@@ -1,0 +1,254 @@
+"""What a decorated function is: called as before, and invoked in ways of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+import pytest
+from inline_snapshot import snapshot
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from chainspan import OtelHandler, Traced, agent, chain, llm, prompt, retriever, tool
+
+
+@chain
+def both(first: Any, second: Any = "none") -> tuple[Any, Any]:
+    """Return both."""
+    return first, second
+
+
+@chain
+def count(to: int) -> Iterator[int]:
+    """Count, and take what is sent."""
+    for number in range(to):
+        sent = yield number
+        if sent:
+            yield sent
+
+
+@chain
+async def wait(text: str) -> str:
+    """Wait."""
+    await asyncio.sleep(0)
+    return text
+
+
+@chain
+async def spell(word: str) -> AsyncIterator[str]:
+    """Give one letter after another."""
+    for letter in word:
+        yield letter
+
+
+class Shelf:
+    """Has a method of each sort."""
+
+    def __init__(self, book: str) -> None:
+        self.book = book
+
+    @retriever
+    def find(self, query: str) -> list[str]:
+        """Find a book."""
+        return [self.book, query]
+
+    @tool
+    @staticmethod
+    def size(of: str) -> int:
+        """Measure."""
+        return len(of)
+
+    @chain
+    @classmethod
+    def make(cls, book: str) -> Shelf:
+        """Make a shelf."""
+        return cls(book)
+
+
+def names(memory: InMemorySpanExporter) -> list[str]:
+    """Return the spans' names in the order of their ends."""
+    return [span.name for span in memory.get_finished_spans()]
+
+
+def inputs(memory: InMemorySpanExporter) -> list[object]:
+    """Return what the runs were given, in the order of their ends."""
+    return [dict(span.attributes or {}).get("input.value") for span in memory.get_finished_spans()]
+
+
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        ("text", ("text", "none")),
+        ({"first": 1, "second": 2}, (1, 2)),
+        ({"first": 1}, (1, "none")),
+        ({"second": 2}, ({"second": 2}, "none")),
+        ({"first": 1, "other": 2}, ({"first": 1, "other": 2}, "none")),
+        ({1: 2}, ({1: 2}, "none")),
+        ({}, ({}, "none")),
+        ([1, 2], ([1, 2], "none")),
+        (None, (None, "none")),
+    ],
+    ids=repr,
+)
+def test_input_becomes_arguments(given: Any, got: tuple[Any, Any]) -> None:
+    """A mapping is spread where it fits; anything else is the first argument."""
+    assert both.invoke(given) == got
+
+
+def test_no_input_is_no_argument() -> None:
+    """A function without parameters can be invoked."""
+    assert chain(lambda: "done").invoke() == "done"
+
+
+def test_wrong_arguments_raise_what_a_call_raises(handler: OtelHandler) -> None:
+    """A traced call with the wrong arguments raises the function's own error."""
+    traced: Any = both.with_config(callbacks=[handler])
+
+    with pytest.raises(TypeError, match="unexpected keyword argument 'third'"):
+        traced(1, third=3)
+
+
+def test_looks_like_its_function() -> None:
+    """Name, documentation, signature, and what inspection tells of its sort."""
+    assert (both.__name__, both.__doc__, both.__module__) == ("both", "Return both.", __name__)
+    assert list(inspect.signature(both).parameters) == ["first", "second"]
+    assert inspect.iscoroutinefunction(wait)
+    assert inspect.isgeneratorfunction(count)
+    assert inspect.isasyncgenfunction(spell)
+    assert isinstance(Shelf("a").find, Traced)
+
+
+def test_methods_keep_their_object(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Methods of all three sorts work on the class and on an object, called and invoked."""
+    shelf = Shelf("Emma")
+
+    assert shelf.find("q") == ["Emma", "q"]
+    assert shelf.find.invoke({"query": "q"}, callbacks=[handler]) == ["Emma", "q"]
+    assert (Shelf.size("abc"), shelf.size.invoke("abc", callbacks=[handler])) == (3, 3)
+    assert Shelf.make.invoke("Emma", callbacks=[handler]).book == "Emma"
+    assert Shelf.find(shelf, "q") == ["Emma", "q"]
+    assert [dict(span.attributes or {})["chainspan.run.name"] for span in memory.get_finished_spans()] == [
+        "find",
+        "size",
+        "make",
+    ]
+
+
+def test_generator_can_be_sent_to(handler: OtelHandler) -> None:
+    """What a consumer sends or throws reaches the body, traced or not."""
+    for step in (count, count.with_config(callbacks=[handler])):
+        values: Any = step(3)
+
+        assert [next(values), values.send("sent"), next(values)] == [0, "sent", 1]
+        with pytest.raises(KeyError):
+            values.throw(KeyError("thrown"))
+
+
+async def test_every_way_to_run(handler: OtelHandler) -> None:
+    """Traced and untraced calls of each sort give the same."""
+    for callbacks in ([], [handler]):
+        assert both.invoke(1, callbacks=callbacks) == (1, "none")
+        assert await both.ainvoke(1, callbacks=callbacks) == (1, "none")
+        assert count.invoke(3, callbacks=callbacks) == [0, 1, 2]
+        assert [number async for number in count.astream(3, callbacks=callbacks)] == [0, 1, 2]
+        assert await wait.ainvoke("a", callbacks=callbacks) == "a"
+        assert [text async for text in wait.astream("a", callbacks=callbacks)] == ["a"]
+        assert await spell.ainvoke("abc", callbacks=callbacks) == "abc"
+        assert [*both.stream(1, callbacks=callbacks)] == [(1, "none")]
+        assert both.batch([1, 2], {"max_concurrency": 1}, callbacks=callbacks) == [(1, "none"), (2, "none")]
+        assert await wait.abatch(["a", "b"], callbacks=callbacks) == ["a", "b"]
+        assert await wait("b") == "b"
+
+
+def test_coroutine_cannot_be_invoked() -> None:
+    """Asynchronous functions say what to use instead."""
+    with pytest.raises(TypeError, match="wait is a coroutine: use ainvoke or astream"):
+        wait.invoke("a")
+
+
+def test_batch_can_return_exceptions() -> None:
+    """A failure takes its item's place where that is asked for."""
+    parse = chain(int)
+
+    results = parse.batch(["1", "x"], return_exceptions=True)
+
+    assert results[0] == 1
+    assert isinstance(results[1], ValueError)
+
+
+def test_composition(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Functions, decorated functions and dicts stand on either side."""
+    ask = prompt(lambda text: f"{text}?")
+    answer = llm(name="model")(lambda text: f"{text}!")
+
+    step = str.strip | ask | {"said": answer, "size": len}
+
+    assert step.invoke(" hi ", callbacks=[handler]) == {"said": "hi?!", "size": 3}
+    assert sorted(names(memory)) == ["Parallel", "Sequence", "lambda", "len", "model", "strip"]
+    assert ({"a": ask} | chain(dict)).invoke("x") == {"a": "x?"}
+    with pytest.raises(TypeError, match="a step is a function, a runnable, or a dict of those; got int"):
+        ask | 3
+
+
+def test_what_is_recorded(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Tools record their arguments by name, retrievers their documents, agents their name."""
+
+    @tool
+    def look(q: str, *more: str, deep: bool = False, **rest: int) -> str:
+        """Look it up."""
+        return q
+
+    @retriever
+    def find(query: str) -> list[Mapping[str, Any]]:
+        return [{"text": query, "id": "7", "score": 0.5}]
+
+    @agent(name="scout")
+    def search(topic: str) -> Any:
+        return look(topic, "x", deep=True, limit=3), find(topic)
+
+    search.invoke("sun", callbacks=[handler])
+
+    tell = ("gen_ai.tool.call.arguments", "gen_ai.tool.description", "gen_ai.retrieval.documents", "gen_ai.agent.name")
+    told = [
+        (span.name, {key: value for key, value in dict(span.attributes or {}).items() if key in tell})
+        for span in memory.get_finished_spans()
+    ]
+    assert told == snapshot(
+        [
+            (
+                "execute_tool look",
+                {
+                    "gen_ai.agent.name": "scout",
+                    "gen_ai.tool.description": "Look it up.",
+                    "gen_ai.tool.call.arguments": '{"q":"sun","more":["x"],"deep":true,"limit":3}',
+                },
+            ),
+            (
+                "retrieval find",
+                {
+                    "gen_ai.agent.name": "scout",
+                    "gen_ai.retrieval.documents": '[{"id":"7","score":0.5,"content":"sun","metadata":{"id":"7","score":0.5}}]',
+                },
+            ),
+            ("invoke_agent scout", {"gen_ai.agent.name": "scout"}),
+        ]
+    )
+
+
+def test_options_of_the_decorator_are_its_own(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Metadata of the decorator is the step's; that of a call, of everything inside."""
+    inner = chain(lambda: None)
+
+    @chain(name="outer", metadata={"user_id": "mine"})
+    def outer() -> None:
+        inner()
+
+    outer.invoke(callbacks=[handler], metadata={"thread_id": "talk"}, run_name="renamed")
+
+    told = [
+        (span.name, dict(span.attributes or {}).get("user.id"), dict(span.attributes or {}).get("session.id"))
+        for span in memory.get_finished_spans()
+    ]
+    assert told == [("lambda", None, "talk"), ("renamed", "mine", "talk")]

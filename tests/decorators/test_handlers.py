@@ -1,0 +1,175 @@
+"""LangChain's own handlers, and users' own, on decorated functions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import (
+    AsyncCallbackHandler,
+    BaseCallbackHandler,
+    StdOutCallbackHandler,
+    UsageMetadataCallbackHandler,
+    get_usage_metadata_callback,
+)
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import LLMResult
+from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
+
+from chainspan import chain, llm, prompt, tool
+
+ANSWER = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "3"}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 5, "outputTokens": 1},
+}
+
+
+@prompt
+def ask(number: str) -> str:
+    """Write a question."""
+    return f"What is 1 + {number}?"
+
+
+@llm(provider="aws.bedrock", model="nova")
+def model(text: str) -> Any:
+    """Answer as Bedrock does."""
+    return {**ANSWER, "model": "nova"}
+
+
+class Listener(AsyncCallbackHandler):
+    """Notes what it hears, and in which event loop."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, Any]] = []
+
+    async def _note(self, word: str) -> None:
+        await asyncio.sleep(0)
+        self.heard.append((word, id(asyncio.get_running_loop())))
+
+    async def on_chain_start(self, *_: Any, **__: Any) -> None:
+        """Hear of a chain's start."""
+        await self._note("chain start")
+
+    async def on_chain_end(self, *_: Any, **__: Any) -> None:
+        """Hear of a chain's end."""
+        await self._note("chain end")
+
+    async def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+        """Hear of a model's start."""
+        await self._note("model start")
+
+    async def on_llm_new_token(self, *_: Any, **__: Any) -> None:
+        """Hear of a token."""
+        await self._note("token")
+
+    async def on_llm_end(self, *_: Any, **__: Any) -> None:
+        """Hear of a model's end."""
+        await self._note("model end")
+
+
+def test_usage_handler() -> None:
+    """LangChain's counter of tokens finds them, passed or in force around."""
+    passed = UsageMetadataCallbackHandler()
+
+    with get_usage_metadata_callback() as around:
+        (ask | model).invoke("2", callbacks=[passed])
+
+    assert passed.usage_metadata == around.usage_metadata
+    assert passed.usage_metadata == {"nova": {"input_tokens": 5, "output_tokens": 1, "total_tokens": 6}}
+
+
+def test_stdout_handler(capsys: pytest.CaptureFixture[str]) -> None:
+    """LangChain's printer prints the names of our steps."""
+    (ask | model).invoke("2", callbacks=[StdOutCallbackHandler()])
+
+    printed = capsys.readouterr().out
+    assert "Entering new Sequence chain" in printed
+    assert "Entering new ask chain" in printed
+
+
+def test_tracer() -> None:
+    """LangChain's tracers get the tree, and LangChain's own messages and results."""
+    collector = RunCollectorCallbackHandler()
+
+    (ask | model).invoke({"number": "2"}, callbacks=[collector])
+
+    (root,) = collector.traced_runs
+    assert [(run.run_type, run.name) for run in [root, *root.child_runs]] == [
+        ("chain", "Sequence"),
+        ("prompt", "ask"),
+        ("llm", "model"),
+    ]
+    assert root.child_runs[0].inputs == {"number": "2"}
+    result = (root.child_runs[1].outputs or {})["generations"][0][0]
+    assert result["text"] == "3"
+
+
+def test_result_objects() -> None:
+    """A handler of a model's end is given an LLMResult that holds an AIMessage."""
+    results: list[LLMResult] = []
+
+    class Keeper(BaseCallbackHandler):
+        def on_llm_end(self, response: LLMResult, **_: Any) -> None:
+            results.append(response)
+
+    model.invoke("2", callbacks=[Keeper()])
+
+    message = results[0].generations[0][0].message  # type: ignore[union-attr]
+    assert isinstance(message, AIMessage)
+    assert (message.text, message.response_metadata["finish_reason"]) == ("3", "end_turn")
+
+
+async def test_async_handler_is_awaited_in_the_loop() -> None:
+    """In asynchronous code an asynchronous handler runs in the caller's own loop, and in order."""
+    listener, here = Listener(), id(asyncio.get_running_loop())
+
+    await (ask | model).ainvoke("2", callbacks=[listener])
+
+    words = ["chain start", "chain start", "chain end", "model start", "model end", "chain end"]
+    assert listener.heard == [(word, here) for word in words]
+
+
+def test_async_handler_in_synchronous_code() -> None:
+    """In synchronous code it is waited for."""
+    listener = Listener()
+
+    (ask | model).invoke("2", callbacks=[listener])
+
+    assert [word for word, _ in listener.heard] == [
+        "chain start",
+        "chain start",
+        "chain end",
+        "model start",
+        "model end",
+        "chain end",
+    ]
+
+
+def test_failing_handler_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """What a handler raises is logged, as LangChain does, and the call goes on."""
+
+    class Broken(BaseCallbackHandler):
+        def on_tool_start(self, *_: Any, **__: Any) -> None:
+            raise OSError("full")
+
+    look = tool(lambda q: q)
+
+    assert look.invoke("a", callbacks=[Broken()]) == "a"
+    assert "Broken.on_tool_start" in caplog.text
+
+
+def test_callbacks_add_to_those_in_force() -> None:
+    """Handlers of an inner call run beside those of the outer one."""
+    outside, inside = UsageMetadataCallbackHandler(), UsageMetadataCallbackHandler()
+
+    @chain
+    def outer() -> None:
+        model.invoke("1", callbacks=[inside])
+        model("2")
+
+    outer.invoke(callbacks=[outside])
+
+    assert outside.usage_metadata["nova"]["input_tokens"] == 10
+    assert inside.usage_metadata["nova"]["input_tokens"] == 5
