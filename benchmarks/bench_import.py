@@ -10,7 +10,7 @@ from statistics import median, quantiles
 from textwrap import dedent
 from typing import NamedTuple
 
-__all__ = ["HEAVY", "Import", "imported"]
+__all__ = ["HEAVY", "Import", "heavy", "imported"]
 
 HEAVY = (
     "grpc",
@@ -85,11 +85,15 @@ def imported(processes: int = 9) -> list[Import]:
     return [_measured(case, processes) for case in _CASES]
 
 
+def heavy() -> dict[str, list[str]]:
+    """Return what each of the imports loads that none of them should; one process each."""
+    return {case.name: _heavy(_run(case, memory=False)[2]) for case in _CASES}
+
+
 def _measured(case: _Case, processes: int) -> Import:
     _, held, modules = _run(case, memory=True)
     took = sorted(_run(case, memory=False)[0] / 1e6 for _ in range(processes))
     low, _, high = quantiles(took, n=4)
-    heavy = sorted({name for name in HEAVY for module in modules if module.startswith(name)})
     return Import(
         name=case.name,
         ms=median(took),
@@ -97,8 +101,12 @@ def _measured(case: _Case, processes: int) -> Import:
         high_ms=high,
         kilobytes=held / 1024,
         modules=len(modules),
-        heavy=heavy,
+        heavy=_heavy(modules),
     )
+
+
+def _heavy(modules: list[str]) -> list[str]:
+    return sorted({name for name in HEAVY for module in modules if module.startswith(name)})
 
 
 def _run(case: _Case, *, memory: bool) -> tuple[int, int, list[str]]:

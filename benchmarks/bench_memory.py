@@ -68,10 +68,11 @@ def _grown(work: Callable[[], Any]) -> int:
     try:
         result = work()
         gc.collect()
-        return tracemalloc.get_traced_memory()[0]
+        held = tracemalloc.get_traced_memory()[0]
+        del result
+        return held
     finally:
         tracemalloc.stop()
-        del result
 
 
 def _open(handler: Any) -> Any:

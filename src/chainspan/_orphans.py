@@ -24,6 +24,7 @@ from ._runs import Run
 __all__ = ["Orphans"]
 
 _FORGOTTEN = frozenset({"llm", "retriever", "tool"})  # types of run that LangChain may not close
+_FRAMEWORK = "langchain_core"  # whose functions execute the runs that they start; callers by hand may not
 _LOOK_AGAIN_S = 0.25
 _GRACE_NS = 300 * 1_000_000_000
 _MOST_KEPT = 10_000
@@ -45,7 +46,9 @@ class Orphans:
     def watch(self, run: Run) -> None:
         """Look after a run that has just started."""
         seat, start = run.seat, run.start
-        if seat is None or start is None or start.run_type not in _FORGOTTEN or seat.is_generator:
+        if seat is None or start is None or start.run_type not in _FORGOTTEN:
+            return
+        if seat.is_generator or seat.package != _FRAMEWORK:
             return
         run.is_watched = True
         if seat.task is None or not seat.is_coroutine or seat.task.done():
@@ -66,7 +69,7 @@ class Orphans:
         """Close what an ended run has left open below it, now where certain, else later."""
         below = run.open_below()
         for orphan in below:
-            if orphan.seat is not None and orphan.seat.is_over():
+            if orphan.is_watched and orphan.seat is not None and orphan.seat.is_over():
                 self._close(orphan, _outcome_below(outcome))
         if any(orphan.open for orphan in below):
             self._overdue.append((time.monotonic_ns() + _GRACE_NS, run))

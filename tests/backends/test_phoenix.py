@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ._apps import APPLICATIONS, HTTP, Wire, tracing
+from ._collector import VALUES, collector
 from ._readers import Phoenix
 
 pytestmark = pytest.mark.timeout(240)
@@ -92,3 +94,18 @@ def test_what_was_said_is_understood(phoenix: Phoenix) -> None:
     assert asked[CALLED] == "weather"
     assert asked["llm.input_messages.0.message.content"] == "Wie ist das Wetter in 東京?"
     assert (asked["llm.token_count.prompt"], asked["llm.token_count.completion"]) == (11, 7)
+
+
+def test_a_collector_passes_on(phoenix: Phoenix, otelcol: str, tmp_path: Path) -> None:
+    """With its overlay, a collector sends Phoenix every span."""
+    changes = {"exporters": {"otlp_grpc/jaeger": {"endpoint": "127.0.0.1:9"}}}
+    env = {**VALUES, "PHOENIX_ENDPOINT": phoenix.url}
+    with collector(otelcol, tmp_path, ["dev.yaml", "exporters/phoenix.yaml"], changes, env=env) as dev:
+        with tracing(dev.http) as (sent, handler):
+            APPLICATIONS["agent"]({"callbacks": [handler]})
+
+        found = phoenix.wait_for(sent)
+
+    assert {key: told(found[key], span) for key, span in sent.spans.items()} == {
+        key: expected(span) for key, span in sent.spans.items()
+    }

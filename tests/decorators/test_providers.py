@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import anthropic
-import boto3
+import boto3  # type: ignore[import-untyped]  # has none
 import openai
 import pytest
 from examples.provider_stub import ProviderStub

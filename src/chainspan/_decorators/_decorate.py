@@ -56,7 +56,7 @@ class Bare(Protocol):
     def __call__(self, function: Callable[P, R], /) -> Traced[P, R]: ...
 
 
-def _decorator(kind: str) -> Any:
+def _decorator(kind: str, about: str) -> Any:
     def decorate(
         function: Callable[..., Any] | None = None,
         /,
@@ -80,17 +80,23 @@ def _decorator(kind: str) -> Any:
         return wrap if function is None else wrap(function)
 
     decorate.__name__ = decorate.__qualname__ = kind
+    decorate.__doc__ = about
     return decorate
 
 
-chain: Decorator = _decorator("chain")
-"""Make a function a step of its own, which holds others."""
+chain: Decorator = _decorator(
+    "chain",
+    """Make a function a step of its own, which holds others.""",
+)
 
-prompt: Decorator = _decorator("prompt")
-"""Make a function that writes a prompt a step."""
+prompt: Decorator = _decorator(
+    "prompt",
+    """Make a function that writes a prompt a step.""",
+)
 
-llm: ModelDecorator = _decorator("llm")
-"""Make a function that asks a model a step.
+llm: ModelDecorator = _decorator(
+    "llm",
+    """Make a function that asks a model a step.
 
 What it returns is read as the answer: the response of a provider's client, the stream of one,
 a text. Its arguments are read by the names that the clients have for them: ``messages``,
@@ -100,13 +106,20 @@ Args:
     provider: The provider as OpenTelemetry's conventions name it: ``anthropic``, ``openai``,
         ``aws.bedrock``, … None: what the decorated client's method says, else the response.
     model: The model that is asked, where no argument says it.
-"""
+""",
+)
 
-tool: Decorator = _decorator("tool")
-"""Make a function a tool: its arguments are recorded by name, its docstring describes it."""
+tool: Decorator = _decorator(
+    "tool",
+    """Make a function a tool: its arguments are recorded by name, its docstring describes it.""",
+)
 
-retriever: Decorator = _decorator("retriever")
-"""Make a function that finds documents a step: its first argument is the query."""
+retriever: Decorator = _decorator(
+    "retriever",
+    """Make a function that finds documents a step: its first argument is the query.""",
+)
 
-agent: Decorator = _decorator("agent")
-"""Make a function an agent: what runs inside belongs to it by its name."""
+agent: Decorator = _decorator(
+    "agent",
+    """Make a function an agent: what runs inside belongs to it by its name.""",
+)

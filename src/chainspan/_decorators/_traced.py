@@ -1,7 +1,5 @@
 """A decorated function."""
 
-# ruff: noqa: A002 - `input` is LangChain's name for it
-
 from __future__ import annotations
 
 import asyncio
