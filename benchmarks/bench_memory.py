@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -77,19 +78,23 @@ def _grown(work: Callable[[], Any]) -> int:
 
 def _open(handler: Any) -> Any:
     for number in range(_OPEN):
-        _start(handler, uuid4(), None, number)
+        copy_context().run(_start, handler, uuid4(), None, number)
     return handler
 
 
 def _live(handler: Any, runs: int) -> None:
-    """Have runs in pairs, one below the other, and now and then forget to close the lower one."""
+    """Have runs in pairs, each in a context of its own as requests have, and forget to close some lower ones."""
     for number in range(runs // 2):
-        above, below = uuid4(), uuid4()
-        _start(handler, above, None, number)
-        _start(handler, below, above, number)
-        if number % (_NEVER_CLOSED // 2):
-            handler.on_chain_end({"answer": "yes"}, run_id=below)
-        handler.on_chain_end({"answer": "yes"}, run_id=above)
+        copy_context().run(_live_once, handler, number)
+
+
+def _live_once(handler: Any, number: int) -> None:
+    above, below = uuid4(), uuid4()
+    _start(handler, above, None, number)
+    _start(handler, below, above, number)
+    if number % (_NEVER_CLOSED // 2):
+        handler.on_chain_end({"answer": "yes"}, run_id=below)
+    handler.on_chain_end({"answer": "yes"}, run_id=above)
 
 
 def _start(handler: Any, run_id: UUID, parent_id: UUID | None, number: int) -> None:

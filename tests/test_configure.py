@@ -84,9 +84,7 @@ PROGRAM = """
 def test_spans_arrive_over_http(arguments: str, environment: dict[str, str], service: str) -> None:
     """One call is enough to be seen at an OTLP endpoint, with the service's name."""
     with OtlpServer() as server:
-        done = run_alone(
-            PROGRAM.format(arguments=arguments), OTEL_EXPORTER_OTLP_ENDPOINT=server.url, **environment
-        )
+        done = run_alone(PROGRAM.format(arguments=arguments), OTEL_EXPORTER_OTLP_ENDPOINT=server.url, **environment)
 
     assert done.stderr == ""
     assert done.stdout.splitlines() == [

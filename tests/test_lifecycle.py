@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
 from opentelemetry import trace
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from tests._traces import Traces, traces
 from typing_extensions import override
 
 from chainspan import OtelHandler
@@ -21,7 +28,6 @@ from chainspan._lifecycle import Lifecycle
 from chainspan._model import Outcome, RunEnd, RunFailure, RunKind, RunStart
 from chainspan._profiles import profile
 from chainspan._recording import Recording
-from tests._traces import Traces, traces
 
 __all__ = ["traces"]
 
@@ -132,8 +138,6 @@ def test_unsampled_run_reads_nothing(traces: Traces) -> None:
 
 def test_suppressed_run_leaves_no_state(traces: Traces) -> None:
     """Under suppression nothing starts; what had started before still ends (pains #74)."""
-    from opentelemetry.instrumentation.utils import suppress_instrumentation
-
     handler = OtelHandler(tracer_provider=traces.provider)
     outer, inner = uuid4(), uuid4()
     handler.on_chain_start(None, {}, run_id=outer, name="outer")
@@ -149,9 +153,6 @@ def test_suppressed_run_leaves_no_state(traces: Traces) -> None:
 
 def test_tool_run_links_to_the_model_call_that_asked(traces: Traces) -> None:
     """Two tools asked for by two model calls each link to exactly their own (pains #45)."""
-    from langchain_core.messages import AIMessage, HumanMessage
-    from langchain_core.outputs import ChatGeneration, LLMResult
-
     handler = OtelHandler(tracer_provider=traces.provider)
     root = uuid4()
     handler.on_chain_start(None, {}, run_id=root, name="agent")
@@ -172,9 +173,6 @@ def test_tool_run_links_to_the_model_call_that_asked(traces: Traces) -> None:
 
 def test_root_sums_up_what_its_models_used(traces: Traces) -> None:
     """Tail samplers find the trace's tokens and model calls on its root, under keys of our own (pains #7)."""
-    from langchain_core.messages import AIMessage, HumanMessage
-    from langchain_core.outputs import ChatGeneration, LLMResult
-
     handler = OtelHandler(tracer_provider=traces.provider)
     root = uuid4()
     handler.on_chain_start(None, {}, run_id=root, name="agent")
@@ -193,3 +191,26 @@ def test_root_sums_up_what_its_models_used(traces: Traces) -> None:
         "chainspan.usage.output_tokens": 6,
         "chainspan.usage.total_tokens": 20,
     }
+
+
+def test_run_left_open_is_nobodys_later_parent(traces: Traces) -> None:
+    """A run that was started by hand and never ended is current to no event loop and no thread that comes later."""
+    handler = OtelHandler(tracer_provider=traces.provider)
+    run = uuid4()
+
+    def start() -> None:
+        handler.on_tool_start({"name": "forgotten"}, "x", run_id=run)
+
+    async def later() -> trace.Span:
+        return trace.get_current_span()
+
+    start()
+    with ThreadPoolExecutor() as executor:
+        seen = [
+            trace.get_current_span(),
+            asyncio.run(later()),
+            executor.submit(contextvars.copy_context().run, trace.get_current_span).result(),
+        ]
+    handler.on_tool_end("", run_id=run)
+
+    assert seen == [trace.INVALID_SPAN] * 3

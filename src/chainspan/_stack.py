@@ -78,6 +78,14 @@ class Seat:
         """Return whether the caller runs in the same thread and the same task."""
         return self.thread_id == threading.get_ident() and self.task is current_task()
 
+    def shares_stack(self) -> bool:
+        """Return whether the run's frame is on the caller's stack, if it still executes.
+
+        A run that was started outside every task is also below those that its body has a
+        loop of its own for, in the same thread.
+        """
+        return self.is_here() or (self.task is None and self.thread_id == threading.get_ident())
+
     def holds(self, frame: FrameType | None) -> bool:
         """Return whether a frame is the one that started the run."""
         return id(frame) == self.frame_id and frame is not None and frame.f_code is self.code
@@ -85,8 +93,8 @@ class Seat:
     def is_over(self, *, but_for_newest: bool = False) -> bool:
         """Return whether the function that started the run has certainly finished.
 
-        False also means "cannot be told": for streams, in other threads, and behind
-        awaitables that do not show what they await.
+        False also means "cannot be told": for streams, and behind awaitables that do not
+        show what they await.
 
         Args:
             but_for_newest: Whether the frame that is starting a run right now is known to
@@ -96,17 +104,12 @@ class Seat:
             return False
         if self.task is not None and self.task.done():
             return True
-        if not self.is_here():
-            return self.task is not None and self._is_out_of(self.task)
-        frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
-        if but_for_newest:
-            newest = starter(frame)
-            frame = newest.f_back if newest is not None else frame
-        return not self._is_on_stack(frame)
-
-    def _is_out_of(self, task: asyncio.Task[Any]) -> bool:
-        frames, is_whole = suspended_frames(task)
-        return is_whole and not any(self.holds(frame) for frame in frames)
+        if self.is_here():
+            return not self._is_on_stack(_above_newest() if but_for_newest else sys._getframe(1))  # noqa: SLF001
+        if self.task is not None:
+            frames, is_whole = suspended_frames(self.task)
+            return is_whole and not any(self.holds(frame) for frame in frames)
+        return not self._is_on_stack(sys._current_frames().get(self.thread_id))  # noqa: SLF001 - documented
 
     def _is_on_stack(self, frame: FrameType | None) -> bool:
         while frame is not None:
@@ -117,6 +120,13 @@ class Seat:
 
     def _has(self, flags: int) -> bool:
         return self.code is not None and bool(self.code.co_flags & flags)
+
+
+def _above_newest() -> FrameType | None:
+    """Return the frame that called the one which is starting a run right now."""
+    here = sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
+    newest = starter(here)
+    return here if newest is None else newest.f_back
 
 
 def current_task() -> asyncio.Task[Any] | None:

@@ -141,10 +141,10 @@ def _of_twins(run: Run, frame: FrameType | None) -> Run:
 
 def _inherits(run: Run, seat: _stack.Seat, frame: FrameType) -> bool:
     """Return whether code in another thread or task belongs to a run whose context it copied."""
-    if seat.is_here():
-        return False  # it would be on the stack
+    if seat.shares_stack():
+        return False  # it would have been found there
     if not seat.is_generator:
-        return True
+        return run.is_watched or not seat.is_over()  # started by hand, it may be open for ever
     if run.is_leaf and (not run.chunks or _stack.current_task() is not None):
         # Once it has begun, another task is its consumer's: a stream keeps its frame, whoever pulls it.
         return not run.chunks

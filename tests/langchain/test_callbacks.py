@@ -48,7 +48,9 @@ def test_every_callback_is_handled() -> None:
     """A callback that LangChain or LangGraph adds is either handled here or declined by name."""
     declined: set[str] = set()
 
-    offered = callbacks_of(BaseCallbackHandler) | callbacks_of(GraphCallbackHandler) | callbacks_of(CallbackManagerMixin)
+    offered = (
+        callbacks_of(BaseCallbackHandler) | callbacks_of(GraphCallbackHandler) | callbacks_of(CallbackManagerMixin)
+    )
 
     assert offered - declined == {name for name in vars(CallbackAdapter) if name.startswith("on_")}
 

@@ -47,9 +47,11 @@ class CallbackManager:
         local_metadata: dict[str, Any] | None = None,
     ) -> CallbackManager:
         """Return the manager of a run from the one above it, or from a list of handlers."""
-        is_list = inheritable_callbacks is None or isinstance(inheritable_callbacks, list)
-        handlers = inheritable_callbacks or []
-        made = cls(handlers, handlers) if is_list else inheritable_callbacks.copy()
+        made: CallbackManager
+        if inheritable_callbacks is None or isinstance(inheritable_callbacks, list):
+            made = cls(inheritable_callbacks or (), inheritable_callbacks or ())
+        else:
+            made = inheritable_callbacks.copy()
         made.add_tags(inheritable_tags)
         made.add_tags(local_tags, inherit=False)
         made.add_metadata(inheritable_metadata or {})
