@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from langchain_core.runnables import RunnableLambda
+from tests.exporters._otlp_server import OtlpServer
 
 from chainspan import Delivery, OtelHandler
 from chainspan.exporters import otlp
-from tests.exporters._otlp_server import OtlpServer
 
 
 def run_alone(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -126,8 +126,10 @@ def test_console_of_the_global_provider_prints_what_spans_tell() -> None:
     [
         (
             {"OTEL_TRACES_EXPORTER": "zipkin-of-old"},
-            "OTEL_TRACES_EXPORTER: expected otlp, console, none or the name of an installed exporter, "
-            "got 'zipkin-of-old'",
+            (
+                "OTEL_TRACES_EXPORTER: expected otlp, console, none or the name of an installed exporter, "
+                "got 'zipkin-of-old'"
+            ),
         ),
         (
             {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "2"},
@@ -139,8 +141,10 @@ def test_console_of_the_global_provider_prints_what_spans_tell() -> None:
         ),
         (
             {"OTEL_TRACES_SAMPLER": "sometimes"},
-            "OTEL_TRACES_SAMPLER: expected one of always_off, always_on, parentbased_always_off, "
-            "parentbased_always_on, parentbased_traceidratio, traceidratio, got 'sometimes'",
+            (
+                "OTEL_TRACES_SAMPLER: expected one of always_off, always_on, parentbased_always_off, "
+                "parentbased_always_on, parentbased_traceidratio, traceidratio, got 'sometimes'"
+            ),
         ),
     ],
     ids=["exporter", "ratio", "no-number", "sampler"],

@@ -45,7 +45,7 @@ class Ledger(SpanProcessor):
 
     @override
     def on_end(self, span: ReadableSpan) -> None:
-        self.ended[span.get_span_context().span_id] += 1
+        self.ended[span.context.span_id] += 1
 
 
 RECORDING = Recording(profile=profile("compat"), gate=Gate.of(content=True))

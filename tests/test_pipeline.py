@@ -12,14 +12,15 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import Runnable, RunnableLambda
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from tests._traces import Traces, traces, tree_of
 from typing_extensions import override
 
 from chainspan import ConfigurationError, OtelHandler, _guard
-from tests._traces import Traces, traces, tree_of
 
 __all__ = ["traces"]
 
@@ -101,9 +102,8 @@ def test_own_pipeline_leaves_the_current_span_alone(traces: Traces) -> None:
     seen: list[trace.Span] = []
 
     with traces.tracer.start_as_current_span("request") as request:
-        RunnableLambda(lambda _: seen.append(trace.get_current_span())).invoke(
-            "x", {"callbacks": [OtelHandler(Collected())]}
-        )
+        body: Runnable[Any, None] = RunnableLambda(lambda _: seen.append(trace.get_current_span()))
+        body.invoke("x", {"callbacks": [OtelHandler(Collected())]})
 
     assert seen == [request]
 
@@ -187,7 +187,10 @@ def test_leaving_a_with_block_flushes() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: OtelHandler("otlp"), "OtelHandler(*targets): expected SpanProcessors or SpanExporters, got 'otlp'"),
+        (
+            lambda: OtelHandler("otlp"),  # type: ignore[arg-type]
+            "OtelHandler(*targets): expected SpanProcessors or SpanExporters, got 'otlp'",
+        ),
         (lambda: OtelHandler(spans="few"), "OtelHandler(spans=): expected all, steps or llm, got 'few'"),
         (lambda: OtelHandler(profile="mine"), "profile: expected one of compat, latest, openinference, got 'mine'"),
     ],
@@ -213,8 +216,6 @@ def test_provider_and_processors_are_not_both_taken(traces: Traces) -> None:
 )
 def test_preset_hands_children_to_the_nearest_kept_ancestor(spans: str, tree: str, traces: Traces) -> None:
     """Runs that a preset leaves out have no span, and nothing is orphaned (pains #24)."""
-    from langchain_core.language_models import FakeListChatModel
-
     model = FakeListChatModel(responses=["hi"]).with_config(run_name="model")
     handler = OtelHandler(tracer_provider=traces.provider, spans=spans)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._errors import ChainspanError, ConfigurationError
     from ._handlers import ConsoleHandler, OtelHandler
     from ._model import RunKind, Usage
+    from ._profiles import session
 
     __version__: str
 
@@ -42,6 +43,7 @@ __all__ = [
     "llm",
     "prompt",
     "retriever",
+    "session",
     "span_of",
     "tool",
 ]
@@ -66,6 +68,7 @@ if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name
         "llm": "_decorators",
         "prompt": "_decorators",
         "retriever": "_decorators",
+        "session": "_profiles",
         "span_of": "_current",
         "tool": "_decorators",
     }

@@ -19,13 +19,11 @@ from opentelemetry.sdk.trace.export import (
 )
 from opentelemetry.sdk.trace.sampling import _KNOWN_SAMPLERS
 
-from . import _exit, _pipeline, _settings
+from . import _exit, _pipeline, _settings, exporters
 from ._delivery import Delivery, flush_all
 from ._errors import ConfigurationError
 from ._feeding import processor_for
 from ._guard import log_quietly
-from .exporters import ConsoleProcessor, otlp
-from .exporters import spool as spool_to
 
 __all__ = ["configure", "flush", "provider_from_environment"]
 
@@ -122,7 +120,7 @@ def _build(setup: _Setup) -> tuple[TracerProvider, list[SpanProcessor]]:
     _check_sampler()
     feeds = [*_exports(setup), *map(_pipeline.processor_of, setup.processors)]
     if setup.console:
-        feeds.append(ConsoleProcessor())
+        feeds.append(exporters.ConsoleProcessor())
     attributes = dict(setup.resource_attributes or {})
     if setup.service_name is not None:
         attributes[SERVICE_NAME] = setup.service_name
@@ -157,8 +155,8 @@ def _export(name: str, setup: _Setup) -> SpanProcessor:
 
 
 def _otlp(setup: _Setup) -> SpanExporter:
-    exporter = otlp(setup.endpoint)
-    return exporter if setup.spool is None else spool_to(setup.spool, to=exporter)
+    exporter = exporters.otlp(setup.endpoint)
+    return exporter if setup.spool is None else exporters.spool(setup.spool, to=exporter)
 
 
 def _check_sampler() -> None:

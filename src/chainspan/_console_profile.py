@@ -57,14 +57,14 @@ class ConsoleProfile:
         del run, failure, gate
         return {}
 
-    def event(self, data: object) -> str:
-        """Return an event's data as JSON."""
-        return json.dumps(self._form(data), ensure_ascii=False)
+    def event(self, data: object, gate: Gate) -> str | None:
+        """Return an event's data as JSON, or None where content is off."""
+        return json.dumps(gate.mask(self._form(data)), ensure_ascii=False) if gate.on else None
 
     def _payload(self, side: str, value: object, gate: Gate, *, is_compact: bool = False) -> dict[str, AttributeValue]:
         if not gate.on:
             return {}
-        plain = self._form(value)
+        plain = gate.mask(self._form(value))
         if isinstance(plain, str):
             return {f"{side}.value": plain, f"{side}.mime_type": _TEXT}
         separators = (",", ":") if is_compact else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -199,6 +200,8 @@ class ConsoleHandler(OtelHandler):
         content: bool | ContentPolicy = True,
         clock: Callable[[], int] | None = None,
     ) -> None:
+        if isinstance(content, ContentPolicy) and content.capture is None:
+            content = replace(content, capture=True)  # shown, unless the policy itself says no
         profile = ConsoleProfile(js_form)
         processor, pipeline = _console_pipeline(to, color, clock)
         recording = Recording(

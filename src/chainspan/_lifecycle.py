@@ -121,8 +121,7 @@ class Lifecycle:
             return
         recording: Recording = run.keep
         attributes: dict[str, AttributeValue] = {}
-        encode = recording.encode_event or run.gate.json
-        data = encode(event.data) if event.data is not None else None
+        data = recording.encode_event(event.data, run.gate) if event.data is not None else None
         if data is not None:
             attributes["data"] = data
         run.span.add_event(event.name, attributes, timestamp=run.trace.now_ns())

@@ -18,20 +18,24 @@ __all__ = ["Recording", "describe_end", "describe_failure", "links_to_caller", "
 _OUTCOME = "chainspan.run.outcome"
 
 
+def _as_json(data: object, gate: Gate) -> str | None:
+    return gate.json(data)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """How a handler wants its runs recorded.
 
     Attributes:
         keeps: Whether a run gets a span of its own; others hand their children up.
-        encode_event: Makes text of an event's data; None: the gate does.
+        encode_event: Makes text of an event's data, as far as the gate lets it out.
         on_event: Told of events as they happen, which a span processor is not.
     """
 
     profile: Profile
     gate: Gate
     keeps: Callable[[RunStart], bool] | None = None
-    encode_event: Callable[[object], str | None] | None = None
+    encode_event: Callable[[object, Gate], str | None] = _as_json
     on_event: Callable[[Span, str, Mapping[str, AttributeValue]], None] | None = None
 
 
@@ -66,7 +70,7 @@ def describe_failure(run: Run, start: RunStart, failure: RunFailure) -> None:
         return
     event = run.gate.exception(failure.error)
     run.span.add_event("exception", event, timestamp=run.trace.now_ns())
-    run.span.set_status(Status(StatusCode.ERROR, run.gate.text(str(failure.error))))
+    run.span.set_status(Status(StatusCode.ERROR, run.gate.error_message(failure.error)))
 
 
 def sum_up(run: Run, outcome: Outcome) -> None:

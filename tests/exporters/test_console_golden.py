@@ -18,7 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
 
-from chainspan import ConsoleHandler
+from chainspan import ConsoleHandler, ContentPolicy
 from chainspan.exporters import ConsoleProcessor
 from chainspan.langchain._js import js_form
 
@@ -230,3 +230,18 @@ def test_console_prints_what_langchain_js_prints(name: str, driver: type[SpanDri
 
     assert "\n".join([*lines[True], ""]) == EXPECTED[name]
     assert "\n".join([*lines[False], ""]) == without_color(EXPECTED[name])
+
+
+def test_console_masks_secrets_and_what_the_user_redacts() -> None:
+    """The console shows content, and neither keys nor what a policy hides (pains #6, #53)."""
+    lines: list[str] = []
+    handler = ConsoleHandler(lines.append, content=ContentPolicy(redact_patterns=["Ada"]))
+    run = UUID(int=1)
+
+    handler.on_chain_start(None, {"api_key": "a1B2", "name": "Ada Lovelace"}, run_id=run, name="c")
+    handler.on_custom_event("e", {"password": "hunter2"}, run_id=run)
+    handler.on_chain_end("to Ada", run_id=run)
+
+    text = "".join(lines)
+    assert "Lovelace" in text
+    assert not any(secret in text for secret in ("a1B2", "Ada", "hunter2"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,10 +17,10 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableLambda
 from langgraph.callbacks import GraphCallbackHandler
 from langgraph.errors import GraphInterrupt
+from tests._traces import Traces, traces
 
 from chainspan import OtelHandler, _guard
 from chainspan.langchain import CallbackAdapter
-from tests._traces import Traces, traces
 
 __all__ = ["traces"]
 
@@ -32,11 +32,10 @@ def handler(traces: Traces) -> OtelHandler:
 
 
 @pytest.fixture
-def lenient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Swallow faults as in an application, and forget those of other tests."""
     monkeypatch.delenv("CHAINSPAN_STRICT")
     monkeypatch.setattr(_guard, "_faults", {})
-    yield
 
 
 def callbacks_of(kind: type) -> set[str]:

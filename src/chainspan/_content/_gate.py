@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -100,11 +100,15 @@ class Gate:
         return (text or "", not isinstance(value, str))
 
     def mask(self, tree: Any) -> Any:
-        """Return plain data masked but not cut, for what writes it in a form of its own."""
+        """Return plain data masked but not cut, for what writes it in a form of its own.
+
+        Values under names of secrets are hidden, and what the user redacts. Unlike elsewhere,
+        texts that look like secrets or binary data stay: this is shown, and not sent.
+        """
+        if not self._mask.is_active and not _has_name(tree, self._mask.hide):
+            return tree
         hidden = plain(tree, hide=self._mask.hide)
-        if self._mask.is_active or is_suspicious(dump_bytes(hidden)):
-            return self._mask.tree(hidden, self._mask.text)
-        return hidden
+        return self._mask.tree(hidden, self._mask.text) if self._mask.is_active else hidden
 
     def messages(self, messages: Sequence[Message], *, finish_reason: bool = False) -> str | None:
         """Return messages as one JSON text, or None where content is off.
@@ -240,6 +244,12 @@ class Gate:
         if self._left is not None:
             self._left -= size
         return text
+
+
+def _has_name(tree: Any, hide: Callable[[str], str | None]) -> bool:
+    if type(tree) is dict:
+        return any(hide(key) is not None or _has_name(value, hide) for key, value in tree.items())
+    return type(tree) is list and any(_has_name(value, hide) for value in tree)
 
 
 def _switched_off(run: RunStart) -> bool:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .._exit import flush_on_sigterm
     from ._console import ConsoleProcessor
+    from ._gated import gated
     from ._otlp import OtlpExporter, otlp
     from ._spool import SpoolExporter, spool
 
-__all__ = ["ConsoleProcessor", "OtlpExporter", "SpoolExporter", "flush_on_sigterm", "otlp", "spool"]
+__all__ = ["ConsoleProcessor", "OtlpExporter", "SpoolExporter", "flush_on_sigterm", "gated", "otlp", "spool"]
 
 if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name for good
     _HOMES = {
@@ -19,6 +20,7 @@ if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name
         "OtlpExporter": "._otlp",
         "SpoolExporter": "._spool",
         "flush_on_sigterm": ".._exit",
+        "gated": "._gated",
         "otlp": "._otlp",
         "spool": "._spool",
     }
