@@ -186,6 +186,8 @@ def suspended_frames(task: asyncio.Task[Any]) -> tuple[list[FrameType], bool]:
             if awaiting is None:
                 return frames, False
             continue
+        if getattr(awaiting, "cr_running", False) or getattr(awaiting, "gi_running", False):
+            return frames, False  # it runs, in another thread, and shows nothing meanwhile
         frame = getattr(awaiting, names[0])
         if isinstance(frame, FrameType):
             frames.append(frame)

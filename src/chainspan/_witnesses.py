@@ -18,6 +18,8 @@ _WORD_LAGS = sys.version_info < (3, 11)
 """Whether LangChain's word may be an ancestor's: asyncio could not give a task a context before
 Python 3.11, so asynchronous code runs in the context of what called it."""
 
+_KEEPS_CONTEXTS = frozenset({"chainspan", ""})  # decorated functions, told of from tasks too
+
 _starters: dict[int, Run] = {}  # address of a frame -> the run that it started last
 
 
@@ -64,7 +66,7 @@ def inside(run: Run, current: int | None, frame: FrameType | None, *, is_mixed: 
     named = _named(current, run)
     if named is None:
         return _seated(run, frame)
-    return _pulled(named, frame) if is_mixed or _WORD_LAGS else named
+    return _pulled(named, frame) if is_mixed or _lags(named) else named
 
 
 def _named(current: int | None, run: Run) -> Run | None:
@@ -77,15 +79,22 @@ def _named(current: int | None, run: Run) -> Run | None:
     return found if found is not None and found.is_within(run) else None
 
 
+def _lags(named: Run) -> bool:
+    """Return whether the word may be an ancestor's, or that of a run which is over."""
+    if not _WORD_LAGS or _stack.current_task() is None:
+        return False
+    return named.seat is None or named.seat.package not in _KEEPS_CONTEXTS
+
+
 def _pulled(named: Run, frame: FrameType | None) -> Run | None:
     """Return the run that executes inside a body, pulled by it without being started by it."""
     frame = frame or sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
     while frame is not None:
         run = _seated_in(frame)
         if run is not None and run.trace is named.trace:
-            return named if named.is_within(run) and not _WORD_LAGS else run
+            return named if named.is_within(run) and not _lags(named) else run
         frame = frame.f_back
-    is_left = _WORD_LAGS and named.seat is not None and named.seat.is_here()
+    is_left = _lags(named) and named.seat is not None and named.seat.is_here()
     return None if is_left else named
 
 
