@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -62,7 +63,29 @@ def emit(exporter: SpoolExporter, names: Sequence[str]) -> None:
 def made(directory: Path, to: Down | OtlpServer, max_bytes: int = MAX_SPOOL_BYTES) -> SpoolExporter:
     """Return an exporter that nobody else shares."""
     sender = to if isinstance(to, Down) else otlp(to.url).sender
-    return SpoolExporter(directory, sender, max_bytes=max_bytes)
+    exporter = SpoolExporter(directory, sender, max_bytes=max_bytes)
+    _made.append(exporter)
+    return exporter
+
+
+_made: list[SpoolExporter] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    """Stop what a test has made: it would go on trying, and log during others."""
+    yield
+    while _made:
+        _made.pop().close(0)
+
+
+def bytes_in(directory: Path) -> int:
+    """Return the size of all files that wait; one may be renamed meanwhile, to be sent."""
+    total_bytes = 0
+    for path in directory.glob("*.otlp"):
+        with suppress(FileNotFoundError):
+            total_bytes += path.stat().st_size
+    return total_bytes
 
 
 def spooled(directory: Path) -> list[str]:
@@ -125,7 +148,7 @@ def test_oldest_fall_off_and_are_counted(tmp_path: Path, caplog: pytest.LogCaptu
     exporter = made(tmp_path, Down(), max_bytes=5_000)
 
     emit(exporter, [f"span {number}" for number in range(100)])
-    meanwhile_bytes = sum(path.stat().st_size for path in tmp_path.glob("*.otlp"))
+    meanwhile_bytes = bytes_in(tmp_path)
     exporter._look(wait=True)
     answer = exporter.flush(0)
     exporter.close(0)
@@ -134,7 +157,7 @@ def test_oldest_fall_off_and_are_counted(tmp_path: Path, caplog: pytest.LogCaptu
     assert meanwhile_bytes <= 5_000 * 1.25 + 500
     assert answer == Delivery(pending=len(left), dropped=100 - len(left))
     assert left == [f"span {number}" for number in range(100)][-len(left) :]
-    assert sum(path.stat().st_size for path in tmp_path.glob("*.otlp")) <= 5_000
+    assert bytes_in(tmp_path) <= 5_000
     [line] = caplog.messages
     assert f"{answer.dropped} spans were lost (the spool was full)" in line
     assert f"{len(left)} wait in {tmp_path}" in line
