@@ -170,7 +170,7 @@ class _Role(Enum):
 def _role(module: str) -> _Role:
     if module.startswith(_DISPATCH):
         return _Role.DISPATCH
-    if module.startswith(_TRANSPARENT):
+    if module.startswith(_TRANSPARENT) and module != _DRIVER:
         return _Role.TRANSPARENT
     return _Role.EVENT_LOOP if module.startswith("asyncio") else _Role.OTHER
 
