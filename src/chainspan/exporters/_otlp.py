@@ -78,8 +78,8 @@ class OtlpExporter(SpanExporter):
     """
 
     def __init__(self, sender: Sender, *, patience_s: float = 10.0, max_request_bytes: int = MAX_REQUEST_BYTES) -> None:
-        self.outage = OutageLog(sender.endpoint)
-        self.sender = sender
+        self.outage: OutageLog = OutageLog(sender.endpoint)
+        self.sender: Sender = sender
         self._courier = Courier(sender, self.outage)
         self._patience_s = patience_s
         self._max_request_bytes = max_request_bytes

@@ -87,8 +87,8 @@ class SpoolExporter(SpanExporter):
     def __init__(
         self, directory: Path, to: Sender, *, max_bytes: int = MAX_SPOOL_BYTES, now_ns: Callable[[], int] = time_ns
     ) -> None:
-        self.endpoint = to.endpoint
-        self.outage = OutageLog(to.endpoint, waiting=self._waiting_words)
+        self.endpoint: str = to.endpoint
+        self.outage: OutageLog = OutageLog(to.endpoint, waiting=self._waiting_words)
         self._sender = to
         self._now_ns = now_ns
         self._max_bytes = max_bytes
@@ -107,7 +107,7 @@ class SpoolExporter(SpanExporter):
         self._size_bytes = self._next_look_bytes = 0
         self._looking = threading.Lock()
         self._settled = threading.Event()
-        self.closed = False
+        self.closed: bool = False
         after_fork(self._start_afresh)
         close_at_exit(self)
         if self._files.waiting():
