@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -104,6 +105,9 @@ class Mix:
                 await self.stage.model(inside=hang).ainvoke("hi", self.config)
 
 
+ALONE = "CONFORMANCE_ALONE"
+
+
 def own_objects() -> Counter[str]:
     """Return how many objects of chainspan's own classes are alive, by class."""
     kinds = (type(thing) for thing in gc.get_objects())
@@ -129,6 +133,11 @@ def cost_of_asking() -> int:
 @pytest.mark.timeout(900)
 def test_nothing_grows() -> None:
     """After thousands of calls in one task no container has grown, and asking costs what it cost."""
+    if ALONE not in os.environ:  # all objects are counted: those of other tests are none of its business
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{__file__}::test_nothing_grows"]
+        done = subprocess.run(command, env=os.environ | {ALONE: "1"}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+        return
     provider = TracerProvider(shutdown_on_exit=False)
     stage = Stage(watched=False)
     stage.provider, stage.tracer = provider, provider.get_tracer("application")
@@ -160,8 +169,7 @@ def test_nothing_grows() -> None:
     # One object kept in each round would show. A few are held by idle threads, with their last context.
     assert (own_late - own_early).total() < CALLS / 20, own_late - own_early
     assert cost_late == cost_early
-    # Less than an object in ten calls; a short run also sees what other tests' threads are at.
-    assert objects_late - objects_early < max(CALLS / 10, 200)
+    assert objects_late - objects_early < CALLS / 10  # less than an object in ten calls
 
 
 def test_same_cost_at_any_depth() -> None:
