@@ -27,7 +27,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from chainspan import OtelHandler
+from chainspan import ContentPolicy, OtelHandler
 from chainspan._feeding import processor_for
 from chainspan.exporters._otlp import otlp
 
@@ -116,9 +116,12 @@ class Sent:
 
     Attributes:
         service: A name that no other test's service has, which is also Phoenix's project.
+        provider: Where its spans come from.
+        delivered: Whether the flush at the end says that they arrived.
     """
 
-    service: str = field(default_factory=lambda: f"chainspan-test-{uuid4().hex[:12]}")
+    service: str
+    provider: TracerProvider
     memory: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     delivered: bool = False
 
@@ -147,16 +150,32 @@ class _ByTurns(SpanProcessor):
 
 
 @contextmanager
-def tracing(*endpoints: str, wire: Wire = HTTP, timeout_s: float = 20.0) -> Iterator[tuple[Sent, OtelHandler]]:
-    """Give a handler that sends with content, to these endpoints by turns, and what it sends; flush at the end."""
-    sent = Sent()
-    resource = Resource({"service.name": sent.service, "openinference.project.name": sent.service})
+def tracing(
+    *endpoints: str,
+    wire: Wire = HTTP,
+    timeout_s: float = 20.0,
+    keep: bool = False,
+    content: bool | ContentPolicy = True,
+) -> Iterator[tuple[Sent, OtelHandler]]:
+    """Give a handler that sends with content, and what it sends; flush at the end.
+
+    Args:
+        endpoints: Where to, by turns.
+        wire: How.
+        timeout_s: How long the flush may take.
+        keep: Whether the service asks that all of its traces be kept.
+        content: What is recorded of prompts and answers.
+    """
+    service = f"chainspan-test-{uuid4().hex[:12]}"
+    named = {"service.name": service, "openinference.project.name": service}
+    resource = Resource({**named, "chainspan.keep": True} if keep else named)
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    sent = Sent(service, provider)
     exporters = [processor_for(otlp(endpoint, protocol=wire)) for endpoint in endpoints]
     for processor in (_ByTurns(exporters), SimpleSpanProcessor(sent.memory)):
         provider.add_span_processor(processor)
     try:
-        yield sent, OtelHandler(tracer_provider=provider, content=True)
+        yield sent, OtelHandler(tracer_provider=provider, content=content)
         sent.delivered = all(exporter.force_flush(int(timeout_s * 1000)) for exporter in exporters)
     finally:
         for exporter in exporters:

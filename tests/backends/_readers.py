@@ -87,6 +87,8 @@ class Phoenix:
 
 
 def _parsed(span: dict[str, Any]) -> Span:
+    # Jaeger notes on a span that was read before its parent came that the parent is missing, and keeps the note.
+    span["attributes"] = [a for a in span.get("attributes", []) if a["key"] != "@jaeger@warnings"]
     for holder in (span, *span.get("links", [])):
         for key in _IDS:  # hex in OTLP's JSON, base64 in protobuf's
             if key in holder:

@@ -2,13 +2,16 @@
 
 ``$CHAINSPAN_OTELCOL`` and ``$CHAINSPAN_JAEGER`` name the programs; else they are looked for on
 PATH. ``$JAEGER_URL`` names a Jaeger that runs already, with OTLP at 4317 and 4318 beside it, and
-``$CHAINSPAN_KAFKA`` the address of a Kafka broker that runs, such as 127.0.0.1:9092.
+``$CHAINSPAN_KAFKA`` the address of a Kafka broker that runs, such as 127.0.0.1:9092, and
+``$CHAINSPAN_OPENSEARCH`` the URL of an OpenSearch that runs, such as http://127.0.0.1:9200.
+``$CHAINSPAN_PROMETHEUS`` and ``$CHAINSPAN_DOCKER`` name programs, else they are looked for on PATH.
 ``$CHAINSPAN_BACKENDS`` is the environment with Phoenix and rotel that scripts/test-backends makes.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,8 +25,11 @@ from ._readers import Jaeger, Phoenix
 # Read now: every test runs without the variables of the machine.
 _OTELCOL = find("CHAINSPAN_OTELCOL", "otelcol", "otelcol-contrib")
 _JAEGER = find("CHAINSPAN_JAEGER", "jaeger")
+_PROMETHEUS = find("CHAINSPAN_PROMETHEUS", "prometheus")
+_DOCKER = find("CHAINSPAN_DOCKER", "docker")
 _JAEGER_URL = os.environ.get("JAEGER_URL")
 _KAFKA = os.environ.get("CHAINSPAN_KAFKA")
+_OPENSEARCH = os.environ.get("CHAINSPAN_OPENSEARCH")
 _ENVIRONMENT = os.environ.get("CHAINSPAN_BACKENDS")
 
 _not_run: dict[str, str] = {}
@@ -49,11 +55,27 @@ def otelcol() -> str:
 
 
 @pytest.fixture(scope="session")
+def prometheus() -> str:
+    """Prometheus's program."""
+    if _PROMETHEUS is None:
+        _absent("Prometheus", "neither $CHAINSPAN_PROMETHEUS nor prometheus on PATH")
+    return str(_PROMETHEUS)
+
+
+@pytest.fixture(scope="session")
 def kafka_broker() -> str:
     """The address of a Kafka broker that runs."""
     if _KAFKA is None:
         _absent("Kafka", "no $CHAINSPAN_KAFKA")
     return str(_KAFKA)
+
+
+@pytest.fixture(scope="session")
+def opensearch() -> str:
+    """The URL of an OpenSearch that runs."""
+    if _OPENSEARCH is None:
+        _absent("OpenSearch", "no $CHAINSPAN_OPENSEARCH")
+    return str(_OPENSEARCH).rstrip("/")
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +110,15 @@ def jaeger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     quiet = {"OTEL_TRACES_SAMPLER": "always_off"}  # it traces itself
     with running(command, place / "log", f"http://127.0.0.1:{health}/status", env=quiet):
         yield Jaeger(f"http://127.0.0.1:{query}", f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}")
+
+
+@pytest.fixture(scope="session")
+def docker_compose() -> list[str]:
+    """The command of Docker Compose, which reads files without an engine."""
+    command = [_DOCKER, "compose"] if _DOCKER else []
+    if not command or subprocess.run([*command, "version"], capture_output=True, check=False, timeout=30).returncode:
+        _absent("Docker Compose", "no docker with its plugin compose on PATH")
+    return list(map(str, command))
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,10 @@ COLLECTOR = [
     [CONFIGS / "gateway.yaml"],
     *([CONFIGS / base, overlay] for base in ("dev.yaml", "gateway.yaml") for overlay in OVERLAYS),
 ]
-JAEGER = [[CONFIGS / f"jaeger-{name}.yaml"] for name in ("dev", "ingester", "query")]
+JAEGER = [
+    *([CONFIGS / f"jaeger-{name}.yaml"] for name in ("dev", "ingester", "query")),
+    *([CONFIGS / f"jaeger-{name}.yaml", CONFIGS / "jaeger-opensearch.yaml"] for name in ("ingester", "query")),
+]
 COMPOSE = [ROOT / "docker-compose.yml", ROOT / "docker-compose.production.yml"]
 SMALLER = {"newrelic.yaml"}  # a backend that takes less than what we may send
 KINDS = ("receivers", "processors", "exporters", "connectors", "extensions")
@@ -98,6 +101,34 @@ def test_budgets_fit(paths: list[Path]) -> None:
             assert ContentPolicy().max_span_bytes < batch["max_size"] < exporter["sending_queue"]["queue_size"]
 
 
+@pytest.mark.parametrize(
+    ("sender", "exporter", "receiver"),
+    [("dev", "otlp_grpc/jaeger", "jaeger-dev"), ("agent", "load_balancing", "gateway")],
+)
+def test_a_batch_is_received_where_it_goes(sender: str, exporter: str, receiver: str) -> None:
+    """What one of our collectors sends to the next at most, the next one takes."""
+    batch = parsed(CONFIGS / f"{sender}.yaml")["exporters"][exporter]["sending_queue"]["batch"]
+    protocols = parsed(CONFIGS / f"{receiver}.yaml")["receivers"]["otlp"]["protocols"]
+
+    assert batch["max_size"] * 2 < protocols["grpc"]["max_recv_msg_size_mib"] << 20
+
+
+def test_a_batch_fits_kafkas_messages() -> None:
+    """What a gateway writes at most, the brokers take and the ingester reads."""
+    kafka = parsed(CONFIGS / "gateway.yaml")["exporters"]["kafka"]
+    ingester = parsed(CONFIGS / "jaeger-ingester.yaml")["receivers"]["kafka"]
+    brokers = parsed(ROOT / "docker-compose.production.yml")["services"]["kafka"]["environment"]
+
+    assert kafka["sending_queue"]["batch"]["max_size"] < kafka["producer"]["max_message_bytes"]
+    assert {
+        kafka["producer"]["max_message_bytes"],
+        ingester["max_partition_fetch_size"],
+        int(brokers["KAFKA_MESSAGE_MAX_BYTES"]),
+        int(brokers["KAFKA_REPLICA_FETCH_MAX_BYTES"]),
+    } == {8 << 20}
+    assert kafka["traces"]["topic"] in ingester["traces"]["topics"]
+
+
 @pytest.mark.parametrize("path", [*CONFIGS.rglob("*.y*ml"), *COMPOSE], ids=lambda path: path.name)
 def test_no_secret_in_a_file(path: Path) -> None:
     """What proves who sends comes from the environment."""
@@ -154,6 +185,18 @@ def test_compose_files_follow_their_schema(path: Path, environment: Path) -> Non
 
 
 @pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+def test_docker_compose_reads_them(path: Path, docker_compose: list[str]) -> None:
+    """Compose itself takes the files, with all profiles."""
+    command = [*docker_compose, "--file", str(path), "--profile", "metrics", "config", "--quiet"]
+
+    done = subprocess.run(
+        command, env={**os.environ, **VALUES}, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
 def test_compose_files_are_pinned_local_and_gated(path: Path) -> None:
     """Images have versions, ports are open here alone, mounts exist, and what is waited for can be waited for."""
     compose = parsed(path)
@@ -161,7 +204,7 @@ def test_compose_files_are_pinned_local_and_gated(path: Path) -> None:
 
     for service in services.values():
         assert re.fullmatch(r"\$\{[A-Z]+_IMAGE:-[\w./-]+:v?\d+(\.\d+)+\}", service["image"])
-        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+        assert all(re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port) for port in service.get("ports", []))
         for source in (volume.split(":")[0] for volume in service.get("volumes", [])):
             assert (ROOT / source).is_file() if source.startswith("./") else source in volumes
         for other, condition in service.get("depends_on", {}).items():
@@ -169,3 +212,18 @@ def test_compose_files_are_pinned_local_and_gated(path: Path) -> None:
             assert not healthy or "healthcheck" in services[other]
         restarted = service.get("restart") != "no"
         assert "mem_limit" in service or not restarted
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+def test_prometheus_looks_where_metrics_are(path: Path) -> None:
+    """Every target of Prometheus is a service of the same file, at a port where its configuration shows metrics."""
+    services = parsed(path)["services"]
+    (mounted,) = services["prometheus"]["volumes"]
+
+    for job in parsed(ROOT / mounted.split(":")[0])["scrape_configs"]:
+        for target in (target for group in job["static_configs"] for target in group["targets"]):
+            name, port = target.split(":")
+            config = parsed(ROOT / services[name]["volumes"][0].split(":")[0])
+            shown = [config["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]["prometheus"]["port"]]
+            shown += [int(e["endpoint"].split(":")[1]) for k, e in config["exporters"].items() if k == "prometheus"]
+            assert int(port) in shown

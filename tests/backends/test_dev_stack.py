@@ -94,8 +94,8 @@ def test_metrics_are_made_of_spans(dev: Collector, jaeger: Jaeger) -> None:
             kind: sum(float(line.rpartition("} ")[2].split()[0]) for line in lines if re.match(pattern, line))
             for kind, pattern in {
                 "spans": r"traces_span_metrics_calls_total\{",
-                "input": r"gen_ai_client_token_usage\w*_sum\{.*gen_ai_token_type=\"input\"",
-                "output": r"gen_ai_client_token_usage\w*_sum\{.*gen_ai_token_type=\"output\"",
+                "input": r"traces_gen_ai_token_usage\w*_sum\{.*gen_ai_token_type=\"input\"",
+                "output": r"traces_gen_ai_token_usage\w*_sum\{.*gen_ai_token_type=\"output\"",
             }.items()
         }
 

@@ -94,6 +94,8 @@ def test_what_was_said_is_understood(phoenix: Phoenix) -> None:
     assert asked[CALLED] == "weather"
     assert asked["llm.input_messages.0.message.content"] == "Wie ist das Wetter in 東京?"
     assert (asked["llm.token_count.prompt"], asked["llm.token_count.completion"]) == (11, 7)
+    (agent,) = (span["attributes"] for span in found if span["span_kind"] == "AGENT")
+    assert (agent["input.value"], agent["output.value"]) == ("Wie ist das Wetter in 東京?", "Zwanzig Grad.")
 
 
 def test_a_collector_passes_on(phoenix: Phoenix, otelcol: str, tmp_path: Path) -> None:

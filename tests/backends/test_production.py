@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,10 @@ import requests
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.exporters._otlp_server import OtlpServer
 
-from ._apps import APPLICATIONS, Sent, Spans, ask, by_id, tracing
+from ._apps import APPLICATIONS, Sent, ask, by_id, tracing
 from ._collector import Collector, collector
-from ._programs import free_ports, until
+from ._production import Production, production_of
+from ._programs import until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -29,57 +28,11 @@ CONTENT = re.compile(
 WORDS = ["Wie ist das Wetter", "Zwanzig", "Be brief", "Twenty", "No such city", "Send it", "Satz 1", "Grüße", "20 °C"]
 
 
-@dataclass(frozen=True)
-class Production:
-    """The agents, the gateways, and the servers behind them."""
-
-    agents: list[Collector]
-    gateways: list[Collector]
-    behind: list[OtlpServer]
-
-    @property
-    def kept(self) -> list[Span]:
-        """What came out of either gateway."""
-        return [span for server in self.behind for span in server.spans]
-
-    def wait_for(self, spans: Spans) -> Spans:
-        """Return what came out of these spans once it is all of them."""
-        until(lambda: {s.span_id.hex() for s in self.kept} >= spans.keys(), 60.0, f"{len(spans)} spans kept")
-        return by_id(span for span in self.kept if span.span_id.hex() in spans)
-
-
 @pytest.fixture(scope="module")
 def production(otelcol: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     """The collectors of docker-compose.production.yml, with a server behind each gateway in Kafka's place."""
-    ports = free_ports(2)
-    sampling = {"decision_wait": "6s", "decision_wait_after_root_received": "2s"}
-    gateway = {
-        "processors": {"tail_sampling": sampling},
-        "connectors": {"span_metrics": {"metrics_flush_interval": "1s"}},
-        "exporters": {"nop": {}},
-        "service": {"pipelines": {"traces/kafka": {"exporters": ["nop"]}}},
-    }
-    hosts = [f"127.0.0.1:{port}" for port in ports]
-    agent = {"exporters": {"load_balancing": {"resolver": {"dns": None, "static": {"hostnames": hosts}}}}}
-    with ExitStack() as stack:
-
-        def run(name: str, files: list[str], changes: dict[str, Any], **more: Any) -> Collector:
-            place = tmp_path_factory.mktemp(name)
-            return stack.enter_context(collector(otelcol, place, files, changes, **more))
-
-        servers = [stack.enter_context(OtlpServer()) for _ in ports]
-        gateways = [
-            run(
-                "gateway",
-                ["gateway.yaml", "exporters/phoenix.yaml"],
-                gateway,
-                grpc=port,
-                env={"PHOENIX_ENDPOINT": server.url.removesuffix("/v1/traces")},
-            )
-            for port, server in zip(ports, servers, strict=True)
-        ]
-        agents = [run("agent", ["agent.yaml"], agent, env={"CHAINSPAN_HASH_SALT": SALT}) for _ in range(2)]
-        yield Production(agents, gateways, servers)
+    with production_of(otelcol, tmp_path_factory.mktemp, SALT) as stack:
+        yield stack
 
 
 def ran(application: str, agents: Sequence[Collector], times: int = 1) -> Sent:

@@ -11,8 +11,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from inline_snapshot import external_file, snapshot
@@ -81,6 +83,7 @@ class Collector(ThreadingHTTPServer):
 
     Attributes:
         spans: What it has received.
+        services: The names of the services that it came from.
         status: The HTTP status that it answers with.
         rejected: How many spans of the next request it says it has rejected.
     """
@@ -90,6 +93,7 @@ class Collector(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _CollectorHandler)
         self.spans: list[Span] = []
+        self.services: set[str] = set()
         self.status = 200
         self.rejected = 0
         self.url = f"http://127.0.0.1:{self.server_port}"
@@ -105,6 +109,8 @@ class _CollectorHandler(BaseHTTPRequestHandler):
         self.server.rejected = 0
         if status == 200 and self.path == "/v1/traces":
             self.server.spans += [s for r in request.resource_spans for scope in r.scope_spans for s in scope.spans]
+            said = [attribute for r in request.resource_spans for attribute in r.resource.attributes]
+            self.server.services |= {a.value.string_value for a in said if a.key == "service.name"}
         answer = ExportTraceServiceResponse()
         answer.partial_success.rejected_spans = rejected
         answer.partial_success.error_message = "quota" if rejected else ""
@@ -197,6 +203,26 @@ def test_demo_sends_the_trace_and_says_that_it_arrived(collector: Collector) -> 
         [f"All {SPANS} spans arrived at {collector.url}/v1/traces", *(f"  trace {each}" for each in traces)]
     )
     assert (done.stderr, done.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize(
+    ("env", "name"),
+    [
+        ({}, "chainspan-demo"),
+        ({"OTEL_SERVICE_NAME": "mine"}, "mine"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=mine"}, "mine"),
+    ],
+    ids=["default", "named", "resource"],
+)
+def test_demo_is_found_by_its_name_and_has_something_to_show(
+    collector: Collector, env: dict[str, str], name: str
+) -> None:
+    """A backend lists the demo under a name of its own or the user's, and has the conversations."""
+    run("demo", "--endpoint", collector.url, env=env)
+
+    assert collector.services == {name}
+    talks = [a.value.string_value for s in collector.spans for a in s.attributes if a.key == "gen_ai.output.messages"]
+    assert any("That makes 12 euros." in talk for talk in talks)
 
 
 def test_endpoint_option_implies_otlp_and_beats_the_environment(collector: Collector, closed_port: str) -> None:
@@ -339,12 +365,22 @@ Where to look next
     assert (done.stderr, done.returncode) == ("", 0)
 
 
+def wait_until_stuck(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process has slept for a while, as it does when nobody reads what it writes."""
+    seen: list[str] = []
+    deadline_s = time.monotonic() + 30
+    while seen[-10:] != ["S"] * 10 and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+        seen.append(Path(f"/proc/{process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0])
+
+
 def test_interrupt_leaves_quietly() -> None:
     """Ctrl-C ends the demo with the shell's code for it, and no traceback."""
     with started("demo") as process:
         assert process.stdout
         fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)  # too little for the trace: it waits in the midst of it
         process.stdout.read(1)
+        wait_until_stuck(process)
 
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)

@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from rich.console import Console
@@ -18,6 +19,8 @@ from ._programs import agent_is_installed, run_agent, run_chain
 from ._tree import trace_trees
 
 __all__ = ["Demo"]
+
+_SERVICE = "chainspan-demo"
 
 _NEXT = """\
   in your code    chain.invoke(..., config={"callbacks": [OtelHandler()]})
@@ -56,8 +59,13 @@ class Demo:
         return arrived
 
     def _run_programs(self) -> None:
-        processors = [SimpleSpanProcessor(self._memory), *([self._shipment.processor] if self._shipment else [])]
-        handlers = [ConsoleHandler(color=False if self._plain else None), OtelHandler(*processors)]
+        provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(self._memory))
+        if self._shipment:
+            provider.add_span_processor(self._shipment.processor)
+        # With content, which is made up here: a backend has nothing to show of a conversation that it was not sent.
+        spans = OtelHandler(tracer_provider=provider, content=True)
+        handlers = [ConsoleHandler(color=False if self._plain else None), spans]
         self._title("A chain: a prompt, then a model")
         run_chain(handlers)
         if agent_is_installed():
@@ -86,6 +94,13 @@ class Demo:
     def _note(self, text: str, style: str = "") -> None:
         self._out.print(Text(text, style=style), soft_wrap=True)
         self._out.file.flush()  # the console handler writes to the same place
+
+
+def _resource() -> Resource:
+    """Return what the environment says of this service, with a name where it says none."""
+    said = Resource.create()
+    unnamed = str(said.attributes[SERVICE_NAME]).startswith("unknown_service")
+    return said.merge(Resource({SERVICE_NAME: _SERVICE})) if unnamed else said
 
 
 def _console(*, plain: bool, stderr: bool = False) -> Console:
