@@ -82,7 +82,7 @@ def _closed() -> Iterator[None]:
 def bytes_in(directory: Path) -> int:
     """Return the size of all files that wait; one may be renamed meanwhile, to be sent."""
     total_bytes = 0
-    for path in directory.glob("*.otlp"):
+    for path in [*directory.glob("*.otlp"), *directory.glob("*.open")]:
         with suppress(FileNotFoundError):
             total_bytes += path.stat().st_size
     return total_bytes
@@ -90,7 +90,7 @@ def bytes_in(directory: Path) -> int:
 
 def spooled(directory: Path) -> list[str]:
     """The names of the spans that wait, oldest first."""
-    files = sorted(path for path in directory.iterdir() if path.suffix in {".otlp", ".sending"})
+    files = sorted(path for path in directory.iterdir() if path.suffix in {".otlp", ".sending", ".open"})
     return [span.name for path in files for span in spans_of(path.read_bytes())]
 
 
@@ -180,7 +180,7 @@ def test_what_is_being_sent_does_not_fall_off(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_sender")
 def test_what_another_process_drops_is_not_called_delivered(tmp_path: Path) -> None:
     """A process learns what another one that shares the directory dropped of its spans."""
-    mine = made(tmp_path, Down())
+    mine = made(tmp_path, Down(), max_bytes=50_000)  # each in a file of its own
     emit(mine, ["mine 1", "mine 2"])
 
     subprocess.run([sys.executable, "-c", _TRIM, str(tmp_path)], check=True, timeout=20)
@@ -293,6 +293,7 @@ def full_disk(descriptor: int, data: bytes) -> int:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.untraced  # coverage could not write its own file
 def test_disk_limit_of_the_system_costs_nothing(server: OtlpServer, tmp_path: Path) -> None:
     """The system's own refusal to write more is survived by a process that can still send."""
     command = [sys.executable, str(Path(__file__).with_name("_emitter.py")), server.url, str(tmp_path), "20", "exit"]
@@ -334,7 +335,7 @@ def test_any_other_name_is_nobody_s(name: str) -> None:
 )
 def test_spoiled_file_is_set_aside(server: OtlpServer, tmp_path: Path, spoil: Callable[[Path], object]) -> None:
     """A file that a power failure has spoilt is reported, and keeps no other from being sent."""
-    earlier = made(tmp_path, Down())
+    earlier = made(tmp_path, Down(), max_bytes=50_000)  # each in a file of its own
     emit(earlier, ["spoilt", "sound"])
     earlier.close(2)
     spoil(min(tmp_path.glob("*.otlp")))

@@ -9,6 +9,7 @@ from typing import TypeVar
 import tenacity
 
 from .._exit import after_fork
+from .._guard import Guard
 from .._outage import OutageLog
 from ._senders import Answer, Sender, Verdict
 
@@ -18,6 +19,9 @@ _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 15.0
 _LONGEST_RETRY_AFTER_S = 300.0
 _MOST_SPLITS = 64
+
+_FAULTY = Answer(verdict=Verdict.DOUBTFUL, reason="the sender raised")  # which it must not, so it is tried less often
+_sending = Guard("courier.send")
 
 T = TypeVar("T")
 
@@ -78,7 +82,9 @@ class Courier:
         self._over = threading.Event()
 
     def _attempt(self, body: bytes) -> Answer:
-        answer = self._sender.send(body)
+        answer = _FAULTY
+        with _sending:
+            answer = self._sender.send(body)
         if answer.final:
             self._outage.arrived()
         else:

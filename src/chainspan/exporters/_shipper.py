@@ -13,10 +13,11 @@ from .._delivery import untraced
 from .._errors import ConfigurationError
 from .._guard import Guard
 from ._courier import Courier, narrowed
-from ._encoding import joined
+from ._encoding import MAX_REQUEST_BYTES, joined
 from ._senders import Answer, Verdict
 from ._spool_counts import Settlement
 from ._spool_files import SpoolFile, SpoolFiles
+from ._spool_segment import records, spans_in
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -43,6 +44,7 @@ class Shipper:
     """The thread that sends. It starts when told to, and ends with stop() or its process.
 
     Args:
+        gather: Closes the files that are written to, so that they can be sent.
         ship_memory: Sends what found no room on the disk; returns whether there was any.
         settle: Told of files that have got a final answer; it counts and removes them.
         now_ns: The clock that the files' names are made with.
@@ -53,17 +55,17 @@ class Shipper:
         files: SpoolFiles,
         courier: Courier,
         *,
+        gather: Callable[[], None],
         ship_memory: Callable[[], bool],
         settle: Callable[[Sequence[Settlement]], None],
         now_ns: Callable[[], int],
-        max_request_bytes: int,
     ) -> None:
         self._files = files
         self._courier = courier
+        self._gather = gather
         self._ship_memory = ship_memory
         self._settle = settle
         self._now_ns = now_ns
-        self._max_request_bytes = max_request_bytes
         self.start_afresh()
 
     def start_afresh(self) -> None:
@@ -103,6 +105,8 @@ class Shipper:
                 # Spans gather first: a request for each would cost the application more than the spans.
                 self._now.wait(self._pause_s)
                 self._now.clear()
+                with _shipping:
+                    self._gather()
                 while self._ship_something():
                     pass
             if self._lock.is_locked:
@@ -130,15 +134,23 @@ class Shipper:
         most = _MOST_FILES + len(self._doubted)
         waiting = self._files.waiting(most)
         others = [file for file in waiting if file not in self._doubted]
-        if not others:  # nothing to compare with but each other: halves, then
-            others = waiting[: (len(waiting) + 1) // 2] if self._doubted else waiting
-            self._doubted = frozenset()
+        if not others:
+            others = self._some_of(waiting)
         pieces = self._take(others[:_MOST_FILES])
         well = not pieces or self._ship(pieces)
         return well and (len(pieces) < len(waiting) or len(waiting) == most)
 
+    def _some_of(self, waiting: list[SpoolFile]) -> list[SpoolFile]:
+        """Return what to send where there is nothing that is not doubted: half, to compare with the rest."""
+        if not self._doubted:
+            return waiting
+        self._doubted = frozenset()
+        if len(waiting) == 1:
+            waiting = [file for piece in self._take(waiting) for file in self._divided(piece)]
+        return waiting[: (len(waiting) + 1) // 2]
+
     def _take(self, files: Sequence[SpoolFile]) -> list[_Piece]:
-        return [_Piece(file, body) for file, body in self._files.take(files, self._max_request_bytes)]
+        return [_Piece(file, body) for file, body in self._files.take(files, MAX_REQUEST_BYTES)]
 
     def _ship(self, pieces: Sequence[_Piece]) -> bool:
         """Send some files, and return whether the endpoint seems well.
@@ -146,7 +158,10 @@ class Shipper:
         Files that only get doubtful answers are put off, and judged by what others get: if
         those are accepted, the first are at fault, else the endpoint is.
         """
-        verdicts = [self._apply(part, answer) for part, answer in narrowed(pieces, self._send)]
+        verdicts = []
+        for part, answer in narrowed(pieces, self._send):
+            self._apply(part, answer)
+            verdicts.append(answer.verdict)
         if Verdict.DOUBTFUL in verdicts:
             both, self._doubted = bool(self._doubted), frozenset(piece.file.turned("otlp") for piece in pieces)
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S) if both else self._pause_s
@@ -159,27 +174,45 @@ class Shipper:
     def _ship_doubted(self) -> None:
         """Send again what was doubted, now that others were accepted: what fails alone is at fault."""
         doubted, self._doubted = sorted(self._doubted), frozenset()
-        for part, answer in narrowed(self._take(doubted), self._send_suspect):
-            self._apply(part, answer)
+        while doubted:
+            answers = narrowed(self._take(doubted), self._send_suspect)
+            doubted = [file for part, answer in answers for file in self._apply(part, answer)]
 
     def _send(self, pieces: Sequence[_Piece]) -> Answer:
         return self._courier.deliver(joined([piece.body for piece in pieces]), doubts=_DOUBTS)
 
     def _send_suspect(self, pieces: Sequence[_Piece]) -> Answer:
-        """Send what may be at fault: several are narrowed down at once, a single file gets its chances."""
-        doubts = 1 if len(pieces) > 1 else _DOUBTS
+        """Send what may be at fault: several are narrowed down at once, a single span gets its chances."""
+        doubts = 1 if sum(piece.file.spans for piece in pieces) > 1 else _DOUBTS
         answer = self._courier.deliver(joined([piece.body for piece in pieces]), doubts=doubts)
         refused = answer.verdict is Verdict.DOUBTFUL and not self._courier.stopped
         return replace(answer, verdict=Verdict.REFUSED) if refused else answer
 
-    def _apply(self, pieces: Sequence[_Piece], answer: Answer) -> Verdict:
-        """Settle some files by the answer that they got together."""
+    def _apply(self, pieces: Sequence[_Piece], answer: Answer) -> Sequence[SpoolFile]:
+        """Settle some files by the answer that they got together; return those that are to be judged again."""
+        if answer.verdict is Verdict.REFUSED and len(pieces) == 1 and pieces[0].file.spans > 1:
+            parts = self._parts_of(pieces[0])
+            if parts:
+                return parts
         if answer.final:
             self._settle(list(_settlements(pieces, answer)))
         else:
             for piece in pieces:
                 self._files.put_back(piece.file)
-        return answer.verdict
+        return []
+
+    def _divided(self, piece: _Piece) -> Sequence[SpoolFile]:
+        """Return the files that a file was taken apart into, or the file itself, which waits again."""
+        parts = self._parts_of(piece)
+        if not parts:
+            self._files.put_back(piece.file)
+        return parts or [piece.file.turned("otlp")]
+
+    def _parts_of(self, piece: _Piece) -> Sequence[SpoolFile]:
+        """Give each span of a file a file of its own, so that it is judged alone; none where that cannot be."""
+        parts = [(body, spans_in(body)) for body in records(piece.body)]
+        is_sound = len(parts) > 1 and sum(spans for _, spans in parts) == piece.file.spans
+        return self._files.split(piece.file, parts) if is_sound else []
 
 
 def _settlements(pieces: Sequence[_Piece], answer: Answer) -> Iterator[Settlement]:

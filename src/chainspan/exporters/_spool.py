@@ -22,13 +22,14 @@ from .._errors import ConfigurationError
 from .._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
 from .._outage import OutageLog
 from ._courier import Courier
-from ._encoding import MAX_REQUEST_BYTES, encoded
+from ._encoding import encoded
 from ._otlp import OtlpExporter, otlp
 from ._senders import Sender, Verdict
 from ._shipper import Shipper, require_filelock
 from ._spool_counts import Settlement, SpoolCounts
 from ._spool_files import SpoolFiles
 from ._spool_memory import SpoolMemory
+from ._spool_segment import SpoolSegment, adopt
 
 __all__ = ["MAX_SPOOL_BYTES", "SpoolExporter", "spool"]
 
@@ -36,6 +37,7 @@ MAX_SPOOL_BYTES = 256 * 1024 * 1024
 """How much a spool holds by default: about a day of an agent that makes a span a second with 3 kB each."""
 
 _REJECTED_SHARE = 8  # an eighth of the bound is for what was refused
+_SEGMENT_SHARE = 512  # spans that end together share a file of half a MiB at most, by default
 _LOOK_SHARE = 16  # other processes' files are looked at after each sixteenth of the bound
 _ROOM_AFTER_TRIM = 0.95
 _FAR_TOO_MUCH = 1.25
@@ -93,16 +95,17 @@ class SpoolExporter(SpanExporter):
         self._now_ns = now_ns
         self._max_bytes = max_bytes
         self._files = SpoolFiles(directory)
+        self._segment = SpoolSegment(self._files, now_ns, max_bytes=max_bytes // _SEGMENT_SHARE)
         self._counts = SpoolCounts(self._files, now_ns)
         self._memory = SpoolMemory(_MAX_MEMORY_BYTES)
         self._courier = Courier(to, self.outage)
         self._shipper = Shipper(
             self._files,
             self._courier,
+            gather=self._gather,
             ship_memory=self._ship_memory,
             settle=self._settle,
             now_ns=now_ns,
-            max_request_bytes=MAX_REQUEST_BYTES,
         )
         self._size_bytes = self._next_look_bytes = 0
         self._looking = threading.Lock()
@@ -110,6 +113,7 @@ class SpoolExporter(SpanExporter):
         self.closed: bool = False
         after_fork(self._start_afresh)
         close_at_exit(self)
+        adopt(self._files)
         if self._files.waiting():
             self._shipper.start()
 
@@ -139,7 +143,7 @@ class SpoolExporter(SpanExporter):
         if timeout_s > 0:
             self._courier.hurry()
         self._wait_until_sent(deadline_s)
-        return self._counts.delivery(self._memory.spans)
+        return self._counts.delivery(self._segment.close(), self._memory.spans)
 
     @override
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -153,6 +157,7 @@ class SpoolExporter(SpanExporter):
         deadline_s = monotonic() + timeout_s
         self._wait_until_sent(deadline_s - _LAST_STEPS_S, or_outage=True)
         self.closed = True
+        self._segment.close()
         self._shipper.stop(max(0.0, deadline_s - monotonic()))
         if spans := self._memory.clear():
             self._lose(spans, "the spool could not be written")
@@ -171,12 +176,14 @@ class SpoolExporter(SpanExporter):
         self._looking = threading.Lock()
         self._settled = threading.Event()
         self._memory.start_afresh()
+        self._segment.start_afresh()
         self._counts.start_afresh()
         self.outage.reset()
         self._shipper.start_afresh()
 
     def _wait_until_sent(self, deadline_s: float, *, or_outage: bool = False) -> None:
         upto_ns = self._now_ns()
+        self._segment.close()
         self._shipper.hurry()
         began_s = monotonic()
         while self._is_waiting(upto_ns) and (left_s := deadline_s - monotonic()) > 0:
@@ -204,8 +211,7 @@ class SpoolExporter(SpanExporter):
         return ""
 
     def _write(self, body: bytes, spans: int) -> None:
-        self._files.put(body, spans=spans, now_ns=self._now_ns())
-        self._counts.add_written(spans)
+        self._segment.append(body, spans)
         self._size_bytes += len(body)  # an estimate: others write here too, and files are sent
         if self._size_bytes >= self._next_look_bytes:
             self._look(wait=self._size_bytes > self._max_bytes * _FAR_TOO_MUCH)
@@ -237,6 +243,11 @@ class SpoolExporter(SpanExporter):
                 self.outage.lost(one.rejected, one.reason)
                 self._counts.leave_word(one.file, one.rejected, "rejected")
         self._settled.set()
+
+    def _gather(self) -> None:
+        """Let be sent what was written since the last time, by this process or by one that is gone."""
+        self._segment.close()
+        adopt(self._files)
 
     def _ship_memory(self) -> bool:
         """Write what the disk had no room for, or send it as it is. Called by the one thread that sends."""

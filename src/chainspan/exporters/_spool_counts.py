@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from .._delivery import Delivery
 from ._spool_files import SpoolFile, SpoolFiles
+from ._spool_losses import SpoolLosses
 
 __all__ = ["Settlement", "SpoolCounts"]
 
@@ -36,24 +37,19 @@ class SpoolCounts:
 
     def __init__(self, files: SpoolFiles, now_ns: Callable[[], int]) -> None:
         self._files = files
+        self._losses = SpoolLosses(files.directory)
         self._now_ns = now_ns
         self.start_afresh()
 
     def start_afresh(self) -> None:
         """Begin to count: at first, and in a forked child."""
-        self._quick_lock = threading.Lock()  # of the next two, for what is called at every span
-        self._written_spans = 0
+        self._quick_lock = threading.Lock()  # of the next one, which is not to wait for files
         self._unwritten = Delivery()
         self._slow_lock = threading.Lock()  # held while files go and are counted, so that none is missed between
         self._own = Delivery()  # of the spans in files of this process
         self._found = Delivery()
         self._pid = os.getpid()
         self._began_ns = self._now_ns()
-
-    def add_written(self, spans: int) -> None:
-        """Count spans that are in a file now."""
-        with self._quick_lock:
-            self._written_spans += spans
 
     def add_unwritten(self, fate: Delivery) -> None:
         """Count spans that were in no file when their fate was known."""
@@ -81,19 +77,25 @@ class SpoolCounts:
     def leave_word(self, file: SpoolFile, lost_spans: int, fate: str) -> None:
         """Note what was lost of another process's file where that process can read it."""
         if not self._is_own(file):
-            self._files.note_loss(file, lost_spans, fate)
+            self._losses.note_loss(file, lost_spans, fate)
 
     def waiting(self) -> list[SpoolFile]:
         """Return the files that this process answers for."""
         return [file for file in self._files.waiting() if self._is_own(file) or self._was_found(file)]
 
-    def delivery(self, in_memory_spans: int) -> Delivery:
-        """Return where all spans are that this process answers for."""
+    def delivery(self, written: tuple[int, int], in_memory_spans: int) -> Delivery:
+        """Return where all spans are that this process answers for.
+
+        Args:
+            written: How many it has written to files, and the number of the last of these.
+            in_memory_spans: How many more found no room on the disk.
+        """
+        written_spans, last_number = written
         with self._slow_lock:
-            waiting = self.waiting()
+            waiting = [file for file in self.waiting() if not self._is_own(file) or file.number <= last_number]
             known = self._own + self._found + self._unwritten
             own_waiting = sum(file.spans for file in waiting if self._is_own(file))
-            gone = self._written_spans - own_waiting - self._own.delivered - self._own.lost
+            gone = written_spans - own_waiting - self._own.delivered - self._own.lost
         pending = sum(file.spans for file in waiting) + in_memory_spans
         return known + self._by_others(max(0, gone)) + Delivery(pending=pending)
 
@@ -107,7 +109,7 @@ class SpoolCounts:
         """Return what became of own files that another process has dealt with."""
         if not spans:
             return Delivery()
-        losses = [(lost, fate) for file, lost, fate in self._files.losses() if self._is_own(file)]
+        losses = [(lost, fate) for file, lost, fate in self._losses.losses() if self._is_own(file)]
         dropped = sum(lost for lost, fate in losses if fate == "dropped")
         rejected = sum(lost for lost, fate in losses if fate == "rejected")
         return Delivery(delivered=max(0, spans - dropped - rejected), dropped=dropped, rejected=rejected)

@@ -1,5 +1,6 @@
 """The files of a spool directory: one encoded request each, whole or not there at all.
 
+    <ns>-<pid>-<number>-0.open             is being appended to by a process that holds a lock on it
     <ns>-<pid>-<number>-<spans>.otlp       waits to be sent
     <ns>-<pid>-<number>-<spans>.sending    taken by the one process that sends
     <ns>-<pid>-<number>-<spans>.tmp        being written; never read
@@ -16,16 +17,15 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from pathlib import Path
 
-__all__ = ["SpoolFile", "SpoolFiles"]
+__all__ = ["SpoolFile", "SpoolFiles", "write_all"]
 
 _ABANDONED_NS = 600 * 10**9  # a .tmp of this age has lost its writer
-_MAX_LEDGER_BYTES = 1 << 20
-_READY, _SENDING, _WRITING = "otlp", "sending", "tmp"
+_READY, _SENDING, _WRITING, _OPEN = "otlp", "sending", "tmp", "open"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,6 +57,10 @@ class SpoolFile:
         """Return the same file in another state."""
         return SpoolFile(self.written_ns, self.pid, self.number, self.spans, state)
 
+    def counted(self, spans: int) -> SpoolFile:
+        """Return the same file, ready to be sent with so many spans."""
+        return SpoolFile(self.written_ns, self.pid, self.number, spans)
+
     @classmethod
     def parse(cls, name: str) -> SpoolFile | None:
         """Return what a name tells; None for files that are not ours."""
@@ -80,23 +84,54 @@ class SpoolFiles:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.rejected_directory.mkdir(mode=0o700, exist_ok=True)
 
+    def new(self, now_ns: int, *, spans: int) -> SpoolFile:
+        """Return a file that is not there yet."""
+        return SpoolFile(now_ns, os.getpid(), next(self._numbers), spans)
+
+    def path(self, file: SpoolFile) -> str:
+        """Return where a file is: as a text, since a Path costs as much as a write."""
+        return f"{self._prefix}{file.name}"
+
     def put(self, body: bytes, *, spans: int, now_ns: int) -> SpoolFile:
         """Write a request; when this returns, it survives the process.
 
         Raises:
             OSError: Nothing was written, for the disk is full or the directory gone.
         """
-        file = SpoolFile(now_ns, os.getpid(), next(self._numbers), spans)
-        # Plain strings: this runs at every span, and a Path costs as much as the write.
-        temporary = f"{self._prefix}{file.stem}.{_WRITING}"
+        file = self.new(now_ns, spans=spans)
+        self._put(file, body)
+        return file
+
+    def split(self, file: SpoolFile, parts: Sequence[tuple[bytes, int]]) -> Sequence[SpoolFile]:
+        """Put several files in the place of one, each with its spans; none where there is no room for them."""
+        made = [
+            (SpoolFile(file.written_ns + index, file.pid, file.number, spans), body)
+            for index, (body, spans) in enumerate(parts)
+        ]
+        try:
+            for part, body in made:
+                self._put(part, body)
+        except OSError:
+            for part, _ in made:
+                self.remove(part)
+            return []
+        self.remove(file)
+        return [part for part, _ in made]
+
+    def _put(self, file: SpoolFile, body: bytes) -> None:
+        temporary = self.path(file.turned(_WRITING))
         try:
             _write(temporary, body)
-            os.rename(temporary, f"{self._prefix}{file.name}")  # noqa: PTH104
+            os.rename(temporary, self.path(file))  # noqa: PTH104
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)  # noqa: PTH108
             raise
-        return file
+
+    def open_files(self) -> list[SpoolFile]:
+        """Return the files that are being appended to, or were when their process was killed."""
+        names = [name for name in self._names() if name.endswith(f".{_OPEN}")]
+        return sorted(filter(None, map(SpoolFile.parse, names)))
 
     def waiting(self, most: int | None = None) -> list[SpoolFile]:
         """Return the requests that have not been sent, oldest first: all, or so many at most."""
@@ -169,25 +204,6 @@ class SpoolFiles:
             elif file.state == _WRITING and now_ns - file.written_ns > _ABANDONED_NS:
                 self.remove(file)
 
-    def note_loss(self, file: SpoolFile, spans: int, fate: str) -> None:
-        """Leave word of what was lost of another process, for its own count."""
-        ledger = self.directory / "losses.tsv"
-        line = f"{file.stem}\t{spans}\t{fate}\n".encode()
-        with contextlib.suppress(OSError):
-            if ledger.exists() and ledger.stat().st_size > _MAX_LEDGER_BYTES:
-                ledger.unlink()
-            descriptor = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            with open(descriptor, "ab", buffering=0) as stream:  # noqa: PTH123  opened above, for its mode
-                stream.write(line)
-
-    def losses(self) -> Iterator[tuple[SpoolFile, int, str]]:
-        """Yield what others lost: the file, its lost spans, and their fate."""
-        with contextlib.suppress(OSError):
-            for line in (self.directory / "losses.tsv").read_text("utf-8").splitlines():
-                stem, spans, fate = line.split("\t")
-                if file := SpoolFile.parse(f"{stem}.{_READY}"):
-                    yield file, int(spans), fate
-
     def _names(self) -> list[str]:
         with contextlib.suppress(OSError), os.scandir(self.directory) as entries:
             return [entry.name for entry in entries]
@@ -210,11 +226,16 @@ def _write(path: str, body: bytes) -> None:
     """Write a new file, the owner's alone, in as few calls as can be: each gives up the interpreter lock."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        view = memoryview(body)
-        while view:  # a disk that is nearly full takes a part, and fails at the next
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, body)
     finally:
         os.close(descriptor)
+
+
+def write_all(descriptor: int, body: bytes) -> None:
+    """Write all of it: a disk that is nearly full takes a part, and fails at the next."""
+    view = memoryview(body)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def _succeeded(change: Callable[[], object]) -> bool:

@@ -1,0 +1,204 @@
+"""The file of a spool that a process appends to: spans that end at about the same time share one.
+
+A file for each span would be as safe, and cost fifty times as much. An encoded request that is
+written after another one makes a larger request of both (in protobuf, messages joined are messages
+merged), so the file is at any time what can be sent, and one ``write`` adds a span to it. What is
+written survives the process; it then needs somebody else to close the file, and the lock that the
+system takes from the dead says who may.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from types import ModuleType
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from ._spool_files import SpoolFile, SpoolFiles, write_all
+
+__all__ = ["SpoolSegment", "adopt", "records", "spans_in"]
+
+_MESSAGE = 0x0A  # the tag of all that a request consists of
+_MORE = 0x80
+
+
+def _fcntl() -> ModuleType | None:
+    try:
+        return import_module("fcntl")
+    except ImportError:  # on Windows; there each span gets a file of its own
+        return None
+
+
+_locks = _fcntl()
+
+
+class SpoolSegment:
+    """The open file of one process, and the count of what it has written. Thread-safe.
+
+    Args:
+        max_bytes: Of this size a file is closed.
+    """
+
+    def __init__(self, files: SpoolFiles, now_ns: Callable[[], int], *, max_bytes: int) -> None:
+        self._files = files
+        self._now_ns = now_ns
+        self._max_bytes = max_bytes
+        self._descriptor: int | None = None
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        """Begin with no file: at first, and in a forked child, where the open one is the parent's."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)  # the parent's lock stays, for it has the file open too
+        self._lock = threading.Lock()
+        self._descriptor = None
+        self._file = SpoolFile(0, 0, 0, 0)
+        self._bytes = self._spans = 0
+        self._written_spans = 0
+
+    def append(self, body: bytes, spans: int) -> None:
+        """Write a request; when this returns, it survives the process.
+
+        Raises:
+            OSError: Nothing was written, for the disk is full or the directory gone.
+        """
+        with self._lock:
+            if self._descriptor is not None and self._bytes + len(body) > self._max_bytes:
+                self._close()
+            if self._descriptor is None and not self._open():
+                self._file = self._files.put(body, spans=spans, now_ns=self._now_ns())
+            else:
+                self._add(body, spans)
+            self._written_spans += spans
+
+    def close(self) -> tuple[int, int]:
+        """Let all that was written be sent; return how many spans that were, and the number of the last file."""
+        with self._lock:
+            self._close()
+            return self._written_spans, self._file.number
+
+    def _add(self, body: bytes, spans: int) -> None:
+        try:
+            self._write(body)
+        except OSError:
+            had_some = self._spans > 0
+            self._close()
+            if not had_some or not self._open():
+                raise
+            try:  # a limit may be one of the file's size
+                self._write(body)
+            except OSError:
+                self._close()
+                raise
+        self._spans += spans
+        self._bytes += len(body)
+        if self._bytes >= self._max_bytes:
+            self._close()
+
+    def _write(self, body: bytes) -> None:
+        descriptor = self._descriptor
+        if descriptor is None:
+            return
+        try:
+            write_all(descriptor, body)
+        except OSError:
+            os.ftruncate(descriptor, self._bytes)  # the part that found room
+            raise
+
+    def _open(self) -> bool:
+        """Open a file; False where files cannot be locked."""
+        if _locks is None:
+            return False
+        file = self._files.new(self._now_ns(), spans=0).turned("tmp")
+        self._descriptor = os.open(self._files.path(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._file, self._bytes, self._spans = file, 0, 0
+        try:
+            _locks.flock(self._descriptor, _locks.LOCK_EX | _locks.LOCK_NB)
+            os.rename(self._files.path(file), self._files.path(file.turned("open")))  # noqa: PTH104
+        except OSError:  # not every file system has locks
+            self._abandon(file)
+            return False
+        self._file = file.turned("open")
+        return True
+
+    def _close(self) -> None:
+        if self._descriptor is None:
+            return
+        if self._spans:
+            with contextlib.suppress(OSError):
+                _hand_over(self._files, self._file, self._spans)
+            os.close(self._descriptor)
+            self._descriptor = None
+        else:
+            self._abandon(self._file)
+
+    def _abandon(self, file: SpoolFile) -> None:
+        self._files.remove(file)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def adopt(files: SpoolFiles) -> None:
+    """Close the files that processes have left open which are gone. Anybody may, at any time."""
+    if _locks is None:
+        return
+    for file in files.open_files():
+        with contextlib.suppress(OSError):  # its process lives, or somebody was faster
+            descriptor = os.open(files.path(file), os.O_RDWR)
+            try:
+                _locks.flock(descriptor, _locks.LOCK_EX | _locks.LOCK_NB)
+                _finish(files, file, descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _finish(files: SpoolFiles, file: SpoolFile, descriptor: int) -> None:
+    body = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    whole = b"".join(records(body))  # without what a killed process had written in part
+    if len(whole) < len(body):
+        os.ftruncate(descriptor, len(whole))
+    if whole:
+        _hand_over(files, file, spans_in(whole) or 1)
+    else:
+        files.remove(file)
+
+
+def _hand_over(files: SpoolFiles, file: SpoolFile, spans: int) -> None:
+    """Let a file be sent that is not appended to any more."""
+    os.rename(files.path(file), files.path(file.counted(spans)))  # noqa: PTH104
+
+
+def records(body: bytes) -> Iterator[bytes]:
+    """Yield the parts of a request that are requests themselves, as far as they are whole."""
+    start = 0
+    while start < len(body) and body[start] == _MESSAGE:
+        end = _end_of(body, start + 1)
+        if end is None or end > len(body):
+            return
+        yield body[start:end]
+        start = end
+
+
+def _end_of(body: bytes, at: int) -> int | None:
+    """Return where a message ends whose length stands here, seven bits in a byte, the lowest first."""
+    length = 0
+    for index, byte in enumerate(body[at : at + 10]):
+        length |= (byte & ~_MORE) << (7 * index)
+        if not byte & _MORE:
+            return at + index + 1 + length
+    return None
+
+
+def spans_in(body: bytes) -> int:
+    """Count the spans of an encoded request; none where it is garbled."""
+    try:
+        request = ExportTraceServiceRequest.FromString(body)
+    except DecodeError:
+        return 0
+    return sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
