@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -31,6 +32,9 @@ def completion(monkeypatch: pytest.MonkeyPatch, handler: OtelHandler) -> Any:
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     # It asks for an older openai than the other clients' tests run with, hence is not in their group.
     litellm = pytest.importorskip("litellm", reason="install litellm beside the group `test`")
+    # It runs its own hooks in the thread's event loop. Where no test before had one, asyncio would make it
+    # one that nobody closes; told that there is none, it makes its own and closes that.
+    asyncio.set_event_loop(None)
     return llm(litellm.completion).with_config(callbacks=[handler])
 
 

@@ -125,6 +125,7 @@ gen_ai.operation.name chat
 gen_ai.provider.name aws.bedrock
 gen_ai.request.model nova
 gen_ai.input.messages [{"role":"system","parts":[{"type":"text","content":"Be brief."}]},{"role":"user","parts":[{"type":"text","content":"Look."}]},{"role":"assistant","parts":[{"type":"tool_call","id":"0","name":"look","arguments":{}}]},{"role":"tool","parts":[{"type":"tool_call_response","id":"0","response":"blue"}]}]
+gen_ai.response.model nova
 gen_ai.response.finish_reasons ('tool_call',)
 gen_ai.usage.input_tokens 5
 gen_ai.usage.output_tokens 3

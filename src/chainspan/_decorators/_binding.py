@@ -6,10 +6,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import lru_cache
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any, Final, NamedTuple
 
-__all__ = ["NOTHING", "Arguments", "Flavor", "bind", "flavor_of", "named"]
+__all__ = ["NOTHING", "Arguments", "Binds", "Flavor", "bind", "binds_of", "flavor_of", "named"]
 
 NOTHING: Final[Any] = inspect.Parameter.empty  # the input of a call that has none
 _VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -39,6 +39,25 @@ class Flavor(Enum):
     def is_stream(self) -> bool:
         """Whether it gives one value after another."""
         return self in (Flavor.GENERATOR, Flavor.ASYNC_GENERATOR)
+
+
+class Binds(Enum):
+    """To what a class's attribute is bound when it is looked up."""
+
+    NOTHING = "it stays what it is"
+    OBJECT = "the object, as methods are"
+    CLASS = "the class"
+    ITS_CHOICE = "it has a way of its own"
+
+
+def binds_of(function: object) -> Binds:
+    """Return to what a function is bound that stands in a class."""
+    if isinstance(function, FunctionType):
+        return Binds.OBJECT
+    if isinstance(function, classmethod):
+        return Binds.CLASS
+    stays = isinstance(function, (staticmethod, MethodType)) or not hasattr(type(function), "__get__")
+    return Binds.NOTHING if stays else Binds.ITS_CHOICE
 
 
 _TESTS: Final = (

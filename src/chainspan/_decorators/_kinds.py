@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from typing_extensions import override
 
 from chainspan._encode import attempt, to_json
 from chainspan.langchain._answers import Answer, Turn
@@ -30,6 +32,7 @@ class Own:
     Attributes:
         is_named: Whether the name was given, rather than taken from the function.
         provider: Of a model: who answers, such as ``anthropic``.
+        model: The model that is asked; it counts as the one that answered where the answer names none.
         description: What a tool does.
     """
 
@@ -60,6 +63,11 @@ class Kind:
     is_model: bool = False
     is_agent: bool = False
 
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how to find the kind in another process."""
+        return _kind_named, (next(name for name, kind in KINDS.items() if kind is self),)
+
     def own_metadata(self, own: Own) -> Mapping[str, Any]:
         """Return what a step's run says of itself, under the names that LangChain has for it."""
         if self.is_agent:
@@ -87,6 +95,10 @@ def _chain(run_type: str | None) -> Callable[[Own, Any], Start]:
         return "on_chain_start", "ignore_chain", (None, inputs), {"run_type": run_type}
 
     return started
+
+
+def _kind_named(name: str) -> Kind:
+    return KINDS[name]
 
 
 def _serialized(own: Own) -> dict[str, Any]:
@@ -119,6 +131,8 @@ def _answer(own: Own, value: Any) -> Any:
     answer = value if isinstance(value, Answer) else attempt(lambda: read_answer(value), None)
     if answer is None:
         answer = answer_of_text(value if isinstance(value, str) else to_json(value, limit_bytes=_LARGEST_VALUE))
+    if answer.model is None and answer.usage:  # tokens that are counted by model
+        answer = replace(answer, model=own.model)
     return llm_result(answer, says_provider=own.provider is None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import Context, ContextVar, Token, copy_context
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final
 
@@ -136,6 +137,8 @@ class Run:
         with _READ:
             inputs = self._inputs()
         name, ignore, args, kwargs = self._kind.started(self._own, inputs)
+        if self._own.model is None and isinstance(asked := kwargs.get("invocation_params", {}).get("model"), str):
+            self._own = replace(self._own, model=asked)
         said: dict[str, Any] = {"tags": manager.tags, "metadata": manager.metadata}
         if self._own.is_named or self._kind.word == "chain":  # LangChain has no other place for a chain's
             said["name"] = self._own.name

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from copy import copy
 from functools import update_wrapper
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from typing_extensions import Self, Unpack, override
@@ -12,10 +14,12 @@ from typing_extensions import Self, Unpack, override
 from chainspan.langchain._managers import is_traced
 from chainspan.langchain._witness import child_config
 
-from ._binding import Arguments, Flavor, bind, flavor_of, named
+from ._binding import Arguments, Binds, Flavor, bind, binds_of, flavor_of, named
 from ._drive import acall, agenerate, call, generate
 from ._kinds import Kind, Own
+from ._method import Method
 from ._options import CallOptions, Config
+from ._pickling import function_of, named_so, source_of
 from ._step import Step
 
 __all__ = ["Traced", "name_of"]
@@ -57,21 +61,28 @@ class Traced(Step, Generic[P, R_co]):
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        called: Callable[P, R_co] = getattr(function, "__func__", function) if _is_descriptor(function) else function
+        called: Callable[P, R_co] = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
         update_wrapper(self, called)
         super().__init__(kind, own or Own(name=name_of(called)))
-        self._descriptor: Any = function
         self._function = called
         self._flavor = flavor_of(called)
         self._is_stream = self._flavor.is_stream
         self._bound = ({"callbacks": callbacks},) if callbacks else ()
         self._tags = tags
         self._metadata = metadata or {}
+        self._binds = binds_of(function)
+        self._aim()
+
+    def _aim(self) -> None:
+        """Keep at hand what a call and a look-up need, each in one attribute."""
+        self._direct = None if self._bound else self._function
+        self._lookup = (self._direct if self._binds is Binds.OBJECT else None, self._binds is Binds.CLASS)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function; inside a traced run, as a step of it."""
-        if _config_in_force() is None and not self._bound:  # the way of nearly all calls
-            return self._function(*args, **kwargs)
+        function = self._direct
+        if function is not None and (_config_in_force() is None or not is_traced()):  # the way of nearly all calls
+            return function(*args, **kwargs) if kwargs else function(*args)  # type: ignore[call-arg]
         called: R_co = self._called(Arguments(args, kwargs))
         return called
 
@@ -81,27 +92,63 @@ class Traced(Step, Generic[P, R_co]):
     def __get__(self: Traced[Concatenate[Any, Q], V], instance: object, owner: type | None = None) -> Traced[Q, V]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the method of an object or of a class, decorated."""
-        target = self._descriptor.__get__(instance, owner)
+        function, is_of_class = self._lookup
+        if is_of_class:
+            function, instance = self._direct, type(instance) if owner is None else owner
+        elif function is None or instance is None:
+            return self._looked_up(instance, owner)
+        method = Method()
+        method.made_of = function, instance, self  # not by its `__init__`, a call of which would cost as much again
+        return method
+
+    def _looked_up(self, instance: object, owner: type | None) -> Any:
+        if instance is None or self._binds is Binds.NOTHING:
+            return self
+        if self._binds is Binds.ITS_CHOICE:
+            return self._of(self._function.__get__(instance, owner))
+        method = Method()
+        method.made_of = None, instance, self
+        return method
+
+    def bound_to(self, instance: object) -> Traced[..., R_co]:
+        """Return the step that a method of an object is."""
+        return self._of(MethodType(self._function, instance))
+
+    def _of(self, target: Callable[..., R_co]) -> Traced[..., R_co]:
         if target is self._function:
             return self
-        bound = _new(Traced)
-        bound.__dict__ = {"_function": target, "_descriptor": target, "_bound": self._bound, "_unbound": self}
+        step: Traced[..., R_co] = copy(self)
+        step._function, step._binds = target, Binds.NOTHING
+        vars(step)["__wrapped__"] = target
+        step._aim()
+        return step
+
+    @override
+    def with_config(self, config: Config | None = None, **options: Unpack[CallOptions]) -> Self:
+        """Return the step with callbacks, tags, metadata or a name for all its runs to come."""
+        bound = super().with_config(config, **options)
+        bound._aim()  # noqa: SLF001 - it is being made
         return bound
 
     def __getattr__(self, name: str) -> Any:
-        """Answer for what the function has besides; a bound method, for what it shares with others."""
-        own = self.__dict__
-        if "_unbound" in own and name in own["_unbound"].__dict__:
-            return own["_unbound"].__dict__[name]
-        if "_function" not in own:  # of an object that is being made
+        """Answer for what the function has besides."""
+        if "_function" not in vars(self):  # of an object that is being made
             raise AttributeError(name)
-        return getattr(own["_function"], name)
+        return getattr(self._function, name)
 
     def __copy__(self) -> Self:
         """Return a copy of the step, of the same function."""
         copied = _new(type(self))
-        copied.__dict__.update(self.__dict__)
+        vars(copied).update(vars(self))
         return copied
+
+    @override
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Return how to find the step in another process: by its name, as functions are, if that can be."""
+        if named_so(self) is self:
+            return str(self.__qualname__)
+        options = {"tags": self._tags, "metadata": self._metadata}
+        return _restored, (source_of(self._function), self._kind, self._own, self._bound, options)
 
     @override
     def __repr__(self) -> str:
@@ -111,8 +158,7 @@ class Traced(Step, Generic[P, R_co]):
     # ------------------------------------------------------------ running the function
     def _called(self, arguments: Arguments) -> Any:
         args, kwargs = arguments
-        heard = self._bound or is_traced()
-        run = self._run_of(self._bound, lambda: self._named(arguments)) if heard else None
+        run = self._run_of(self._bound, lambda: self._named(arguments))
 
         def body() -> Any:
             return self._function(*args, **kwargs)
@@ -274,8 +320,18 @@ async def _in_threads(values: Iterator[V]) -> AsyncGenerator[V, None]:
         yield value
 
 
-def _is_descriptor(function: object) -> bool:
-    return isinstance(function, (staticmethod, classmethod))
+def _restored(
+    source: Any,
+    kind: Kind,
+    own: Own,
+    bound: tuple[Config, ...],
+    options: Mapping[str, Any],
+) -> Traced[..., Any]:
+    """Return a step that was pickled."""
+    step: Traced[..., Any] = Traced(function_of(source), kind, own, **options)
+    vars(step)["_bound"] = bound
+    step._aim()  # noqa: SLF001 - it is being made
+    return step
 
 
 def name_of(function: Callable[..., Any]) -> str:
