@@ -8,16 +8,21 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Sampler
 
 __all__ = ["Traces", "tree_of"]
 
 
 class Traces:
-    """Collects the spans of one provider."""
+    """Collects the spans of one provider.
 
-    def __init__(self) -> None:
+    Args:
+        sampler: Of the provider; None: the SDK's default.
+    """
+
+    def __init__(self, sampler: Sampler | None = None) -> None:
         self.memory = InMemorySpanExporter()
-        self.provider = TracerProvider(shutdown_on_exit=False)
+        self.provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self.memory))
         self.tracer = self.provider.get_tracer("application")
 

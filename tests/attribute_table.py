@@ -56,9 +56,9 @@ def run(kind: RunKind, name: str = "name", **fields: Any) -> RunStart:
 
 def chat(serialized: Json | None = None, messages: Any = (), **kwargs: Any) -> RunStart:
     """Return the run of a chat model that was asked so."""
-    request, make_messages = _payloads.chat_request(serialized, messages, kwargs)
+    request = _payloads.model_request(serialized, kwargs)
     metadata = kwargs.get("metadata", {})
-    return run(RunKind.CHAT, model=request, messages=make_messages, metadata=metadata)
+    return run(RunKind.CHAT, request=request, messages=lambda: _payloads.input_messages(messages), metadata=metadata)
 
 
 def answered(info: Json | None = None, output: Json | None = None, **message: Any) -> RunEnd:

@@ -233,7 +233,7 @@ def test_a_closed_gate_touches_nothing() -> None:
     [
         ({"redact_patterns": ["("]}, r"ContentPolicy\(redact_patterns=\): expected regular expressions .*, got '\('"),
         ({"redact_keys": "name"}, r"ContentPolicy\(redact_keys=\): expected a collection of names, got 'name'"),
-        ({"max_attribute_bytes": 5}, r"ContentPolicy\(max_attribute_bytes=\): expected at least 256 bytes, got 5"),
+        ({"max_attribute_bytes": 5}, r"ContentPolicy\(max_attribute_bytes=\): expected at least 200 bytes, got 5"),
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, Any], message: str) -> None:
@@ -323,6 +323,17 @@ def test_reasoning_has_a_switch_of_its_own() -> None:
     assert text == '[{"role":"assistant","parts":[{"type":"text","content":"yes"}]}]'
 
 
+def test_a_message_in_a_state_is_written_as_elsewhere() -> None:
+    """Reasoning that is switched off and binary data stay out of a state's messages too, whatever else is masked."""
+    image = {"type": "blob", "mime_type": "image/png", "modality": "image", "content": "QUJD" * 20}
+    said = Message(role="assistant", parts=[{"type": "reasoning", "content": "hm"}, image])
+    gate = Gate.of(ContentPolicy(capture=True, reasoning=False, redact=lambda text: text.upper()))
+
+    assert gate.json({"messages": [said]}) == f'{{"MESSAGES":{gate.messages([said])}}}'
+    assert '"content":"[IMAGE/PNG 60 BYTES SHA256:' in (gate.messages([said]) or "")
+    assert "HM" not in (gate.messages([said]) or "")
+
+
 def test_policies_do_not_share_what_they_wrote() -> None:
     """A message that one policy has written is written anew for another."""
     message = _said("hello Ada")
@@ -378,6 +389,37 @@ def test_far_too_much_is_masked_and_counted_all_the_same() -> None:
         assert written.endswith("x x  [secret]")
         [lost] = map(int, re.findall(r"\[\+(\d+) bytes\]", written))
         assert lost == pytest.approx(len(text) - len(written), abs=200)
+
+
+def test_of_far_too_many_values_both_ends_are_kept() -> None:
+    """A state of megabytes is gone through no further than its budget: first and last elements, and a count, remain."""
+    texts = [f"{number} {'x' * 90}" for number in range(50_000)]
+
+    written = json.loads(Gate.of(True).json({"texts": texts}) or "")
+
+    assert written == {"texts": [*texts[:32], "[+49936]", *texts[-32:]]}
+
+
+def test_of_far_too_long_a_history_the_newest_is_kept() -> None:
+    """Messages that are many times what an attribute holds are not all written: the last ones are, and a count."""
+    messages = [_said(f"{number} {'x' * 1_000}") for number in range(500)]
+
+    written = json.loads(Gate.of(ContentPolicy(capture=True, max_attribute_bytes=40_000)).messages(messages) or "")
+
+    assert written[0] == "[+424]"
+    assert written[-1]["parts"][0]["content"].startswith("499 x")
+    assert messages[0].memo == {}
+
+
+def test_a_secret_at_the_edge_of_a_cut_is_masked() -> None:
+    """What is cut out of a long text is masked with what surrounds it: half of a key is not told for a key."""
+    key = "sk-proj-abcdefghijklmnopqrstuvwx"
+    gate = Gate.of(ContentPolicy(capture=True, max_attribute_bytes=1_000))
+
+    for shift in range(0, 40, 3):
+        text = f"{'.' * shift}{f'{key} ' * 500}"
+        assert "abcdefgh" not in (gate.text(text) or "")
+        assert "abcdefgh" not in (gate.json([text]) or "")
 
 
 def test_a_span_keeps_to_its_budget() -> None:

@@ -7,18 +7,22 @@ import contextvars
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.prompts import ChatPromptTemplate
 from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, SamplingResult
+from opentelemetry.trace import SpanKind
 from tests._traces import Traces, traces
 from typing_extensions import override
 
@@ -134,6 +138,34 @@ def test_unsampled_run_reads_nothing(traces: Traces) -> None:
     lifecycle.fail(root, Outcome.ERROR, unreadable)
 
     assert lifecycle.in_flight() == []
+
+
+class ModelsOnly(Sampler):
+    """Takes what model providers are asked, whatever became of the spans above."""
+
+    @override
+    def should_sample(
+        self, parent_context: Any, trace_id: int, name: str, kind: SpanKind | None = None, *args: Any, **kwargs: Any
+    ) -> SamplingResult:
+        return SamplingResult(Decision.RECORD_AND_SAMPLE if kind is SpanKind.CLIENT else Decision.DROP)
+
+    @override
+    def get_description(self) -> str:
+        return "models only"
+
+
+def test_run_that_a_sampler_takes_below_one_that_it_left_out_says_all() -> None:
+    """A model's span is complete though the chain above it is not sampled."""
+    traced, alone = Traces(sampler=ModelsOnly()), Traces()
+    chain = ChatPromptTemplate.from_template("hi") | GenericFakeChatModel(messages=repeat(AIMessage("hello")))
+
+    for each in (traced, alone):
+        chain.invoke({}, {"callbacks": [OtelHandler(tracer_provider=each.provider, content=True)]})
+
+    own = {"chainspan.run.id"}
+    expected = dict(alone.span("chat").attributes or {})
+    assert traced.tree == "chat"
+    assert {**(traced.span("chat").attributes or {}), **dict.fromkeys(own)} == {**expected, **dict.fromkeys(own)}
 
 
 def test_suppressed_run_leaves_no_state(traces: Traces) -> None:

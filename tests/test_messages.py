@@ -19,9 +19,9 @@ from langchain_core.messages.tool import invalid_tool_call
 from pydantic import ValidationError
 
 from chainspan import _messages as spoken
+from chainspan import messages_from_span
 from chainspan._content import Gate
 from chainspan.langchain._messages import messages
-from chainspan.langchain._restore import messages_from_span
 
 CALL = {"type": "tool_call", "id": "call_1", "name": "look_up", "args": {"what": 'it\'s "x"', "n": None, "名": ["é"]}}
 CONVERSATION: dict[str, AnyMessage] = {
@@ -99,6 +99,7 @@ def test_what_is_written_fits_the_models(original: AnyMessage) -> None:
     assert not [part for part in message.parts if isinstance(part, spoken.GenericPart)]
 
 
+MARKER = "[image/png 8 bytes sha256:4c4b6a3be1314ab8]"
 IMAGE = {"type": "blob", "mime_type": "image/png", "modality": "image", "content": "iVBORw0KGgo="}
 OPENAI, ANTHROPIC = {"model_provider": "openai"}, {"model_provider": "anthropic"}
 
@@ -129,7 +130,7 @@ OPENAI, ANTHROPIC = {"model_provider": "openai"}, {"model_provider": "anthropic"
                 [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}],
                 tool_call_id="1",
             ),
-            [{"type": "tool_call_response", "id": "1", "response": [IMAGE]}],
+            [{"type": "tool_call_response", "id": "1", "response": [{**IMAGE, "content": MARKER}]}],
             id="image-of-a-tool",
         ),
         pytest.param(

@@ -9,9 +9,11 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 
+from chainspan._content import ContentPolicy, Gate
 from chainspan._model import ModelRequest, ModelResponse, RunKind, RunStart, Streaming, ToolRequest, Usage
-from chainspan._profiles._metrics import Ended, Metrics
+from chainspan._profiles._metrics import Measured, metrics_of
 
+OFF = Gate.of(content=False)
 REQUEST = ModelRequest(provider="openai", model="gpt-5", server_address="api.openai.com", server_port=443)
 RESPONSE = ModelResponse(model="gpt-5-1", usage=Usage(input_tokens=100, output_tokens=20))
 MODEL = {
@@ -28,10 +30,12 @@ def _run(kind: RunKind, name: str = "name", **fields: Any) -> RunStart:
     return RunStart(run_id=UUID(int=1), parent_id=None, kind=kind, run_type=kind.value, name=name, **fields)
 
 
-def _collected(profile: str, run: RunStart, ended: Ended) -> dict[str, list[tuple[float, dict[str, Any]]]]:
+def _collected(
+    profile: str, run: RunStart, ended: Measured, gate: Gate = OFF
+) -> dict[str, list[tuple[float, dict[str, Any]]]]:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])
-    Metrics(profile, meter_provider=provider).record(run, ended)
+    metrics_of(provider, profile, None).record(run, ended, gate)
     data = reader.get_metrics_data()
     provider.shutdown()
     if data is None:
@@ -42,15 +46,15 @@ def _collected(profile: str, run: RunStart, ended: Ended) -> dict[str, list[tupl
 
 
 def _point(point: Any) -> tuple[float, dict[str, Any]]:
-    assert isinstance(point, HistogramDataPoint)
-    return point.sum, dict(point.attributes or {})
+    value = point.sum if isinstance(point, HistogramDataPoint) else point.value
+    return value, dict(point.attributes or {})
 
 
 def test_a_model_call_in_compat() -> None:
     """A streamed call counts its duration, its first chunk and its tokens, under the names of 1.41."""
-    ended = Ended(duration_s=2.5, response=RESPONSE, streaming=Streaming(chunks=9, first_content_s=0.5))
+    ended = Measured(duration_s=2.5, response=RESPONSE, streaming=Streaming(chunks=9, first_content_s=0.5))
 
-    assert _collected("compat", _run(RunKind.CHAT, model=REQUEST), ended) == {
+    assert _collected("compat", _run(RunKind.CHAT, request=REQUEST), ended) == {
         "gen_ai.client.operation.duration": [(2.5, MODEL)],
         "gen_ai.client.operation.time_to_first_chunk": [(0.5, MODEL)],
         "gen_ai.client.token.usage": [
@@ -61,14 +65,56 @@ def test_a_model_call_in_compat() -> None:
 
 
 def test_a_model_call_in_latest() -> None:
-    """The next conventions have names of their own for model calls, and a histogram for each kind of token."""
-    ended = Ended(duration_s=2.5, response=RESPONSE, streaming=Streaming(chunks=9, first_content_s=0.5))
+    """The next conventions have names of their own for model calls, and count each kind of token apart."""
+    usage = Usage(input_tokens=100, output_tokens=20, cache_read=60, audio_input=30, reasoning=5)
+    response = ModelResponse(model="gpt-5-1", usage=usage)
+    ended = Measured(duration_s=2.5, response=response, streaming=Streaming(chunks=9, first_content_s=0.5))
+    unknown = {**MODEL, "gen_ai.token.modality": "unknown"}
 
-    assert _collected("latest", _run(RunKind.CHAT, model=REQUEST), ended) == {
+    assert _collected("latest", _run(RunKind.CHAT, request=REQUEST), ended) == {
         "gen_ai.client.inference.duration": [(2.5, MODEL)],
         "gen_ai.client.inference.time_to_first_chunk": [(0.5, MODEL)],
         "gen_ai.client.inference.operation.input_tokens": [(100, MODEL)],
         "gen_ai.client.inference.operation.output_tokens": [(20, MODEL)],
+        "gen_ai.client.inference.usage.input_tokens": [
+            (30, {**MODEL, "gen_ai.token.modality": "audio"}),
+            (70, unknown),
+        ],
+        "gen_ai.client.inference.usage.output_tokens": [(20, unknown)],
+        "gen_ai.client.inference.usage.cache_read.input_tokens": [(60, unknown)],
+        "gen_ai.client.inference.usage.cache_write.input_tokens": [(0, unknown)],
+        "gen_ai.client.inference.usage.reasoning.output_tokens": [(5, unknown)],
+    }
+
+
+def test_a_call_that_failed_is_in_the_sums_of_latest() -> None:
+    """The counters of the next conventions have every call in them, with 0 where nothing was used."""
+    run = _run(RunKind.CHAT, request=REQUEST)
+
+    collected = _collected("latest", run, Measured(duration_s=1, error_type="TimeoutError"))
+
+    counters = {name: points for name, points in collected.items() if ".usage." in name}
+    assert len(counters) == 5
+    assert all(value == 0 for points in counters.values() for value, _ in points)
+
+
+@pytest.mark.parametrize("profile", ["compat", "latest"])
+def test_hostile_names_are_masked_and_made_encodable(profile: str) -> None:
+    """What a user redacts is redacted in metrics too, and half a surrogate pair does not stop all metrics."""
+    gate = Gate.of(ContentPolicy(redact_patterns=["acme"]))
+    run = _run(RunKind.TOOL, tool=ToolRequest(name="acme\ud800"), agent_name="at acme")
+
+    assert _collected(profile, run, Measured(duration_s=1), gate) == {
+        "gen_ai.execute_tool.duration": [
+            (
+                1,
+                {
+                    "gen_ai.tool.name": "[redacted]\ufffd",
+                    "gen_ai.tool.type": "function",
+                    "gen_ai.agent.name": "at [redacted]",
+                },
+            )
+        ]
     }
 
 
@@ -90,20 +136,20 @@ def test_a_model_call_in_latest() -> None:
 @pytest.mark.parametrize("profile", ["compat", "latest", "openinference"])
 def test_other_operations(profile: str, run: RunStart, name: str, attributes: dict[str, Any]) -> None:
     """Tools, agents, graphs and retrievers count their durations, alike in every profile."""
-    assert _collected(profile, run, Ended(duration_s=1.5)) == {name: [(1.5, attributes)]}
+    assert _collected(profile, run, Measured(duration_s=1.5)) == {name: [(1.5, attributes)]}
 
 
 @pytest.mark.parametrize("kind", [RunKind.CHAIN, RunKind.PROMPT, RunKind.PARSER, RunKind.NODE])
 def test_what_is_no_operation_is_not_counted(kind: RunKind) -> None:
     """Chains, prompts, parsers and nodes have no metric in the conventions."""
-    assert _collected("compat", _run(kind), Ended(duration_s=1.5)) == {}
+    assert _collected("compat", _run(kind), Measured(duration_s=1.5)) == {}
 
 
 def test_a_failure_says_its_kind() -> None:
     """The duration of a failed call carries the type of its error."""
-    run = _run(RunKind.CHAT, model=ModelRequest(provider="openai"))
+    run = _run(RunKind.CHAT, request=ModelRequest(provider="openai"))
 
-    assert _collected("compat", run, Ended(duration_s=1, error_type="TimeoutError")) == {
+    assert _collected("compat", run, Measured(duration_s=1, error_type="TimeoutError")) == {
         "gen_ai.client.operation.duration": [
             (
                 1,
@@ -124,7 +170,7 @@ def test_a_failure_says_its_kind() -> None:
 )
 def test_tokens_that_were_not_billed_are_not_counted(response: ModelResponse) -> None:
     """Absent usage is no 0, and what LangChain's cache saved was not used."""
-    collected = _collected("compat", _run(RunKind.CHAT, model=REQUEST), Ended(duration_s=1, response=response))
+    collected = _collected("compat", _run(RunKind.CHAT, request=REQUEST), Measured(duration_s=1, response=response))
 
     assert list(collected) == ["gen_ai.client.operation.duration"]
 
@@ -133,7 +179,8 @@ def test_the_buckets_are_those_of_the_conventions() -> None:
     """Without a view of the user's, the histograms have the boundaries that dashboards expect."""
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])
-    Metrics(meter_provider=provider).record(_run(RunKind.CHAT, model=REQUEST), Ended(duration_s=1, response=RESPONSE))
+    ended = Measured(duration_s=1, response=RESPONSE)
+    metrics_of(provider, "compat", None).record(_run(RunKind.CHAT, request=REQUEST), ended, OFF)
 
     data = reader.get_metrics_data()
     provider.shutdown()

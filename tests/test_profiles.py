@@ -100,15 +100,15 @@ RUNS: dict[str, tuple[RunStart, RunEnd]] = {
     "prompt": (_run(RunKind.PROMPT, "Greeting", inputs={"name": "Ada"}), RunEnd(outputs=ASKED[:2])),
     "parser": (_run(RunKind.PARSER, "StrOutputParser", inputs=ASKED[1]), RunEnd(outputs={"n": [1, 2.5, None]})),
     "chat": (
-        _run(RunKind.CHAT, "ChatOpenAI", "llm", model=REQUEST, messages=lambda: ASKED),
+        _run(RunKind.CHAT, "ChatOpenAI", "llm", request=REQUEST, messages=lambda: ASKED),
         RunEnd(response=RESPONSE, streaming=Streaming(chunks=3, first_content_s=0.25)),
     ),
     "llm": (
-        _run(RunKind.LLM, "OpenAI", "llm", model=REQUEST, messages=lambda: ASKED[1:2]),
+        _run(RunKind.LLM, "OpenAI", "llm", request=REQUEST, messages=lambda: ASKED[1:2]),
         RunEnd(response=RESPONSE),
     ),
     "embeddings": (
-        _run(RunKind.EMBEDDINGS, "OpenAIEmbeddings", model=ModelRequest(provider="openai", model="te-3")),
+        _run(RunKind.EMBEDDINGS, "OpenAIEmbeddings", request=ModelRequest(provider="openai", model="te-3")),
         RunEnd(response=ModelResponse(usage=Usage(input_tokens=7))),
     ),
     "tool": (
@@ -192,7 +192,7 @@ def test_profiles_name_and_kind_spans_alike(kind: str) -> None:
 def test_the_users_name_wins(kind: str, named: str) -> None:
     """A `run_name` is the span's name, whatever the operation would be called."""
     run, _ = RUNS[kind]
-    run = _run(run.kind, named, model=run.model, tool=run.tool, named=True)
+    run = _run(run.kind, named, request=run.request, tool=run.tool, named=True)
 
     assert profile().span_name(run) == named
 
@@ -207,7 +207,7 @@ def test_a_graph_without_a_name_is_just_invoked() -> None:
 
 def test_a_model_without_a_name_has_a_span_all_the_same() -> None:
     """Neither model nor provider need be known."""
-    run = _run(RunKind.CHAT, "FakeModel", model=None)
+    run = _run(RunKind.CHAT, "FakeModel", request=None)
 
     assert profile().span_name(run) == "chat"
     assert profile().start(run, Gate.of(False))["gen_ai.operation.name"] == "chat"
@@ -261,7 +261,7 @@ def test_attributes_that_cannot_be_exported_are_made_so() -> None:
     """None is dropped, a number beyond 64 bits is a text, and a lone surrogate is replaced."""
     request = ModelRequest(model="m\ud800", parameters={"seed": 2**70, "temperature": None, "top_p": float("nan")})
     run = RunStart(
-        run_id=UUID(int=1), parent_id=None, kind=RunKind.CHAT, run_type="llm", name="ChatOpenAI", model=request
+        run_id=UUID(int=1), parent_id=None, kind=RunKind.CHAT, run_type="llm", name="ChatOpenAI", request=request
     )
 
     start = profile().start(run, Gate.of(False))
@@ -279,7 +279,7 @@ def test_a_long_conversation_leaves_room_for_the_rest(name: str) -> None:
     run = _run(
         RunKind.CHAT,
         "ChatOpenAI",
-        model=ModelRequest(model="gpt-5", tools=tools),
+        request=ModelRequest(model="gpt-5", tools=tools),
         messages=lambda: [Message(role="assistant", parts=[call, call])] * 300,
         metadata={f"key-{number}": number for number in range(200)},
     )

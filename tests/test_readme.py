@@ -96,7 +96,7 @@ def test_examples_do_what_the_page_says(page: Path, collector: Collector, tmp_pa
     if run.stderr:
         pytest.fail(run.stderr, pytrace=False)
     assert re.fullmatch(output_of(text), run.stdout), run.stdout
-    assert set(collector.paths) == ({"/v1/traces"} if "configure()" in code_of(text) else set())
+    assert set(collector.paths) == ({"/v1/traces", "/v1/metrics"} if "configure()" in code_of(text) else set())
 
 
 def test_readme_is_short_and_begins_with_code() -> None:

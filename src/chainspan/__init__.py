@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ._version import __version__
+
 if TYPE_CHECKING:
     from ._configure import configure, flush
     from ._content import ContentPolicy
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
     from ._errors import ChainspanError, ConfigurationError
     from ._handlers import ConsoleHandler, OtelHandler
     from ._model import RunKind, Usage
-    from ._profiles import session
-
-    __version__: str
+    from ._profiles import ModelCall, record_evaluation, session
+    from .langchain import messages_from_span
+    from .langchain._embeddings import traced_embeddings
 
 __all__ = [
     "ChainspanError",
@@ -29,6 +31,7 @@ __all__ = [
     "ConsoleHandler",
     "ContentPolicy",
     "Delivery",
+    "ModelCall",
     "OtelHandler",
     "RunKind",
     "Traced",
@@ -41,11 +44,14 @@ __all__ = [
     "current_span",
     "flush",
     "llm",
+    "messages_from_span",
     "prompt",
+    "record_evaluation",
     "retriever",
     "session",
     "span_of",
     "tool",
+    "traced_embeddings",
 ]
 
 if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name for good
@@ -55,6 +61,7 @@ if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name
         "ConsoleHandler": "_handlers",
         "ContentPolicy": "_content",
         "Delivery": "_delivery",
+        "ModelCall": "_profiles",
         "OtelHandler": "_handlers",
         "RunKind": "_model",
         "Traced": "_decorators",
@@ -66,21 +73,22 @@ if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name
         "current_span": "_current",
         "flush": "_configure",
         "llm": "_decorators",
+        "messages_from_span": "langchain",
         "prompt": "_decorators",
+        "record_evaluation": "_profiles",
         "retriever": "_decorators",
         "session": "_profiles",
         "span_of": "_current",
         "tool": "_decorators",
+        "traced_embeddings": "langchain._embeddings",
     }
 
     def __getattr__(name: str) -> object:
         """Load a public name when it is first asked for (PEP 562)."""
-        if name == "__version__":
-            value = import_module(f"{__name__}._version").version()
-        elif home := _HOMES.get(name):
-            value = getattr(import_module(f"{__name__}.{home}"), name)
-        else:
+        home = _HOMES.get(name)
+        if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{home}"), name)
         globals()[name] = value
         return value
 

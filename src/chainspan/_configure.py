@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
+from typing import TypeAlias
 
+from opentelemetry import metrics as otel_metrics
 from opentelemetry import trace
 from opentelemetry.sdk.environment_variables import OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -20,15 +22,19 @@ from opentelemetry.sdk.trace.export import (
 from opentelemetry.sdk.trace.sampling import _KNOWN_SAMPLERS
 
 from . import _exit, _pipeline, _settings, exporters
-from ._delivery import Delivery, flush_all
+from ._delivery import Delivery, Flushable, flush_all
 from ._errors import ConfigurationError
 from ._feeding import processor_for
 from ._guard import log_quietly
+from ._profiles import meter_provider
 
 __all__ = ["configure", "flush", "provider_from_environment"]
 
 _WARNING = 30
 _RATIO = "traceidratio"
+
+
+_ByOtlp: TypeAlias = "exporters.OtlpExporter | exporters.SpoolExporter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +46,18 @@ class _Setup:
     endpoint: str | None = None
     spool: str | os.PathLike[str] | None = None
     console: bool = False
+    metrics: bool = False
     processors: Sequence[SpanProcessor | SpanExporter] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """What was made, and what it feeds: `others` is what is flushed besides the spans."""
+
+    tracers: TracerProvider
+    meters: otel_metrics.MeterProvider | None
+    feeds: Sequence[SpanProcessor]
+    others: Sequence[Flushable]
 
 
 def configure(  # noqa: PLR0913  one call sets up all
@@ -50,14 +67,16 @@ def configure(  # noqa: PLR0913  one call sets up all
     endpoint: str | None = None,
     spool: str | os.PathLike[str] | None = None,
     console: bool = False,
+    metrics: bool = True,
     processors: Sequence[SpanProcessor | SpanExporter] = (),
     flush_on_sigterm: bool = True,
 ) -> trace.TracerProvider:
-    """Set up the global TracerProvider from the standard OTEL_* variables.
+    """Set up the global TracerProvider and MeterProvider from the standard OTEL_* variables.
 
     Spans are sent by OTLP over http/protobuf with gzip to ``http://localhost:4318``, unless
-    arguments or variables say otherwise. A provider that is set up already is left as it is,
-    and returned; that is said in the log.
+    arguments or variables say otherwise, and metrics to the same place every minute. A
+    TracerProvider that is set up already is left as it is, and returned, and nothing is set
+    up; that is said in the log. A MeterProvider that is set up already is left as it is.
 
     Args:
         service_name: The service's name; None: what ``OTEL_SERVICE_NAME`` or
@@ -67,6 +86,8 @@ def configure(  # noqa: PLR0913  one call sets up all
         spool: A directory that spans are kept in until they have arrived; they then outlive
             outages and the process. Needs the extra ``spool``.
         console: Whether runs are printed as well, as far as their spans tell.
+        metrics: Whether a MeterProvider is set up. Where ``OTEL_METRICS_EXPORTER`` says nothing,
+            metrics are sent only if spans are, by OTLP.
         processors: Further processors and exporters to feed.
         flush_on_sigterm: Whether SIGTERM, by which containers are stopped, flushes for two
             seconds at most, before it does what it would have done.
@@ -82,21 +103,25 @@ def configure(  # noqa: PLR0913  one call sets up all
             "already, and adds nothing to it.",
         )
         return current
-    provider, feeds = _build(
+    built = _build(
         _Setup(
             service_name=service_name,
             resource_attributes=resource_attributes,
             endpoint=endpoint,
             spool=spool,
             console=console,
+            metrics=metrics and meter_provider() is None,
             processors=processors,
         )
     )
-    trace.set_tracer_provider(provider)
-    _pipeline.of_provider(provider, processors=feeds)
+    trace.set_tracer_provider(built.tracers)
+    if built.meters is not None:
+        otel_metrics.set_meter_provider(built.meters)
+    _exit.close_first()
+    _pipeline.of_provider(built.tracers, processors=built.feeds, others=built.others)  # ends its runs before that
     if flush_on_sigterm:
         _exit.flush_on_sigterm()
-    return provider
+    return built.tracers
 
 
 def flush(timeout_s: float = 10.0) -> Delivery:
@@ -111,42 +136,61 @@ def flush(timeout_s: float = 10.0) -> Delivery:
 @lru_cache(maxsize=1)
 def provider_from_environment() -> TracerProvider:
     """Return a provider that exports as the environment asks, and is nobody's global one."""
-    provider, feeds = _build(_Setup())
-    _pipeline.of_provider(provider, processors=feeds)
-    return provider
+    built = _build(_Setup())
+    _pipeline.of_provider(built.tracers, processors=built.feeds)
+    return built.tracers
 
 
-def _build(setup: _Setup) -> tuple[TracerProvider, list[SpanProcessor]]:
+def _build(setup: _Setup) -> _Built:
     _check_sampler()
-    feeds = [*_exports(setup), *map(_pipeline.processor_of, setup.processors)]
+    feeds, spans = _exports(setup)
+    feeds += map(_pipeline.processor_of, setup.processors)
     if setup.console:
         feeds.append(exporters.ConsoleProcessor())
     attributes = dict(setup.resource_attributes or {})
     if setup.service_name is not None:
         attributes[SERVICE_NAME] = setup.service_name
-    provider = TracerProvider(resource=Resource.create(attributes))
+    resource = Resource.create(attributes)
+    meters, others = _meters(setup, resource, spans) if setup.metrics else (None, [])
+    provider = TracerProvider(resource=resource)
     for processor in feeds:
         provider.add_span_processor(_pipeline.isolated(processor))
-    return provider, feeds
+    return _Built(tracers=provider, meters=meters, feeds=feeds, others=others)
 
 
-def _exports(setup: _Setup) -> list[SpanProcessor]:
+def _meters(
+    setup: _Setup, resource: Resource, spans: _ByOtlp | None
+) -> tuple[otel_metrics.MeterProvider | None, list[Flushable]]:
+    """Return a MeterProvider and what flushes it; none where nothing is to be exported."""
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415  takes long, and not everybody wants it
+
+    from .exporters._readers import metric_readers  # noqa: PLC0415  likewise
+
+    readers = metric_readers(setup.endpoint, None if spans is None else (spans.endpoint, spans.outage))
+    if not readers:
+        return None, []
+    # Not shut down at exit by itself, for as long as its readers like: each is closed with the spans' exporters.
+    provider = MeterProvider([reader for reader, _ in readers], resource=resource, shutdown_on_exit=False)
+    return provider, [flushed for _, flushed in readers]
+
+
+def _exports(setup: _Setup) -> tuple[list[SpanProcessor], _ByOtlp | None]:
+    """Return what spans go to, and the exporter among it that sends them by OTLP."""
     chosen = os.environ.get(_settings.OTEL_TRACES_EXPORTER, "").strip() or "otlp"
     names = [name.strip().lower() for name in chosen.split(",") if name.strip()]
     if "none" in names:
-        return []
-    return [_export(name, setup) for name in names]
+        return [], None
+    otlp = _otlp(setup) if "otlp" in names else None
+    return [_export(name, otlp) for name in names], otlp
 
 
-def _export(name: str, setup: _Setup) -> SpanProcessor:
-    makers: Mapping[str, Callable[[], SpanProcessor]] = {
-        "otlp": lambda: processor_for(_otlp(setup)),
-        "console": lambda: SimpleSpanProcessor(ConsoleSpanExporter()),
-    }
-    if name in makers:
-        return makers[name]()
+def _export(name: str, otlp: _ByOtlp | None) -> SpanProcessor:
+    if name == "otlp" and otlp is not None:
+        return processor_for(exporters.counted_once(otlp))
+    if name == "console":
+        return SimpleSpanProcessor(exporters.counted_once(ConsoleSpanExporter()))
     for point in entry_points(group="opentelemetry_traces_exporter", name=name):
-        return processor_for(point.load()())
+        return processor_for(exporters.counted_once(point.load()()))
     raise ConfigurationError(
         _settings.OTEL_TRACES_EXPORTER,
         expected="otlp, console, none or the name of an installed exporter",
@@ -154,7 +198,7 @@ def _export(name: str, setup: _Setup) -> SpanProcessor:
     )
 
 
-def _otlp(setup: _Setup) -> SpanExporter:
+def _otlp(setup: _Setup) -> _ByOtlp:
     exporter = exporters.otlp(setup.endpoint)
     return exporter if setup.spool is None else exporters.spool(setup.spool, to=exporter)
 

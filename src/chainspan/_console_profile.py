@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from opentelemetry.trace import SpanKind
 
-from ._content import Gate
+from ._content import Gate, ShownGate
+from ._encode import plain as as_plain
 from ._model import AttributeValue, RunEnd, RunFailure, RunStart
 
 __all__ = ["ConsoleProfile"]
@@ -59,17 +60,28 @@ class ConsoleProfile:
 
     def event(self, data: object, gate: Gate) -> str | None:
         """Return an event's data as JSON, or None where content is off."""
-        return json.dumps(gate.mask(self._form(data)), ensure_ascii=False) if gate.on else None
+        return _written(self._shown(data, gate)) if gate.on else None
+
+    def _shown(self, value: object, gate: Gate) -> object:
+        plain = self._form(value)
+        return gate.shown(plain) if isinstance(gate, ShownGate) else plain
 
     def _payload(self, side: str, value: object, gate: Gate, *, is_compact: bool = False) -> dict[str, AttributeValue]:
         if not gate.on:
             return {}
-        plain = gate.mask(self._form(value))
+        plain = self._shown(value, gate)
         if isinstance(plain, str):
             return {f"{side}.value": plain, f"{side}.mime_type": _TEXT}
         separators = (",", ":") if is_compact else None
-        text = json.dumps(plain, ensure_ascii=False, separators=separators)
+        text = _written(plain, separators)
         return {f"{side}.value": text, f"{side}.mime_type": _TEXT if is_compact else _JSON}
+
+
+def _written(tree: object, separators: tuple[str, str] | None = None) -> str:
+    try:
+        return json.dumps(tree, ensure_ascii=False, separators=separators)
+    except (ValueError, TypeError, RecursionError):  # too deep, a circle, a number of 5,000 digits
+        return json.dumps(as_plain(tree), ensure_ascii=False, separators=separators)
 
 
 def _is_chain(run: RunStart) -> bool:

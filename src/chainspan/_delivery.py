@@ -76,7 +76,7 @@ class Flushable(Protocol):
         ...
 
 
-def flush_all(processors: Iterable[SpanProcessor], timeout_s: float) -> Delivery:
+def flush_all(processors: Iterable[SpanProcessor | Flushable], timeout_s: float) -> Delivery:
     """Flush all at the same time and return where their spans are, within the timeout.
 
     A processor that is not ours is asked to ``force_flush()`` on a thread of its own,
@@ -88,7 +88,7 @@ def flush_all(processors: Iterable[SpanProcessor], timeout_s: float) -> Delivery
     return sum(answers, Delivery())
 
 
-async def aflush_all(processors: Iterable[SpanProcessor], timeout_s: float) -> Delivery:
+async def aflush_all(processors: Iterable[SpanProcessor | Flushable], timeout_s: float) -> Delivery:
     """Do what flush_all does, without blocking the event loop."""
     return await asyncio.to_thread(flush_all, list(processors), timeout_s)
 
@@ -96,7 +96,7 @@ async def aflush_all(processors: Iterable[SpanProcessor], timeout_s: float) -> D
 class _Flush:
     """One processor being flushed on its own thread, so that none waits for another."""
 
-    def __init__(self, processor: SpanProcessor, timeout_s: float) -> None:
+    def __init__(self, processor: SpanProcessor | Flushable, timeout_s: float) -> None:
         self._processor = processor
         self._timeout_s = timeout_s
         self._answer = Delivery(unverified=(type(processor).__name__,))

@@ -20,7 +20,15 @@ from typing import Protocol
 from ._delivery import Delivery
 from ._guard import Guard, say_once
 
-__all__ = ["EXIT_TIMEOUT_S", "Closable", "after_fork", "close_at_exit", "flush_on_sigterm", "never_close_at_exit"]
+__all__ = [
+    "EXIT_TIMEOUT_S",
+    "Closable",
+    "after_fork",
+    "close_at_exit",
+    "close_first",
+    "flush_on_sigterm",
+    "never_close_at_exit",
+]
 
 EXIT_TIMEOUT_S = 1.8
 """How long pending spans may delay the end of a process: two seconds, with what stopping takes itself."""
@@ -52,6 +60,16 @@ def close_at_exit(closable: Closable) -> None:
 def never_close_at_exit(closable: Closable) -> None:
     """Take back close_at_exit: the application flushes for itself."""
     _open.discard(closable)
+
+
+def close_first() -> None:
+    """Close everything before the exit hooks that there are until now, such as those of providers.
+
+    A provider closes what it feeds, and only that. Spans and metrics of a dead endpoint would
+    so be waited for one after the other, and not together.
+    """
+    atexit.unregister(_close_open)
+    atexit.register(_close_open)
 
 
 def after_fork(method: Callable[[], None]) -> None:

@@ -5,27 +5,32 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
 from opentelemetry import trace
+from opentelemetry.metrics import MeterProvider
 from typing_extensions import Self
 
 from . import _pipeline, _settings, _witnesses
 from ._configure import provider_from_environment
 from ._console_profile import ConsoleProfile
-from ._content import ContentPolicy, Gate
+from ._content import ContentPolicy, Gate, ShownGate, asks_for_content_in_events
 from ._delivery import Delivery, aflush_all
 from ._errors import ConfigurationError
 from ._guard import say_once
-from ._lifecycle import Lifecycle
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunKind, RunStart
 from ._pipeline import Pipeline, Target
+from ._profiles import Price, Profile, Report, Signals
 from ._profiles import profile as profile_named
 from ._recording import Recording
 from .exporters import ConsoleProcessor
 from .langchain import CallbackAdapter, current_run_id, graph_base, js_form
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
 
 __all__ = ["ConsoleHandler", "OtelHandler"]
 
@@ -42,41 +47,50 @@ _witnesses.set_current_run(current_run_id)
 
 
 class _Sink:
-    """Reports runs to the pipeline that a handler feeds, which may be set up late."""
+    """Reports runs to the pipeline that a handler feeds, which may be set up late.
+
+    Attributes:
+        pipeline: The one that is fed; None as long as there is none.
+    """
 
     def __init__(self, feeds: Pipeline | Callable[[], Pipeline | None], recording: Recording) -> None:
         self._find = None if isinstance(feeds, Pipeline) else feeds
         self._recording = recording
-        self.pipeline = feeds if isinstance(feeds, Pipeline) else None
+        self.pipeline: Pipeline | None = None
+        if isinstance(feeds, Pipeline):
+            self._feed(feeds)
+
+    def _feed(self, pipeline: Pipeline) -> None:
+        """Report to a pipeline from now on, with no step in between."""
+        self.pipeline, lifecycle = pipeline, pipeline.lifecycle
+        self.end, self.fail = lifecycle.end, lifecycle.fail  # type: ignore[method-assign]
+        self.chunk, self.event = lifecycle.chunk, lifecycle.event  # type: ignore[method-assign]
+        self.peek = lifecycle.peek  # type: ignore[method-assign]
+        if self._find is None:
+            self.start = partial(lifecycle.start, recording=self._recording)  # type: ignore[method-assign]
 
     def start(self, start: RunStart) -> None:
-        lifecycle = self._lifecycle()
-        if lifecycle is not None:
-            lifecycle.start(start, self._recording)
+        pipeline = None if self._find is None else self._find()
+        if pipeline is None:
+            return
+        if pipeline is not self.pipeline:
+            self._feed(pipeline)
+        pipeline.lifecycle.start(start, self._recording)
 
     def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
-        if self.pipeline is not None:
-            self.pipeline.lifecycle.end(run_id, read)
+        """Do nothing, as below: without a pipeline no run is open."""
 
     def fail(self, run_id: UUID, outcome: Outcome, read: Callable[[], RunFailure]) -> None:
-        if self.pipeline is not None:
-            self.pipeline.lifecycle.fail(run_id, outcome, read)
+        pass
 
     def chunk(self, run_id: UUID, *, has_content: bool) -> None:
-        if self.pipeline is not None:
-            self.pipeline.lifecycle.chunk(run_id, has_content=has_content)
+        pass
 
     def event(self, run_id: UUID, event: RunEvent) -> None:
-        if self.pipeline is not None:
-            self.pipeline.lifecycle.event(run_id, event)
+        pass
 
     def peek(self, run_id: UUID) -> RunStart | None:
-        return None if self.pipeline is None else self.pipeline.lifecycle.peek(run_id)
-
-    def _lifecycle(self) -> Lifecycle | None:
-        if self._find is not None:
-            self.pipeline = self._find()
-        return None if self.pipeline is None else self.pipeline.lifecycle
+        pass
 
 
 class OtelHandler(CallbackAdapter):
@@ -102,6 +116,17 @@ class OtelHandler(CallbackAdapter):
             ``OTEL_SEMCONV_STABILITY_OPT_IN`` says, else ``compat``.
         spans: Which runs get a span: ``all``; ``steps`` leaves out plain chains, prompts and
             parsers; ``llm`` keeps model calls alone. The others hand their children up.
+        metrics: Whether the GenAI metrics are recorded, of sampled runs and of others, each run
+            once with a MeterProvider however many handlers report it. None: yes, unless
+            ``CHAINSPAN_METRICS`` is ``false``. Without a MeterProvider nothing is.
+        meter_provider: Record to this provider instead of the global one.
+        price: Called with a `ModelCall` for each model call that was billed; returns what it
+            cost, or None. Recorded on the call's span as ``chainspan.cost``, and summed up on the root.
+        events: Whether each model call gives the event ``gen_ai.client.inference.operation.details``
+            by the Logs API. None: what ``OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT`` says, else whether the
+            variable of ``content`` is ``EVENT_ONLY`` or ``SPAN_AND_EVENT``. False: no event at all, where
+            the profile ``latest`` would tell of exceptions by events too.
+        logger_provider: Emit events to this provider instead of the global one.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -111,22 +136,33 @@ class OtelHandler(CallbackAdapter):
         """Make a handler that LangGraph reports interrupts to as well, where it is in use."""
         return object.__new__(_for_graphs(cls))
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each stands for itself, and few are ever given together
         self,
         *targets: Target,
         tracer_provider: trace.TracerProvider | None = None,
         content: bool | ContentPolicy | None = None,
         profile: str | None = None,
         spans: str = "all",
+        metrics: bool | None = None,
+        meter_provider: MeterProvider | None = None,
+        price: Price | None = None,
+        events: bool | None = None,
+        logger_provider: LoggerProvider | None = None,
     ) -> None:
-        if targets and tracer_provider is not None:
-            raise ConfigurationError(
-                "OtelHandler(tracer_provider=)",
-                expected="no provider where processors or exporters are given",
-                got=tracer_provider,
-            )
+        _check(targets, tracer_provider, price)
         chosen = profile_named(profile)
-        recording = Recording(profile=chosen, gate=Gate.of(content), keeps=_preset(spans))
+        signals = Signals.choose(
+            chosen,
+            metrics=metrics,
+            events=events,
+            events_have_content=asks_for_content_in_events(),
+            meter_provider=meter_provider,
+            logger_provider=logger_provider,
+        )
+        gate = Gate.of(content)
+        recording = Recording(
+            profile=chosen, gate=gate, keeps=_preset(spans), price=price, report=_report(chosen, gate, content, signals)
+        )
         if targets:
             pipeline = _pipeline.apart(targets, chosen.schema_url)
             super().__init__(_Sink(pipeline, recording))
@@ -206,7 +242,7 @@ class ConsoleHandler(OtelHandler):
         processor, pipeline = _console_pipeline(to, color, clock)
         recording = Recording(
             profile=profile,
-            gate=Gate.of(content),
+            gate=ShownGate.of(content),
             encode_event=profile.event,
             on_event=processor.on_event,
         )
@@ -244,11 +280,27 @@ _consoles: weakref.WeakValueDictionary[tuple[Any, ...], Pipeline] = weakref.Weak
 _graph_classes: dict[type, type] = {}
 
 
+def _check(targets: tuple[Target, ...], tracer_provider: trace.TracerProvider | None, price: Price | None) -> None:
+    if targets and tracer_provider is not None:
+        raise ConfigurationError(
+            "OtelHandler(tracer_provider=)",
+            expected="no provider where processors or exporters are given",
+            got=tracer_provider,
+        )
+    if price is not None and not callable(price):
+        raise ConfigurationError("OtelHandler(price=)", expected="a function of a ModelCall", got=price)
+
+
 def _preset(name: str) -> Callable[[RunStart], bool] | None:
     if name not in _presets:
         raise ConfigurationError("OtelHandler(spans=)", expected="all, steps or llm", got=name)
     kinds = _presets[name]
     return None if kinds is None else (lambda run: run.kind in kinds)
+
+
+def _report(profile: Profile, gate: Gate, content: bool | ContentPolicy | None, signals: Signals) -> Report | None:
+    """Return what tells of runs beside their spans, or None where nothing is to be told."""
+    return Report(profile, gate, Gate.of(content, in_events=True), signals) if signals else None
 
 
 def _for_graphs(cls: type[H]) -> type[H]:

@@ -7,26 +7,35 @@ until its end is reported, and ends each span exactly once, whatever raises in b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import FrameType
 from uuid import UUID
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 from opentelemetry.trace import Span, Tracer
-from opentelemetry.util.types import AttributeValue
 
 from . import _scope, _stack
 from ._guard import Guard
-from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
+from ._model import AttributeValue, Outcome, RunEnd, RunEvent, RunFailure, RunStart
 from ._orphans import Orphans
-from ._placement import Caller, Place, place, place_apart
-from ._recording import Recording, describe_end, describe_failure, links_to_caller, sum_up
+from ._placement import Caller, Place, find_caller, place, place_apart
+from ._recording import (
+    Attributes,
+    Recording,
+    conclude,
+    describe_barely,
+    describe_end,
+    describe_failure,
+    links_to_caller,
+    note,
+    report_end,
+    report_orphan,
+)
 from ._runs import Run, RunRegistry, Trace
 
 __all__ = ["Lifecycle"]
 
 _END, _FAIL, _FINISH = Guard("lifecycle.end"), Guard("lifecycle.fail"), Guard("lifecycle.finish")
-_ATTACH = Guard("lifecycle.attach")
+_ATTACH, _DESCRIBE = Guard("lifecycle.attach"), Guard("lifecycle.describe")
 _SUPPRESS_PLAIN = "suppress_instrumentation"  # opentelemetry-instrumentation sets both keys
 
 
@@ -64,18 +73,19 @@ class Lifecycle:
         A run that is open already, because two handlers feed this pipeline, stays as it is.
         """
         context = otel_context.get_current()
-        if _is_suppressed(context) or start.run_id.int in self._runs:
+        if _is_suppressed(context) or self._runs.get(start.run_id.int) is not None:
             return
         self._orphans.sweep()
-        caller = Caller.find(start)
+        caller = find_caller(start)
         if self._has_scope:
-            self._settle_below(context, start)
-        run = self._open(start, recording, context, caller.frame)
-        run.seat = _stack.Seat(caller.frame, caller.task)
+            self._settle_below(context, start, caller)
+        run = self._open(start, recording, context, caller)
         self._runs.add(run)
         if self._has_scope:
-            with _ATTACH:
+            try:
                 caller.run(_scope.attach, run, caller.frame)
+            except Exception as fault:
+                _ATTACH.caught(fault)
         self._orphans.watch(run)
 
     def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
@@ -83,27 +93,36 @@ class Lifecycle:
         run = self._runs.take(run_id.int)
         if run is None:
             return
-        outcome = Outcome.OK
+        outcome, attributes = Outcome.OK, Attributes()
         try:
             if run.own and run.span.is_recording():
-                with _END:
-                    if run.start is not None:
-                        outcome = describe_end(run, run.start, read())
+                if run.start is not None:
+                    outcome, attributes = describe_end(run, run.start, read)
+            elif run.keep.report is not None:
+                report_end(run, read)
+        except Exception as fault:
+            note(run, fault)
+            _END.caught(fault)
         finally:
-            self._finish(run, outcome)
+            self._finish(run, outcome, attributes)
 
     def fail(self, run_id: UUID, outcome: Outcome, read: Callable[[], RunFailure]) -> None:
         """Close a run that raised; `read` is called only if it is recorded."""
         run = self._runs.take(run_id.int)
         if run is None:
             return
+        attributes = Attributes()
         try:
             if run.own and run.span.is_recording():
-                with _FAIL:
-                    if run.start is not None:
-                        describe_failure(run, run.start, read())
+                if run.start is not None:
+                    attributes = describe_failure(run, run.start, read())
+            elif run.keep.report is not None:
+                report_end(run, read)
+        except Exception as fault:
+            note(run, fault)
+            _FAIL.caught(fault)
         finally:
-            self._finish(run, outcome)
+            self._finish(run, outcome, attributes)
 
     def chunk(self, run_id: UUID, *, has_content: bool) -> None:
         """Note a piece of a streamed answer."""
@@ -120,13 +139,14 @@ class Lifecycle:
         if run is None or not run.own or not run.span.is_recording():
             return
         recording: Recording = run.keep
-        attributes: dict[str, AttributeValue] = {}
+        attributes = Attributes()
         data = recording.encode_event(event.data, run.gate) if event.data is not None else None
         if data is not None:
             attributes["data"] = data
-        run.span.add_event(event.name, attributes, timestamp=run.trace.now_ns())
+        name = run.gate.name(event.name)
+        run.span.add_event(name, attributes, timestamp=run.trace.now_ns())
         if recording.on_event is not None:
-            recording.on_event(run.span, event.name, attributes)
+            recording.on_event(run.span, name, attributes)
 
     def peek(self, run_id: UUID) -> RunStart | None:
         """Return what was reported of a run that is open, or None."""
@@ -147,9 +167,9 @@ class Lifecycle:
         for run in reversed(self.in_flight()):
             self._close_orphan(run, Outcome.ABANDONED)
 
-    def _open(self, start: RunStart, recording: Recording, context: Context, frame: FrameType | None) -> Run:
+    def _open(self, start: RunStart, recording: Recording, context: Context, caller: Caller) -> Run:
         parent = self._parent_of(start, context)
-        where = place(parent, context, frame) if self._has_scope else place_apart(parent, context)
+        where = place(parent, context, caller.frame) if self._has_scope else place_apart(parent, context)
         trace = parent.trace if parent is not None else Trace(self._clock)
         run = Run(
             id=start.run_id.int,
@@ -160,6 +180,7 @@ class Lifecycle:
             registry=self._runs,
             trace=trace,
             natives=where.natives,
+            seat=_stack.Seat(caller.frame, caller.task),
             started_ns=trace.now_ns(),
             keep=recording,
         )
@@ -178,41 +199,47 @@ class Lifecycle:
 
     def _start_span(self, run: Run, start: RunStart, where: Place) -> Span:
         recording: Recording = run.keep
-        profile, parent = recording.profile, run.parent
         run.gate = recording.gate.for_run(start)
-        attributes: Mapping[str, AttributeValue] = {}
-        if parent is None or parent.span.is_recording() or not parent.open:
-            attributes = profile.start(start, run.gate)
-        return self._tracer.start_span(
-            profile.span_name(start),
-            context=where.context,
-            kind=profile.span_kind(start),
-            attributes=attributes,
-            links=[*where.links, *links_to_caller(run, start)],
-            start_time=run.started_ns,
+        parent = run.parent
+        is_wanted = parent is None or parent.span.is_recording() or not parent.open
+        name, attributes = _described(run, start) if is_wanted else (start.name, None)
+        span = self._tracer.start_span(
+            name,
+            where.context,
+            recording.profile.span_kind(start),
+            attributes,
+            where.links if start.tool is None else [*where.links, *links_to_caller(run, start)],
+            run.started_ns,
         )
+        if not is_wanted and span.is_recording():  # a sampler took it, though not what is above
+            name, attributes = _described(run, start)
+            span.update_name(name)
+            span.set_attributes(attributes)
+        return span
 
-    def _settle_below(self, context: Context, start: RunStart) -> None:
+    def _settle_below(self, context: Context, start: RunStart, caller: Caller) -> None:
         span = _scope.raw_span(context)
         while type(span) is _scope.ScopeSpan:
-            self._orphans.started_over(span.run, start)
+            self._orphans.started_over(span.run, start, caller.frame)
             if span.run.open:
                 return
             span = span.under
 
-    def _finish(self, run: Run, outcome: Outcome) -> None:
+    def _finish(self, run: Run, outcome: Outcome, attributes: Attributes) -> None:
         """End a run's span, and let nobody see it as current any more."""
         run.open = False
         try:
             if run.own and run.span.is_recording():
-                if outcome is not Outcome.OK or run.parent is None:
-                    with _FINISH:
-                        sum_up(run, outcome)
+                try:
+                    conclude(run, outcome, attributes)
+                except Exception as fault:
+                    _FINISH.caught(fault)
                 run.span.end(max(run.trace.now_ns(), run.started_ns))
         finally:
             if self._has_scope:
                 _scope.restore(run)
-            self._orphans.forget(run)
+            if run.is_watched:
+                self._orphans.forget(run)
             run.let_go()
             if run.children:
                 self._orphans.ended_above(run, outcome)
@@ -220,11 +247,25 @@ class Lifecycle:
     def _close_orphan(self, run: Run, outcome: Outcome) -> None:
         if self._runs.take(run.id) is not None:
             with Guard("lifecycle.close"):
-                self._finish(run, outcome)
+                if run.keep.report is not None:
+                    report_orphan(run)
+                self._finish(run, outcome, Attributes())
 
     def _evict(self, run: Run) -> None:
         with Guard("lifecycle.evict"):
-            self._finish(run, Outcome.EVICTED)
+            self._finish(run, Outcome.EVICTED, Attributes())
+
+
+def _described(run: Run, start: RunStart) -> tuple[str, Mapping[str, AttributeValue]]:
+    """Return the name of a run's span, and what the span says from its start."""
+    recording: Recording = run.keep
+    attributes: Mapping[str, AttributeValue]
+    try:
+        attributes = recording.profile.start(start, run.gate)
+    except Exception as fault:
+        _DESCRIBE.caught(fault)
+        attributes = describe_barely(start, fault)
+    return run.gate.name(recording.profile.span_name(start)), attributes
 
 
 def _is_suppressed(context: Context) -> bool:

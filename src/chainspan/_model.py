@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "RunEvent",
     "RunFailure",
     "RunKind",
-    "RunSink",
     "RunStart",
     "Streaming",
     "ToolRequest",
@@ -81,7 +80,7 @@ class Usage:
     audio_output: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Message:
     """One message of a conversation: its role and its parts.
 
@@ -90,7 +89,7 @@ class Message:
         parts: JSON-like dicts with a ``type``, in the shape of the GenAI conventions.
         name: The name of the speaker, where there is one.
         finish_reason: Of an output message: why the model stopped.
-        memo: Where the gate keeps the text that it made of the message, so that a history
+        memo: Where each gate keeps the text that it made of the message, so that a history
             that is sent again with each turn is not written again.
     """
 
@@ -98,10 +97,10 @@ class Message:
     parts: Sequence[Mapping[str, object]]
     name: str | None = None
     finish_reason: str | None = None
-    memo: list[Any] = field(default_factory=list, compare=False, repr=False)
+    memo: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class ModelRequest:
     """What is known of a model call before it is made.
 
@@ -127,7 +126,7 @@ class ModelRequest:
     stream: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class ModelResponse:
     """What a model answered.
 
@@ -149,7 +148,7 @@ class ModelResponse:
     dimensions: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class ToolRequest:
     """A tool and the call that asked for it.
 
@@ -200,6 +199,7 @@ class RunStart:
         name: The run's own name: ``run_name`` where the user gave one, else the class's.
         named: Whether the user gave the name.
         inputs: What went in, as it came: a dict, messages, a string, any object.
+        request: For models: what is asked for, or what reads it; see `model`.
         messages: For models: the messages, made only when content is recorded.
         query: For retrievers.
         agent_name: The agent that the run belongs to, where there is one.
@@ -215,7 +215,7 @@ class RunStart:
     inputs: object = None
     tags: Sequence[str] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
-    model: ModelRequest | None = None
+    request: ModelRequest | Callable[[], ModelRequest] | None = None
     messages: Callable[[], Sequence[Message]] = tuple
     tool: ToolRequest | None = None
     query: str | None = None
@@ -223,6 +223,13 @@ class RunStart:
     conversation_id: str | None = None
     user_id: str | None = None
     attempt: int | None = None
+
+    @property
+    def model(self) -> ModelRequest | None:
+        """What a model is asked for, read when somebody wants to know; None for other runs."""
+        if callable(self.request):
+            self.request = self.request()
+        return self.request
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -273,29 +280,3 @@ class RunEvent:
 
     name: str
     data: object = None
-
-
-class RunSink(Protocol):
-    """Where an adapter reports runs to.
-
-    An end or a failure is handed over as a callable, which is called only if the run is
-    recorded. Ids that are not open are ignored.
-    """
-
-    def start(self, start: RunStart) -> None:
-        """Take a run that starts."""
-
-    def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
-        """Take a run that ended well."""
-
-    def fail(self, run_id: UUID, outcome: Outcome, read: Callable[[], RunFailure]) -> None:
-        """Take a run that raised."""
-
-    def chunk(self, run_id: UUID, *, has_content: bool) -> None:
-        """Take a piece of a streamed answer."""
-
-    def event(self, run_id: UUID, event: RunEvent) -> None:
-        """Take something that happened inside a run."""
-
-    def peek(self, run_id: UUID) -> RunStart | None:
-        """Return what was reported of a run that is open, or None."""

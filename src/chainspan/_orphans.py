@@ -16,6 +16,7 @@ import weakref
 from asyncio import AbstractEventLoop, Task
 from collections import deque
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from ._model import Outcome, RunStart
@@ -46,7 +47,7 @@ class Orphans:
     def watch(self, run: Run) -> None:
         """Look after a run that has just started."""
         seat, start = run.seat, run.start
-        if seat is None or start is None or start.run_type not in _FORGOTTEN:
+        if start is None or start.run_type not in _FORGOTTEN or seat is None:
             return
         if seat.is_generator or seat.package != _FRAMEWORK:
             return
@@ -62,7 +63,7 @@ class Orphans:
 
     def forget(self, run: Run) -> None:
         """Stop looking after a run that has ended."""
-        if run.is_watched and run.seat is not None and run.seat.task is not None:
+        if run.seat is not None and run.seat.task is not None:
             self._by_task.get(run.seat.task, {}).pop(run.id, None)
 
     def ended_above(self, run: Run, outcome: Outcome) -> None:
@@ -74,14 +75,16 @@ class Orphans:
         if any(orphan.open for orphan in below):
             self._overdue.append((time.monotonic_ns() + _GRACE_NS, run))
 
-    def started_over(self, run: Run, start: RunStart) -> None:
+    def started_over(self, run: Run, start: RunStart, frame: FrameType | None) -> None:
         """Close a run in whose context another one starts, if its function has finished.
 
-        A function may start several runs before it executes the first. They are told from
-        a later call, whose frame may stand at the same address, by the metadata that they share.
+        Args:
+            run: The run that may be over.
+            start: What is reported of the other one.
+            frame: The frame that starts that.
         """
         if run.is_watched and run.seat is not None and run.start is not None:
-            is_twin = run.start.metadata is start.metadata
+            is_twin = run.start.metadata is start.metadata or _prepares(frame, run.start)
             if not is_twin and run.seat.is_over(but_for_newest=True):
                 self._close(run, Outcome.CANCELLED)
 
@@ -112,6 +115,17 @@ class Orphans:
     def _task_done(self, task: Task[Any]) -> None:
         for run in list(self._by_task.pop(task, {}).values()):
             self._close(run, Outcome.CANCELLED if task.cancelled() else Outcome.ABANDONED)
+
+
+def _prepares(frame: FrameType | None, start: RunStart) -> bool:
+    """Return whether a frame that starts a run is the very one that started another.
+
+    ``generate`` starts a run for each prompt before it executes the first. It is told from
+    a later call, whose frame may stand at the same address, by its list of managers
+    (langchain_core.language_models.llms), each of which hands out the metadata it holds.
+    """
+    managers = () if frame is None else frame.f_locals.get("callback_managers", ())
+    return any(getattr(manager, "metadata", None) is start.metadata for manager in managers)
 
 
 def _outcome_below(outcome: Outcome) -> Outcome:

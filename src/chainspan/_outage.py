@@ -29,6 +29,7 @@ class OutageLog:
     Args:
         target: Where the spans should go, for the log.
         waiting: Returns what waits now, in words, such as ``12 spans wait in memory``.
+        noun: What one of them is called, where they are no spans.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class OutageLog:
         target: str,
         *,
         waiting: Callable[[], str] = str,
+        noun: str = "span",
         quiet_s: float = 60.0,
         clock: Callable[[], float] = monotonic,
         log: Callable[[int, str], None] = log_quietly,
     ) -> None:
         self.waiting = waiting
         self._target = target
+        self._noun = noun
         self._quiet_s = quiet_s
         self._clock = clock
         self._log = log
@@ -55,6 +58,12 @@ class OutageLog:
     def active(self) -> bool:
         """Whether the last attempt failed."""
         return self._began_s is not None
+
+    @property
+    def speaks(self) -> bool:
+        """Whether a failure of the same endpoint is, has just been or may soon be said here."""
+        lately = self._said_s is not None and self._clock() - self._said_s < self._quiet_s
+        return self.active or lately or bool(self.waiting())
 
     def failed(self, reason: str) -> None:
         """Note an attempt that failed and will be repeated."""
@@ -107,17 +116,16 @@ class OutageLog:
         with self._lock:
             losses, self._losses = self._losses, Counter()
             self._said_s = self._clock()
-        facts = [f"{spans:,} {_spans(spans)} lost ({why})" for why, spans in losses.items()]
+        facts = [f"{spans:,} {self._were(spans)} lost ({why})" for why, spans in losses.items()]
         facts += [] if over else filter(None, [self.waiting()])
         self._log(level, f"{self._subject(over=over)}: {', '.join(facts) or 'none lost'}.")
 
     def _subject(self, *, over: bool) -> str:
         if self._began_s is None:
-            return f"chainspan could not deliver all spans to {self._target}"
+            return f"chainspan could not deliver all {self._noun}s to {self._target}"
         lasted_s = self._clock() - self._began_s
         tense = "reached" if over else "have reached"
-        return f"No spans {tense} {self._target} for {lasted_s:.0f} s ({self._reason})"
+        return f"No {self._noun}s {tense} {self._target} for {lasted_s:.0f} s ({self._reason})"
 
-
-def _spans(count: int) -> str:
-    return "span was" if count == 1 else "spans were"
+    def _were(self, count: int) -> str:
+        return f"{self._noun} was" if count == 1 else f"{self._noun}s were"

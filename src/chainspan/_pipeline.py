@@ -22,12 +22,12 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import ProxyTracerProvider
 from typing_extensions import override
 
-from ._delivery import Delivery, flush_all
+from ._delivery import Delivery, Flushable, flush_all
 from ._errors import ConfigurationError
 from ._feeding import processor_for
 from ._guard import Guard
 from ._lifecycle import Lifecycle
-from ._version import version
+from ._version import __version__
 
 __all__ = [
     "Pipeline",
@@ -59,21 +59,24 @@ class Pipeline:
     Attributes:
         lifecycle: Decides over the runs.
         processors: The processors that this pipeline has to itself; none of a given provider.
+        others: What else is flushed with it, such as metrics.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each stands for itself
         self,
         provider: trace.TracerProvider,
         *,
         has_scope: bool,
         processors: Sequence[SpanProcessor] = (),
         targets: Sequence[Target] = (),
+        others: Sequence[Flushable] = (),
         schema_url: str | None = None,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        tracer = provider.get_tracer("chainspan", version(), schema_url)
+        tracer = provider.get_tracer("chainspan", __version__, schema_url)
         self.lifecycle = Lifecycle(tracer, has_scope=has_scope, clock=clock)
         self.processors = tuple(processors)
+        self.others = tuple(others)
         self._targets = tuple(targets)  # keeps their ids from being given to others
         self._provider: Callable[[], trace.TracerProvider | None]
         self._provider = weakref.ref(provider) if has_scope else lambda: provider
@@ -85,12 +88,12 @@ class Pipeline:
         """Have everything that has ended exported within the timeout, and say what arrived."""
         return flush_all(self.feeds(), timeout_s)
 
-    def feeds(self) -> Sequence[SpanProcessor]:
-        """Return what the spans go to; the provider as a whole where no more is known."""
+    def feeds(self) -> Sequence[SpanProcessor | Flushable]:
+        """Return what is flushed: what spans go to, else the provider as a whole, and the rest."""
         provider = self._provider()
         if self.processors or provider is None:
-            return self.processors
-        return (_Provider(provider),)
+            return (*self.processors, *self.others)
+        return (_Provider(provider), *self.others)
 
 
 class _Provider(SpanProcessor):
@@ -112,6 +115,7 @@ def of_provider(
     provider: trace.TracerProvider,
     schema_url: str | None = None,
     processors: Sequence[SpanProcessor] = (),
+    others: Sequence[Flushable] = (),
 ) -> Pipeline:
     """Return the pipeline of a tracer provider that the application set up.
 
@@ -119,11 +123,12 @@ def of_provider(
         provider: The application's own, or one that was made from its environment.
         schema_url: The schema of the attributes' names.
         processors: All that the provider feeds, where that is known.
+        others: What else is to be flushed with it.
     """
     with _lock:
         pipeline = _of_provider.get(provider)
         if pipeline is None:
-            pipeline = Pipeline(provider, has_scope=True, schema_url=schema_url, processors=processors)
+            pipeline = Pipeline(provider, has_scope=True, schema_url=schema_url, processors=processors, others=others)
             _of_provider[provider] = pipeline
         return pipeline
 
@@ -213,9 +218,9 @@ def isolated(processor: SpanProcessor) -> SpanProcessor:
     return _Isolated(processor)
 
 
-def known_processors() -> list[SpanProcessor]:
-    """Return the processors of all pipelines that are in use, each once."""
-    found: dict[int, SpanProcessor] = {}
+def known_processors() -> list[SpanProcessor | Flushable]:
+    """Return the processors of all pipelines that are in use, and what is flushed with them, each once."""
+    found: dict[int, SpanProcessor | Flushable] = {}
     for pipeline in list(_live_pipelines):
         for processor in pipeline.feeds():
             found[id(processor)] = processor

@@ -18,7 +18,7 @@ from ._model import RunStart
 from ._runs import Run
 from ._waiting import waiting
 
-__all__ = ["Caller", "Place", "place", "place_apart"]
+__all__ = ["Caller", "Place", "find_caller", "place", "place_apart"]
 
 P = ParamSpec("P")
 
@@ -31,22 +31,23 @@ class Caller:
     task: asyncio.Task[Any] | None
     context: contextvars.Context | None = None
 
-    @classmethod
-    def find(cls, start: RunStart) -> Caller:
-        frame = _stack.starter(sys._getframe(1))  # noqa: SLF001 - the only way to see the stack
-        task = _stack.current_task()
-        if frame is None and start.run_type == "llm":
-            waiter = waiting(task)
-            if waiter is not None:
-                return cls(waiter.frame, waiter.task, waiter.context)
-        return cls(frame, task)
-
     def run(self, function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Call a function in the context of the code that started the run."""
         if self.context is None:
             function(*args, **kwargs)
         else:
             self.context.run(function, *args, **kwargs)
+
+
+def find_caller(start: RunStart) -> Caller:
+    """Return the code that started a run; to be called by what the run is reported to."""
+    frame = _stack.starter(sys._getframe(2))  # noqa: SLF001 - the only way to see the stack
+    task = _stack.current_task()
+    if frame is None and start.run_type == "llm":
+        waiter = waiting(task)
+        if waiter is not None:
+            return Caller(waiter.frame, waiter.task, waiter.context)
+    return Caller(frame, task)
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ def place(parent: Run | None, context: Context, frame: FrameType | None) -> Plac
         around = _scope.ambient_span(context, frame) or INVALID_SPAN
         return Place(_scope.with_span(context, around), around, _ids(around))
     inner = _scope.raw_span(context)
-    if inner is not None and _is_native_inside(inner, parent):
+    if inner is not None and type(inner) is not _scope.ScopeSpan and _is_native_inside(inner, parent):
         return Place(context, inner, _ids(inner))
     return Place(_scope.with_span(context, parent.span), parent.span)
 
@@ -104,8 +105,6 @@ def _is_beside(span: Span, run: Run) -> bool:
 
 def _is_native_inside(span: Span, parent: Run) -> bool:
     """Return whether a foreign span was opened inside a run, and is open still."""
-    if type(span) is _scope.ScopeSpan:
-        return False
     identity, above = span.get_span_context(), parent.context
     if not identity.is_valid or identity.trace_id != above.trace_id or identity.is_remote:
         return False

@@ -6,16 +6,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from opentelemetry.trace import Link, Span, Status, StatusCode
-from opentelemetry.util.types import AttributeValue
 
+from . import _semconv as names
 from ._content import Gate
-from ._model import Outcome, RunEnd, RunFailure, RunStart
-from ._profiles import Profile
+from ._model import AttributeValue, ModelResponse, Outcome, RunEnd, RunFailure, RunKind, RunStart
+from ._profiles import Ended, Price, Profile, Report, cost_of
+from ._profiles._hints import hint_at_missing_usage
 from ._runs import Run
 
-__all__ = ["Recording", "describe_end", "describe_failure", "links_to_caller", "sum_up"]
+__all__ = [
+    "Attributes",
+    "Recording",
+    "conclude",
+    "describe_barely",
+    "describe_end",
+    "describe_failure",
+    "links_to_caller",
+    "note",
+    "report_end",
+    "report_orphan",
+]
 
-_OUTCOME = "chainspan.run.outcome"
+Attributes = dict[str, AttributeValue]
+
+_TELLING = {RunKind.LLM, RunKind.CHAT, RunKind.EMBEDDINGS, RunKind.TOOL, RunKind.RETRIEVER}
+_SILENT = frozenset(RunKind) - _TELLING
+"""Kinds of runs that, where content is off, have nothing to tell when they end."""
 
 
 def _as_json(data: object, gate: Gate) -> str | None:
@@ -30,6 +46,8 @@ class Recording:
         keeps: Whether a run gets a span of its own; others hand their children up.
         encode_event: Makes text of an event's data, as far as the gate lets it out.
         on_event: Told of events as they happen, which a span processor is not.
+        price: Says what a model call cost; None: nobody does.
+        report: Tells of ended runs apart from their spans; None: nothing does.
     """
 
     profile: Profile
@@ -37,6 +55,8 @@ class Recording:
     keeps: Callable[[RunStart], bool] | None = None
     encode_event: Callable[[object, Gate], str | None] = _as_json
     on_event: Callable[[Span, str, Mapping[str, AttributeValue]], None] | None = None
+    price: Price | None = None
+    report: Report | None = None
 
 
 def links_to_caller(run: Run, start: RunStart) -> list[Link]:
@@ -46,35 +66,106 @@ def links_to_caller(run: Run, start: RunStart) -> list[Link]:
     return [Link(caller)] if caller is not None else []
 
 
-def describe_end(run: Run, start: RunStart, end: RunEnd) -> Outcome:
+def describe_barely(start: RunStart, fault: Exception) -> Mapping[str, AttributeValue]:
+    """Return which run a span is about that cannot be described, and the class of what went wrong."""
+    return {
+        names.CHAINSPAN_RUN_ID: str(start.run_id),
+        names.CHAINSPAN_RUN_TYPE: start.run_type,
+        names.CHAINSPAN_RUN_NAME: start.name,
+        names.CHAINSPAN_FAULT: type(fault).__name__,
+    }
+
+
+def note(run: Run, fault: Exception) -> None:
+    """Mark a span that lacks what could not be described."""
+    if run.own:
+        run.span.set_attribute(names.CHAINSPAN_FAULT, type(fault).__name__)
+
+
+def describe_end(run: Run, start: RunStart, read: Callable[[], RunEnd]) -> tuple[Outcome, Attributes]:
+    """Return how a run ended that did not raise, and what its span says of that."""
     recording: Recording = run.keep
+    reports = recording.report is not None and recording.report.wants(start)
+    if start.kind in _SILENT and not run.gate.on and not reports:
+        return Outcome.OK, {}
+    end = read()
     end.streaming = run.streaming()
+    if end.streaming is not None:
+        hint_at_missing_usage(start, end)
+    if reports:
+        _report(run, start, end)
     attributes = recording.profile.end(start, end, run.gate)
-    if attributes:
-        run.span.set_attributes(attributes)
     if end.response is not None:
-        run.trace.add(run.context, end.response)
+        attributes.update(_counted(run, start, end.response))
     if end.failed is None:
-        return Outcome.OK
+        return Outcome.OK, attributes
     run.span.set_status(Status(StatusCode.ERROR, run.gate.text(end.failed)))
-    return Outcome.ERROR
+    return Outcome.ERROR, attributes
 
 
-def describe_failure(run: Run, start: RunStart, failure: RunFailure) -> None:
+def describe_failure(run: Run, start: RunStart, failure: RunFailure) -> Attributes:
+    """Return what a run's span says of its failure, and record the exception."""
     recording: Recording = run.keep
     failure.streaming = run.streaming()
-    run.span.set_attributes(recording.profile.failure(start, failure, run.gate))
+    if recording.report is not None and recording.report.wants(start):
+        _report(run, start, failure)
+    attributes = recording.profile.failure(start, failure, run.gate)
     if failure.response is not None:
-        run.trace.add(run.context, failure.response)
+        attributes.update(_counted(run, start, failure.response))
     if failure.outcome is not Outcome.ERROR:
-        return
-    event = run.gate.exception(failure.error)
-    run.span.add_event("exception", event, timestamp=run.trace.now_ns())
+        return attributes
+    if recording.report is None or not recording.report.keeps_exceptions_off_spans(start):
+        event = run.gate.exception(failure.error)
+        run.span.add_event("exception", event, timestamp=run.trace.now_ns())
     run.span.set_status(Status(StatusCode.ERROR, run.gate.error_message(failure.error)))
+    return attributes
 
 
-def sum_up(run: Run, outcome: Outcome) -> None:
+def conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
+    """Write what a span says at its end, with the sums of the trace on its root; all at once, which is cheapest."""
     if outcome is not Outcome.OK:
-        run.span.set_attribute(_OUTCOME, outcome.value)
+        attributes[names.CHAINSPAN_RUN_OUTCOME] = outcome.value
     if run.parent is None and run.trace.model_calls:
-        run.span.set_attributes(run.trace.totals())
+        attributes.update(run.trace.totals())
+    if attributes:
+        run.span.set_attributes(attributes)
+
+
+def report_end(run: Run, read: Callable[[], RunEnd | RunFailure]) -> None:
+    """Report the end of a run that has no span, or one that is not sampled; `read` is called only if it has to be."""
+    start = run.start
+    if start is not None and run.keep.report.wants(start):
+        end = read()
+        end.streaming = run.streaming()
+        _report(run, start, end)
+
+
+def report_orphan(run: Run) -> None:
+    """Report a run whose end nobody reported: it took until now, and that is all there is to tell."""
+    if run.start is not None and run.keep.report.wants(run.start):
+        _report(run, run.start, None)
+
+
+def _report(run: Run, start: RunStart, end: RunEnd | RunFailure | None) -> None:
+    now_ns = max(run.trace.now_ns(), run.started_ns)
+    run.keep.report.ended(
+        Ended(
+            run=start,
+            span=run.span,
+            duration_s=(now_ns - run.started_ns) / 1e9,
+            at_ns=now_ns,
+            end=end,
+            streaming=run.streaming() if end is None else end.streaming,
+        )
+    )
+
+
+def _counted(run: Run, start: RunStart, response: ModelResponse) -> Attributes:
+    """Count a model's answer into the sums of its trace, and return what it cost."""
+    run.trace.add(run.context, response)
+    recording: Recording = run.keep
+    cost = None if recording.price is None else cost_of(recording.price, start, response)
+    if cost is None:
+        return {}
+    run.trace.cost = (run.trace.cost or 0.0) + cost
+    return {names.CHAINSPAN_COST: cost}

@@ -17,6 +17,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 from typing_extensions import override
 
+from . import _semconv as names
 from ._model import ModelResponse, RunStart, Streaming
 from ._stack import Seat
 
@@ -34,6 +35,7 @@ class Trace:
 
     Attributes:
         clock: Nanoseconds since the epoch; None: the machine's.
+        cost: What the model calls cost; None where no price is known.
         asked: The model spans that asked for tool calls, by the call's id.
     """
 
@@ -42,6 +44,7 @@ class Trace:
     input_tokens: int = 0
     output_tokens: int = 0
     has_usage: bool = False
+    cost: float | None = None
     asked: dict[str, SpanContext] = field(default_factory=dict)
     _offset_ns: int = field(init=False)
 
@@ -68,15 +71,17 @@ class Trace:
             self.input_tokens += response.usage.input_tokens or 0
             self.output_tokens += response.usage.output_tokens or 0
 
-    def totals(self) -> dict[str, int]:
+    def totals(self) -> dict[str, int | float]:
         """Return the sums as attributes of the root's span; tokens only where any were reported."""
-        sums = {"chainspan.usage.model_calls": self.model_calls}
+        sums: dict[str, int | float] = {names.CHAINSPAN_USAGE_MODEL_CALLS: self.model_calls}
         if self.has_usage:
             sums |= {
-                "chainspan.usage.input_tokens": self.input_tokens,
-                "chainspan.usage.output_tokens": self.output_tokens,
-                "chainspan.usage.total_tokens": self.input_tokens + self.output_tokens,
+                names.CHAINSPAN_USAGE_INPUT_TOKENS: self.input_tokens,
+                names.CHAINSPAN_USAGE_OUTPUT_TOKENS: self.output_tokens,
+                names.CHAINSPAN_USAGE_TOTAL_TOKENS: self.input_tokens + self.output_tokens,
             }
+        if self.cost is not None:
+            sums[names.CHAINSPAN_USAGE_COST] = self.cost
         return sums
 
 
@@ -189,6 +194,9 @@ class RunRegistry:
     Safe to share between threads: ``batch()`` reports to one handler from many. An id
     that is not open is answered with None, never with an exception.
 
+    Attributes:
+        get: Returns the open run with an id, or None; the dict's own method, as it is asked all the time.
+
     Args:
         max_open: How many runs to keep. An application that is cut off between start and
             end never reports the end, and would leak the run.
@@ -200,6 +208,7 @@ class RunRegistry:
         self._on_evict = on_evict
         self._lock = threading.Lock()
         self._open: dict[int, Run] = {}  # oldest first
+        self.get: Callable[[int], Run | None] = self._open.get
 
     def add(self, run: Run) -> None:
         """Register a run that has started."""
@@ -208,10 +217,6 @@ class RunRegistry:
             run.parent.children[run.id] = run
         if len(self._open) > self._max_open:
             self._make_room()
-
-    def get(self, run_id: int) -> Run | None:
-        """Return the open run with this id, or None."""
-        return self._open.get(run_id)
 
     def take(self, run_id: int) -> Run | None:
         """Forget a run that has ended, and return it, or None."""

@@ -18,6 +18,7 @@ context left behind in a caller is therefore harmless.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from types import FrameType
 from typing import Any
@@ -36,7 +37,7 @@ from opentelemetry.util.types import Attributes, AttributeValue
 from typing_extensions import override
 
 from ._runs import Run
-from ._witnesses import current_run, inside, leave_seat, take_seat
+from ._witnesses import Asker, leave_seat, take_seat
 
 __all__ = [
     "ScopeSpan",
@@ -148,8 +149,10 @@ class ScopeSpan(Span):
 class ScopedContext(Context):
     """A context whose span is resolved whenever it is asked for."""
 
-    scope: ScopeSpan
+    __slots__ = ("previous", "scope")
+
     previous: Context
+    scope: ScopeSpan
 
     @override
     def get(self, key: str, default: Any = None) -> Any:
@@ -276,11 +279,10 @@ def _clean(context: Context) -> Context:
 
 
 def _resolve(scope: ScopeSpan, above: FrameType | None) -> Span | None:
-    current = current_run()
-    frame = above.f_back if above is not None else None
+    asker = Asker(sys._getframe(1) if above is None else above.f_back)  # noqa: SLF001 - the only way to see the stack
     span: Span | None = scope
     while type(span) is ScopeSpan:
-        found = inside(span.run, current, frame, is_mixed=span.is_mixed)
+        found = asker.inside(span.run, is_mixed=span.is_mixed)
         if found is not None:
             return found.span
         if type(span.under) is ScopeSpan and _is_over(span.under):

@@ -104,7 +104,23 @@ METRIC_INFERENCE_OUTPUT_TOKENS = "gen_ai.client.inference.operation.output_token
 METRIC_EXECUTE_TOOL_DURATION = "gen_ai.execute_tool.duration"  # next
 METRIC_INVOKE_AGENT_DURATION = "gen_ai.invoke_agent.duration"  # next
 METRIC_INVOKE_WORKFLOW_DURATION = "gen_ai.invoke_workflow.duration"  # next
+METRIC_USAGE_INPUT_TOKENS = "gen_ai.client.inference.usage.input_tokens"  # next
+METRIC_USAGE_OUTPUT_TOKENS = "gen_ai.client.inference.usage.output_tokens"  # next
+METRIC_USAGE_CACHE_READ = "gen_ai.client.inference.usage.cache_read.input_tokens"  # next
+METRIC_USAGE_CACHE_WRITE = "gen_ai.client.inference.usage.cache_write.input_tokens"  # next
+METRIC_USAGE_REASONING = "gen_ai.client.inference.usage.reasoning.output_tokens"  # next
 GEN_AI_TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105  # 1.36
+GEN_AI_TOKEN_MODALITY = "gen_ai.token.modality"  # noqa: S105  # next
+
+# ------------------------------------------------------------------ GenAI: events, by the Logs API
+EVENT_OPERATION_DETAILS = "gen_ai.client.inference.operation.details"  # 1.37
+EVENT_EVALUATION_RESULT = "gen_ai.evaluation.result"  # 1.38
+EVENT_CLIENT_EXCEPTION = "gen_ai.client.operation.exception"  # 1.41
+EVENT_TOOL_EXCEPTION = "gen_ai.execute_tool.exception"  # next
+GEN_AI_EVALUATION_NAME = "gen_ai.evaluation.name"  # 1.38
+GEN_AI_EVALUATION_SCORE_VALUE = "gen_ai.evaluation.score.value"  # 1.38
+GEN_AI_EVALUATION_SCORE_LABEL = "gen_ai.evaluation.score.label"  # 1.38
+GEN_AI_EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"  # 1.38
 
 # ------------------------------------------------------------------ OpenAI's own refinements
 OPENAI_API_TYPE = "openai.api.type"  # 1.40
@@ -155,15 +171,19 @@ CHAINSPAN_RUN_TYPE = "chainspan.run.type"
 CHAINSPAN_RUN_NAME = "chainspan.run.name"
 CHAINSPAN_RUN_OUTCOME = "chainspan.run.outcome"
 CHAINSPAN_RUN_ATTEMPT = "chainspan.run.attempt"
+CHAINSPAN_FAULT = "chainspan.fault"
 CHAINSPAN_TAGS = "chainspan.tags"
 CHAINSPAN_METADATA = "chainspan.metadata"
 CHAINSPAN_CACHE_HIT = "chainspan.cache.hit"
 CHAINSPAN_SAVED_INPUT_TOKENS = "chainspan.saved.input_tokens"
 CHAINSPAN_SAVED_OUTPUT_TOKENS = "chainspan.saved.output_tokens"
+CHAINSPAN_COUNTED = "chainspan.counted."  # with what follows gen_ai.usage. or llm.token_count.
+CHAINSPAN_COUNTED_BY = "chainspan.counted.by"
 CHAINSPAN_USAGE_INPUT_TOKENS = "chainspan.usage.input_tokens"
 CHAINSPAN_USAGE_OUTPUT_TOKENS = "chainspan.usage.output_tokens"
 CHAINSPAN_USAGE_TOTAL_TOKENS = "chainspan.usage.total_tokens"
 CHAINSPAN_USAGE_MODEL_CALLS = "chainspan.usage.model_calls"
+CHAINSPAN_USAGE_COST = "chainspan.usage.cost"
 CHAINSPAN_COST = "chainspan.cost"
 CHAINSPAN_OUTPUT_SCHEMA = "chainspan.output.schema"
 CHAINSPAN_NODE = "chainspan.langgraph.node"

@@ -28,7 +28,7 @@ _AWAITED = (  # how to go from one awaiting object to its frame, and to what it 
 )
 
 _DISPATCH = "langchain_core.callbacks"
-_TRANSPARENT = ("chainspan", "contextlib")  # between a callback and the code that it is about
+_BETWEEN = ("chainspan", "contextlib")  # a callback and the code that it is about
 _DRIVER = "chainspan._decorators._drive"  # around the body of a decorated function, and only around that
 _PASSING = frozenset(  # functions that report a start and return before the run has executed
     {"<listcomp>", "<genexpr>", "_start", "_astart"}  # the last two are langgraph's (RunnableSeq)
@@ -147,11 +147,11 @@ def starter(frame: FrameType | None) -> FrameType | None:
         if frame is None:
             break
         role = _role(frame.f_globals.get("__name__", ""))
-        if role is _Role.DISPATCH:
+        if role is _DISPATCHING:
             dispatched = True
-        elif role is not _Role.TRANSPARENT and frame.f_code.co_name not in _PASSING:
+        elif role is not _TRANSPARENT and frame.f_code.co_name not in _PASSING:
             if dispatched:
-                return None if role is _Role.EVENT_LOOP else frame
+                return None if role is _LOOPING else frame
             outside = outside or frame
         frame = frame.f_back
     return outside
@@ -166,11 +166,14 @@ class _Role(Enum):
     OTHER = "anything else"
 
 
+_DISPATCHING, _TRANSPARENT, _LOOPING = _Role.DISPATCH, _Role.TRANSPARENT, _Role.EVENT_LOOP
+
+
 @lru_cache(maxsize=4096)
 def _role(module: str) -> _Role:
     if module.startswith(_DISPATCH):
         return _Role.DISPATCH
-    if module.startswith(_TRANSPARENT) and module != _DRIVER:
+    if module.startswith(_BETWEEN) and module != _DRIVER:
         return _Role.TRANSPARENT
     return _Role.EVENT_LOOP if module.startswith("asyncio") else _Role.OTHER
 

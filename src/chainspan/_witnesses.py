@@ -12,13 +12,16 @@ from types import FrameType
 from . import _stack
 from ._runs import Run
 
-__all__ = ["current_run", "inside", "leave_seat", "set_current_run", "take_seat"]
+__all__ = ["Asker", "leave_seat", "set_current_run", "take_seat"]
 
 _WORD_LAGS = sys.version_info < (3, 11)
 """Whether LangChain's word may be an ancestor's: asyncio could not give a task a context before
 Python 3.11, so asynchronous code runs in the context of what called it."""
 
 _KEEPS_CONTEXTS = frozenset({"chainspan", ""})  # decorated functions, told of from tasks too
+
+_TEXT_MODELS = "langchain_core.language_models.llms"
+_ONE_BY_ONE = frozenset({"_generate", "_agenerate"})  # functions there that call a model prompt by prompt
 
 _starters: dict[int, Run] = {}  # address of a frame -> the run that it started last
 
@@ -36,11 +39,6 @@ def set_current_run(witness: Callable[[], int | None]) -> None:
     _current_run = witness
 
 
-def current_run() -> int | None:
-    """Return the id of the run whose body is executing, as the framework knows it."""
-    return _current_run()
-
-
 def take_seat(run: Run, frame: FrameType | None) -> None:
     """Remember the frame that started a run: whoever has it on the stack is inside."""
     if frame is not None:
@@ -54,19 +52,57 @@ def leave_seat(run: Run) -> None:
         del _starters[run.seat.frame_id]
 
 
-def inside(run: Run, current: int | None, frame: FrameType | None, *, is_mixed: bool) -> Run | None:
-    """Return the run that code is inside of, which is this one or lies below it, or None.
+class Asker:
+    """Code that asks which run it is inside of, of one scope after the other.
+
+    The stack is walked once for all of them, and no further than the answer needs.
 
     Args:
-        run: The run of a scope that the code's context holds.
-        current: The run that the framework names, from `current_run`.
-        frame: The innermost frame of the code; None for the caller's.
-        is_mixed: Whether the code may be pulled by the named run without being its own.
+        frame: The innermost frame of the code.
     """
-    named = _named(current, run)
-    if named is None:
-        return _seated(run, frame)
-    return _pulled(named, frame) if is_mixed or _lags(named) else named
+
+    __slots__ = ("_current", "_frame", "_left", "_seated")
+
+    def __init__(self, frame: FrameType | None) -> None:
+        self._current = _current_run()
+        self._frame = self._left = frame
+        self._seated: list[Run] = []  # found on the stack so far, innermost first
+
+    def inside(self, run: Run, *, is_mixed: bool) -> Run | None:
+        """Return the run that the code is inside of, which is this one or lies below it, or None.
+
+        Args:
+            run: The run of a scope that the code's context holds.
+            is_mixed: Whether the code may be pulled by the run that the framework names
+                without being its own.
+        """
+        named = _named(self._current, run)
+        if named is None:
+            return self._by_stack(run)
+        return _pulled(named, self._frame) if is_mixed or _lags(named) else named
+
+    def _by_stack(self, run: Run) -> Run | None:
+        """Return the run that the stack, or else inheritance, says the code is inside of."""
+        seat = run.seat
+        if not run.open or seat is None:
+            return None
+        found = self._on_stack(run)
+        if found is None and _inherits(run, seat, self._frame):
+            found = run
+        return found if found is None or found.twin is None else _of_twins(found, self._frame)
+
+    def _on_stack(self, scope_run: Run) -> Run | None:
+        for run in self._seated:
+            if run.is_within(scope_run):
+                return run
+        while self._left is not None:
+            frame, self._left = self._left, self._left.f_back
+            found = _seated_in(frame) if id(frame) in _starters else None
+            if found is not None:
+                self._seated.append(found)
+                if found.is_within(scope_run):
+                    return found
+        return None
 
 
 def _named(current: int | None, run: Run) -> Run | None:
@@ -88,7 +124,6 @@ def _lags(named: Run) -> bool:
 
 def _pulled(named: Run, frame: FrameType | None) -> Run | None:
     """Return the run that executes inside a body, pulled by it without being started by it."""
-    frame = frame or sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
     while frame is not None:
         run = _seated_in(frame)
         if run is not None and run.trace is named.trace:
@@ -96,27 +131,6 @@ def _pulled(named: Run, frame: FrameType | None) -> Run | None:
         frame = frame.f_back
     is_left = _lags(named) and named.seat is not None and named.seat.is_here()
     return None if is_left else named
-
-
-def _seated(run: Run, frame: FrameType | None) -> Run | None:
-    """Return the run that the stack, or else inheritance, says the caller is inside of."""
-    seat = run.seat
-    if not run.open or seat is None:
-        return None
-    frame = frame or sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
-    found = _on_stack(run, frame)
-    if found is None and _inherits(run, seat, frame):
-        found = run
-    return found if found is None or found.twin is None else _of_twins(found, frame)
-
-
-def _on_stack(scope_run: Run, frame: FrameType | None) -> Run | None:
-    while frame is not None:
-        run = _seated_in(frame)
-        if run is not None and run.is_within(scope_run):
-            return run
-        frame = frame.f_back
-    return None
 
 
 def _seated_in(frame: FrameType) -> Run | None:
@@ -130,25 +144,35 @@ def _seated_in(frame: FrameType) -> Run | None:
 def _of_twins(run: Run, frame: FrameType | None) -> Run:
     """Tell apart the runs that one frame started before it executes them one by one.
 
-    ``generate`` starts a run for each prompt first. It then hands each model call its
-    run's manager, under the name ``run_manager`` (langchain_core.language_models).
+    ``generate`` starts a run for each prompt first. It then hands each call of a chat model
+    its run's manager, under the name ``run_manager``; those of a text model all get the
+    first one's, and what has been answered so far tells which it is
+    (langchain_core.language_models).
     """
-    twins: dict[int, Run] = {}
-    twin: Run | None = run
-    while twin is not None:
-        twins[twin.id] = twin
-        twin = twin.twin if twin.twin is not None and twin.twin.open else None
-    while frame is not None and len(twins) > 1:
-        if "run_manager" in frame.f_code.co_varnames:
+    twins = _twins_of(run)
+    by_id = {twin.id: twin for twin in twins}
+    named: Run | None = None
+    while frame is not None and run.seat is not None and not run.seat.holds(frame):
+        code = frame.f_code
+        if named is None and "run_manager" in code.co_varnames:
             run_id = getattr(frame.f_locals.get("run_manager"), "run_id", None)
-            found = twins.get(getattr(run_id, "int", 0))
-            if found is not None:
-                return found
+            named = by_id.get(getattr(run_id, "int", 0))
+        if code.co_name in _ONE_BY_ONE and frame.f_globals.get("__name__") == _TEXT_MODELS:
+            done = len(frame.f_locals.get("generations", ()))
+            return twins[done] if done < len(twins) else run
         frame = frame.f_back
-    return run
+    return named or run
 
 
-def _inherits(run: Run, seat: _stack.Seat, frame: FrameType) -> bool:
+def _twins_of(run: Run) -> list[Run]:
+    """Return the open runs that were started by one frame, in their order."""
+    twins = [run]
+    while twins[-1].twin is not None and twins[-1].twin.open:
+        twins.append(twins[-1].twin)
+    return twins[::-1]
+
+
+def _inherits(run: Run, seat: _stack.Seat, frame: FrameType | None) -> bool:
     """Return whether code in another thread or task belongs to a run whose context it copied."""
     if seat.shares_stack():
         return False  # it would have been found there

@@ -102,7 +102,7 @@ async def _quiet() -> None:
     for _ in range(LOOP_TURNS):
         await asyncio.sleep(0)
     if left := asyncio.all_tasks() - {asyncio.current_task()}:
-        await asyncio.wait(left, timeout=1)
+        await asyncio.wait(left, timeout=5)
 
 
 def _plain(value: object) -> str:

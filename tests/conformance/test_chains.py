@@ -143,6 +143,47 @@ def test_batch_of_four(bench: Bench, mode: Mode, limit: int | None) -> None:
     bench.check(scenario, BATCH_OF_FOUR)
 
 
+@pytest.mark.parametrize("limit", [None, 1], ids=["at-once", "one-by-one"])
+@modes(SYNC_ASYNC)
+def test_batch_of_a_text_model(bench: Bench, mode: Mode, limit: int | None) -> None:
+    """A text model gets all prompts of a batch in one call; what it does for each hangs below that one's run."""
+
+    def scenario(stage: Stage) -> Any:
+        sequence = PromptTemplate.from_template("{word}") | stage.llm() | PARSER
+        config: Any = {**stage.config, "max_concurrency": limit}
+        batch = sequence.abatch if mode.is_async else sequence.batch
+        return batch([WORD] * 3, config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence  x3
+          prompt:PromptTemplate
+          llm:t1
+            native:llm:t1
+          parser:StrOutputParser
+        """,
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_generate_of_several_prompts(bench: Bench, mode: Mode) -> None:
+    """So it is where a text model is called with several prompts directly."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.llm()
+        generate = model.agenerate if mode.is_async else model.generate
+        return generate(["one", "two"], callbacks=stage.config["callbacks"])
+
+    bench.check(
+        scenario,
+        """
+        llm:t1  x2
+          native:llm:t1
+        """,
+    )
+
+
 @modes(SYNC_ASYNC)
 def test_batch_as_completed(bench: Bench, mode: Mode) -> None:
     """Items that come back as they complete are trees of their own too."""

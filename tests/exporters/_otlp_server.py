@@ -22,10 +22,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from typing_extensions import Self, override
 
@@ -39,6 +44,7 @@ __all__ = [
     "Reset",
     "SlowRead",
     "Status",
+    "metrics_of",
     "spans_of",
 ]
 
@@ -112,13 +118,28 @@ def spans_of(body: bytes) -> list[Span]:
     return [span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
 
 
+def metrics_of(body: bytes) -> list[Metric]:
+    """Decode a request into its metrics."""
+    request = ExportMetricsServiceRequest.FromString(body)
+    return [
+        metric for resource in request.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics
+    ]
+
+
 class OtlpServer:
-    """One endpoint: ``with OtlpServer() as server:``. Stays on its port over stop() and start()."""
+    """One endpoint: ``with OtlpServer() as server:``. Stays on its port over stop() and start().
+
+    What is posted to a path that ends in ``/v1/metrics`` is metrics; it is counted apart, and
+    behaves as `metrics_behaviour` says, else as the rest.
+    """
 
     def __init__(self) -> None:
         self.behaviour: Behaviour = Accept()
         self.next: deque[Behaviour] = deque()  # each for one request, before `behaviour` counts
         self.spans: list[Span] = []
+        self.metrics_behaviour: Behaviour | None = None
+        self.metrics: list[list[Metric]] = []  # of each accepted request
+        self.bodies: list[bytes] = []  # of accepted requests, of any kind
         self.requests: list[tuple[float, int]] = []  # when each came (monotonic), and the size of its body
         self.headers: list[dict[str, str]] = []
         self._changed = threading.Condition()
@@ -181,6 +202,12 @@ class OtlpServer:
             self._changed.notify_all()
             return self.next.popleft() if self.next else self.behaviour
 
+    def take_metrics(self, metrics: list[Metric]) -> None:
+        """Count an accepted request of metrics."""
+        with self._changed:
+            self.metrics.append(metrics)
+            self._changed.notify_all()
+
     def take(self, spans: Sequence[Span]) -> None:
         """Count accepted spans."""
         with self._changed:
@@ -232,11 +259,19 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(self.server, _Httpd)
         return self.server.owner
 
+    @property
+    def _is_of_metrics(self) -> bool:
+        return self.path.endswith("/v1/metrics")
+
     def do_POST(self) -> None:
         """Behave as told."""
         length = int(self.headers["content-length"])
         headers = {name.lower(): value for name, value in self.headers.items()}
-        behaviour = self._owner.note(length, headers)
+        behaviour = self._owner.behaviour
+        if not self._is_of_metrics:
+            behaviour = self._owner.note(length, headers)
+        elif self._owner.metrics_behaviour is not None:
+            behaviour = self._owner.metrics_behaviour
         if isinstance(behaviour, SlowRead):
             time.sleep(behaviour.delay_s)
         try:
@@ -259,7 +294,17 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._judge(behaviour, body)
 
+    def _judge_metrics(self, behaviour: Behaviour, body: bytes) -> None:
+        answer = ExportMetricsServiceResponse()
+        if isinstance(behaviour, Partial):
+            answer.partial_success.rejected_data_points = behaviour.rejected
+        self._owner.take_metrics(metrics_of(body))
+        self._answer(200, answer.SerializeToString())
+
     def _judge(self, behaviour: Behaviour, body: bytes) -> None:
+        self._owner.bodies.append(body)
+        if self._is_of_metrics:
+            return self._judge_metrics(behaviour, body)
         try:
             spans = spans_of(body)
         except DecodeError:

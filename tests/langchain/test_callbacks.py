@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +14,10 @@ from uuid import UUID, uuid4
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.callbacks.base import CallbackManagerMixin
+from langchain_core.language_models.llms import LLM
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.callbacks import GraphCallbackHandler
 from langgraph.errors import GraphInterrupt
 from tests._traces import Traces, traces
@@ -181,3 +183,32 @@ def test_partial_answer_of_an_abandoned_stream_is_kept(handler: OtelHandler, tra
     handler.on_llm_error(GeneratorExit(), run_id=run, response=partial)
 
     assert "so far" in str((traces.spans[0].attributes or {})["gen_ai.output.messages"])
+
+
+class Shouting(LLM):
+    """A text model that answers in capitals."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "shouting"
+
+    def _call(self, prompt: str, *args: Any, **kwargs: Any) -> str:
+        return prompt.upper()
+
+
+@pytest.mark.parametrize("in_batch", [True, False], ids=["batch", "abatch"])
+def test_no_run_of_a_batch_is_taken_for_over_when_the_next_one_starts(
+    handler: OtelHandler, traces: Traces, in_batch: bool
+) -> None:
+    """A text model starts a run for each prompt of a batch first; each ends with its own answer."""
+    config: RunnableConfig = {"callbacks": [handler]}
+
+    if in_batch:
+        Shouting().batch(["a", "b", "c"], config)
+    else:
+        asyncio.run(Shouting().abatch(["a", "b", "c"], config))
+
+    said = [dict(span.attributes or {}) for span in traces.spans]
+    answers = sorted(json.loads(str(each["gen_ai.output.messages"]))[0]["parts"][0]["content"] for each in said)
+    assert answers == ["A", "B", "C"]
+    assert not any("chainspan.run.outcome" in each for each in said)

@@ -12,8 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 from typing_extensions import override
 
-from chainspan import OtelHandler
-from chainspan.langchain._embeddings import traced_embeddings
+from chainspan import OtelHandler, traced_embeddings
 
 
 class NamedEmbeddings(Embeddings):

@@ -76,14 +76,13 @@ def test_a_providers_payload(case: str) -> None:
     """Request, response and messages of a recorded call are those of the golden file (pains #21, #58)."""
     start = _recorded(case)["start"]
 
-    request, make_messages = _payloads.chat_request(
-        start["serialized"], [messages_from_dict(start["messages"])], start["kwargs"]
-    )
+    request = _payloads.model_request(start["serialized"], start["kwargs"])
+    asked = _payloads.input_messages([messages_from_dict(start["messages"])])
     response = _response(case)
 
     said = {
         "request": asdict(request),
-        "asked": [_fields(message) for message in make_messages()],
+        "asked": [_fields(message) for message in asked],
         "response": {key: value for key, value in asdict(response).items() if key != "messages"},
         "answered": [_fields(message) for message in response.messages()],
     }
@@ -270,7 +269,7 @@ def test_an_answer_of_langchains_own_cache_is_marked() -> None:
 )
 def test_request_parameters(params: dict[str, Any], expected: dict[str, Any]) -> None:
     """Parameters are found under every provider's name for them, and nothing else is taken along (pains #53)."""
-    request, _ = _payloads.chat_request(None, [], {"invocation_params": params})
+    request = _payloads.model_request(None, {"invocation_params": params})
 
     assert request.parameters == expected
 
@@ -305,7 +304,7 @@ def test_request_parameters(params: dict[str, Any], expected: dict[str, Any]) ->
 )
 def test_tool_definitions(tool: Any, expected: list[Any]) -> None:
     """A tool offered to a model is in the conventions' form, whichever provider's it came in."""
-    request, _ = _payloads.chat_request(None, [], {"invocation_params": {"tools": [tool]}})
+    request = _payloads.model_request(None, {"invocation_params": {"tools": [tool]}})
 
     assert list(request.tools) == expected
 
@@ -322,7 +321,7 @@ def test_tool_definitions(tool: Any, expected: list[Any]) -> None:
 )
 def test_what_kind_of_answer_was_asked_for(kwargs: dict[str, Any], expected: tuple[Any, Any]) -> None:
     """A structured answer is known by the provider's parameter, or by LangChain's own note of the schema."""
-    request, _ = _payloads.chat_request(None, [], kwargs)
+    request = _payloads.model_request(None, kwargs)
 
     assert (request.output_type, request.output_schema) == expected
 
@@ -339,7 +338,7 @@ def test_what_kind_of_answer_was_asked_for(kwargs: dict[str, Any], expected: tup
 )
 def test_where_the_server_is(url: str, expected: tuple[Any, Any]) -> None:
     """The server is host and port of the model's address, and nothing more of it."""
-    request, _ = _payloads.chat_request({"kwargs": {"base_url": url}}, [], {})
+    request = _payloads.model_request({"kwargs": {"base_url": url}}, {})
 
     assert (request.server_address, request.server_port) == expected
 
@@ -349,9 +348,9 @@ def test_nothing_that_comes_makes_reading_fail(one: Any, two: Any, three: Any) -
     """Payloads that make no sense are read as such that say nothing."""
     kwargs = {"invocation_params": one, "metadata": two, "options": three, "inputs": one, "tool_call_id": two}
 
-    request, make_messages = _payloads.chat_request(one, two, kwargs)
-    make_messages()
-    _payloads.text_request(two, three, kwargs)[1]()
+    request = _payloads.model_request(one, kwargs)
+    _payloads.input_messages(two)
+    _payloads.input_messages([three])
     response = _payloads.model_response(one)
     response.messages()
     result = SimpleNamespace(generations=[[SimpleNamespace(message=two, generation_info=three)]], llm_output=one)
@@ -376,7 +375,9 @@ def test_a_tool_call_keeps_its_arguments() -> None:
         {"name": "f", "description": "Does it."}, str(arguments), {"inputs": arguments, "tool_call_id": "call_1"}
     )
 
-    assert request == ToolRequest(name="f", description="Does it.", call_id="call_1", arguments=arguments)
+    assert asdict(request) == asdict(
+        ToolRequest(name="f", description="Does it.", call_id="call_1", arguments=arguments)
+    )
 
 
 @pytest.mark.parametrize(

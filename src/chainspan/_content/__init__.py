@@ -6,7 +6,9 @@ gate is closed nothing is serialised at all.
 
 from __future__ import annotations
 
-from ._gate import Gate, without_data
-from ._policy import CAPTURE_VARIABLE, ContentPolicy
+from .._encode import without_data
+from ._gate import Gate
+from ._policy import CAPTURE_VARIABLE, ContentPolicy, asks_for_content_in_events
+from ._shown import ShownGate
 
-__all__ = ["CAPTURE_VARIABLE", "ContentPolicy", "Gate", "without_data"]
+__all__ = ["CAPTURE_VARIABLE", "ContentPolicy", "Gate", "ShownGate", "asks_for_content_in_events", "without_data"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any, Final
 
-from .._encode import REDACTED, SECRET, attempt, is_secret_key, mask_text
+from .._encode import PLACE, REDACTED, SECRET, attempt, is_secret_key, mask_text
 from ._policy import ContentPolicy
 
 __all__ = ["MASK_FAILED", "Mask", "mask_of"]
@@ -21,47 +21,48 @@ _MESSAGE_KEYS: Final = frozenset({"role", "type", "id", "finish_reason", "mime_t
 _DATA_KEYS: Final = frozenset({"arguments", "response", "server_tool_call", "server_tool_call_response"})
 
 
+class _Markers(dict[str, str | None]):
+    """What stands in place of the value under each key that was asked for."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        super().__init__()
+        self._names = names
+
+    def __missing__(self, key: str) -> str | None:
+        marker = REDACTED if key.lower() in self._names else SECRET if is_secret_key(key) else None
+        if len(self) < _MOST_KEYS:
+            self[key] = marker
+        return marker
+
+
 class Mask:
     """What one policy masks. Safe to share between threads.
 
     Attributes:
+        hide: Tells by a key what stands in place of its value; None to keep the value.
         is_active: Whether the user asked for any masking of texts.
     """
 
-    __slots__ = ("_function", "_known", "_names", "_patterns", "is_active")
+    __slots__ = ("_function", "_patterns", "hide", "is_active")
 
     def __init__(self, policy: ContentPolicy) -> None:
-        self._names = policy.redact_keys
+        self.hide: Callable[[str], str | None] = _Markers(policy.redact_keys).__getitem__
         self._patterns = tuple(pattern for pattern in policy.redact_patterns if isinstance(pattern, re.Pattern))
         self._function = policy.redact
-        self._known: dict[str, str | None] = {}
         self.is_active = bool(self._patterns or self._function)
-
-    def hide(self, key: str) -> str | None:
-        """Return what stands in place of the value under a key; None to keep the value."""
-        try:
-            return self._known[key]
-        except KeyError:
-            return self._learn(key)
-
-    def _learn(self, key: str) -> str | None:
-        marker = REDACTED if key.lower() in self._names else SECRET if is_secret_key(key) else None
-        if len(self._known) < _MOST_KEYS:
-            self._known[key] = marker
-        return marker
 
     def text(self, text: str) -> str:
         """Return one text masked: by the user's rules first, by those on secrets last."""
-        return attempt(lambda: self._masked(text), MASK_FAILED)
+        if self.is_active and text != PLACE:
+            text = attempt(lambda: self.user_masked(text), MASK_FAILED)
+        return mask_text(text)
 
     def name(self, name: str) -> str:
         """Return a name or an id masked by the user's patterns; the function is for texts."""
         return attempt(lambda: self._redacted(name), MASK_FAILED) if self._patterns else name
 
-    def _masked(self, text: str) -> str:
-        return mask_text(self._user_masked(text))
-
-    def _user_masked(self, text: str) -> str:
+    def user_masked(self, text: str) -> str:
+        """Return one text masked by the user's rules alone; it raises what their function does."""
         text = self._redacted(text)
         return _checked(self._function(text)) if self._function is not None else text
 

@@ -10,17 +10,19 @@ from typing import Final
 
 from .._errors import ConfigurationError
 
-__all__ = ["CAPTURE_VARIABLE", "ContentPolicy"]
+__all__ = ["CAPTURE_VARIABLE", "ContentPolicy", "asks_for_content_in_events"]
 
 CAPTURE_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 """Whether content is recorded where no argument says so; ``NO_CONTENT`` by default.
 
-``SPAN_ONLY``, ``SPAN_AND_EVENT`` and ``true`` switch it on; ``EVENT_ONLY`` does not, as
-chainspan's content stands on spans.
+``SPAN_ONLY``, ``SPAN_AND_EVENT`` and ``true`` switch it on for spans; ``EVENT_ONLY``,
+``SPAN_AND_EVENT`` and ``true`` for events of the Logs API, where those are emitted.
 """
 
-_ON: Final = frozenset({"span_only", "span_and_event", "true", "1", "yes", "on"})
-_LEAST_BYTES: Final = 256
+_EVERYWHERE: Final = frozenset({"span_and_event", "true", "1", "yes", "on"})
+_ON_SPANS: Final = _EVERYWHERE | {"span_only"}
+_IN_EVENTS: Final = _EVERYWHERE | {"event_only"}
+_LEAST_BYTES: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +82,20 @@ class ContentPolicy:
                     f"ContentPolicy({name}=)", expected=f"at least {_LEAST_BYTES} bytes", got=getattr(self, name)
                 )
 
-    def captures(self) -> bool:
-        """Return whether content is recorded, asking the environment where nothing was set."""
+    def captures(self, *, in_events: bool = False) -> bool:
+        """Return whether content is recorded on spans, or in events, asking the environment where nothing was set."""
         if self.capture is not None:
             return self.capture
-        return os.environ.get(CAPTURE_VARIABLE, "").strip().lower() in _ON
+        return _chosen() in (_IN_EVENTS if in_events else _ON_SPANS)
+
+
+def asks_for_content_in_events() -> bool:
+    """Return whether the environment asks for events by asking for the content in them."""
+    return _chosen() in {"event_only", "span_and_event"}
+
+
+def _chosen() -> str:
+    return os.environ.get(CAPTURE_VARIABLE, "").strip().lower()
 
 
 def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:

@@ -9,12 +9,24 @@ in square brackets, such as ``[cycle]`` or ``[+1234 bytes]``.
 from __future__ import annotations
 
 from ._json import dump_bytes, dumps, shrink, size_of, well_formed
-from ._plain import message_of, plain
+from ._labels import label
+from ._plain import message_of, plain, shortened, some_messages
 from ._safe import attempt
-from ._secrets import REDACTED, SECRET, base64_marker, binary_marker, is_secret_key, is_suspicious, mask_text
+from ._secrets import (
+    REDACTED,
+    SECRET,
+    base64_marker,
+    binary_marker,
+    is_secret_key,
+    is_suspicious,
+    mask_text,
+    without_data,
+)
 from ._visitors import register
+from ._walk import PLACE
 
 __all__ = [
+    "PLACE",
     "REDACTED",
     "SECRET",
     "attempt",
@@ -24,14 +36,18 @@ __all__ = [
     "dumps",
     "is_secret_key",
     "is_suspicious",
+    "label",
     "mask_text",
     "message_of",
     "plain",
     "register",
+    "shortened",
     "shrink",
     "size_of",
+    "some_messages",
     "to_json",
     "well_formed",
+    "without_data",
 ]
 
 

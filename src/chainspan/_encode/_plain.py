@@ -2,41 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from .._model import Message
+from ._json import size_of
 from ._safe import attempt
-from ._visitors import convert_of, visitor_of
-from ._walk import SCALARS, Walk
+from ._visitors import VISITORS, convert_of
+from ._walk import MOST_NODES, SCALARS, TooMuchError, Walk
 
-__all__ = ["message_of", "plain"]
+__all__ = ["message_of", "plain", "shortened", "some_messages"]
+
+_MOST_MESSAGES: Final = 1_000
+_FIRST_MESSAGES: Final = 32  # of them
+_MARGIN: Final = 4_096  # characters: longer than keys are, but for data
 
 
 def message_of(value: object) -> Message | None:
     """Return the message that a framework's object is, or None for anything else."""
+    if type(value) is Message:
+        return value
     convert = convert_of(type(value))
     made = attempt(lambda: convert(value), None) if convert is not None else None
     return made if isinstance(made, Message) else None
+
+
+def some_messages(given: Sequence[Any]) -> Sequence[Any]:
+    """Return what somebody has as messages; of far too many the first and the last, and a word on the others."""
+    missing = len(given) - _MOST_MESSAGES
+    if missing <= 0:
+        return given
+    said = Message(role="system", parts=[{"type": "text", "content": f"[+{missing} messages]"}])
+    return [*given[:_FIRST_MESSAGES], said, *given[missing + _FIRST_MESSAGES :]]
 
 
 def plain(
     value: object,
     *,
     hide: Callable[[str], str | None] | None = None,
-    embed: Callable[[Message], str] | None = None,
+    apart: list[Message] | None = None,
+    room: int = MOST_NODES,
+    shorten: Callable[[str, int], str] | None = None,
 ) -> Any:
     """Return a value as dicts with text keys, lists, texts, ints, finite floats, bools and None.
 
     Args:
         value: Anything; it is only read.
         hide: Tells by a key what to put in place of its value; None to keep the value.
-        embed: Tells what to put in place of a message; None for the message as plain data.
+        apart: Where messages are put, in their order, while `PLACE` takes theirs; None to
+            have them as plain data.
+        room: How many values there may be, where 64 characters of a long text count as one.
+            Where there are more, containers lose their middle, and long texts theirs.
+        shorten: Cuts a text to a length then.
     """
-    kind = type(value)
-    if kind in SCALARS:
+    if type(value) in SCALARS:
         return value
+    hide = hide or _nothing_hidden
     try:
-        return Walk(visitor_of, hide, embed).visit(value)
+        try:
+            return Walk(VISITORS, hide, apart, room, None).visit(value)
+        except TooMuchError:
+            if apart:
+                apart.clear()
+            return Walk(VISITORS, hide, apart, room, shorten or shortened).visit(value)
     except Exception:  # noqa: BLE001  # what no visitor foresaw, such as a stack that is nearly full
         return "[unreadable]"
+
+
+def shortened(text: str, length: int, change: Callable[[str], str] = str) -> str:
+    """Return the head and the tail of a text, about so many characters, each changed.
+
+    What somebody has to find who changes them is not cut in two: they get more of the
+    text than is kept of it.
+    """
+    length = length if text.isascii() else length // 3  # characters, which take up to four bytes then
+    head, tail = 2 * length // 3, length // 3
+    margin = min(_MARGIN, len(text) - head, len(text) - tail)
+    first = change(text[: head + margin])
+    last = change(text[len(text) - tail - margin :])
+    lost = len(text) - head - tail if text.isascii() else size_of(text[head : len(text) - tail])
+    return f"{first[: max(len(first) - margin, 0)]}[+{lost} bytes]{last[margin:]}"
+
+
+def _nothing_hidden(_key: str) -> None:
+    return None

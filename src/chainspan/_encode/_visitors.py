@@ -20,19 +20,21 @@ import types
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import islice
 from numbers import Integral, Real
 from typing import Any, Final
 
 from .._model import Message
 from ._safe import attempt, type_name, unprintable
-from ._secrets import SECRET, binary_marker
-from ._walk import Visitor, Walk
+from ._secrets import SECRET, binary_marker, without_data
+from ._walk import PLACE, SCALARS, Visitor, Walk
 
-__all__ = ["convert_of", "register", "visitor_of"]
+__all__ = ["VISITORS", "convert_of", "register"]
 
 _MOST_TYPES: Final = 4_096
 _LONGEST_REPR: Final = 2_000
 _INT64: Final = 1 << 63
+_MESSAGE: Final = 16  # other values take as long as a message
 
 
 def register(base: str, convert: Callable[[Any], object]) -> None:
@@ -43,8 +45,7 @@ def register(base: str, convert: Callable[[Any], object]) -> None:
     """
     _converters[base] = convert
     _convert_by_class.clear()
-    _visitors.clear()
-    _visitors.update(_EXACT)
+    VISITORS.reset()
 
 
 # ---------------------------------------------------------------- one visitor per kind of value
@@ -80,23 +81,19 @@ def _real(walk: Walk, value: Any) -> Any:
 
 
 def _dict(walk: Walk, value: Any) -> Any:
-    return walk.inside(value, lambda walk, own: walk.items(list(dict.items(own))))
+    return walk.items(dict.items(value))
 
 
 def _mapping(walk: Walk, value: Any) -> Any:
-    return walk.inside(value, lambda walk, own: walk.items([(key, own[key]) for key in own]))
-
-
-def _sequence(walk: Walk, value: Any) -> Any:
-    return walk.inside(value, Walk.values)
+    return walk.items([(key, value[key]) for key in islice(value, walk.left + 1)])
 
 
 def _set(walk: Walk, value: Any) -> Any:
-    return walk.inside(value, lambda walk, own: walk.values(attempt(lambda: sorted(own), list(own))))
+    return walk.values(attempt(lambda: sorted(value), list(value)) if len(value) <= walk.left else list(value))
 
 
 def _named_tuple(walk: Walk, value: Any) -> Any:
-    return walk.inside(value, lambda walk, own: walk.items(zip(own._fields, own, strict=False)))
+    return walk.items(list(zip(value._fields, value, strict=False)))
 
 
 def _bytes(_walk: Walk, value: Any) -> Any:
@@ -135,24 +132,22 @@ def _secret(_walk: Walk, _value: Any) -> Any:
 def _model(walk: Walk, value: Any) -> Any:
     """Visit a pydantic model by its fields; serialisers and computed fields would run foreign code."""
     hidden = {name for name, field in type(value).model_fields.items() if field.exclude or not field.repr}
-
-    def fields(walk: Walk, own: Any) -> Any:
-        pairs = [*own.__dict__.items(), *(own.__pydantic_extra__ or {}).items()]
-        return walk.items((name, item) for name, item in pairs if name not in hidden)
-
-    return walk.inside(value, fields)
+    pairs = [*value.__dict__.items(), *(value.__pydantic_extra__ or {}).items()]
+    return walk.items([(name, item) for name, item in pairs if name not in hidden])
 
 
 def _message(walk: Walk, value: Message) -> Any:
-    if walk.embed is not None:
-        return walk.embed(value)
-    fields = {"role": value.role, "parts": value.parts, "name": value.name}
-    return walk.visit({key: held for key, held in fields.items() if held is not None})
+    if walk.apart is not None:
+        walk.take(_MESSAGE)
+        walk.apart.append(value)
+        return PLACE
+    fields: dict[str, object] = {"role": value.role, "parts": [without_data(part) for part in value.parts]}
+    return walk.visit({**fields, "name": value.name} if value.name else fields)
 
 
 def _dataclass(walk: Walk, value: Any) -> Any:
     names = [field.name for field in dataclasses.fields(value) if field.repr]
-    return walk.inside(value, lambda walk, own: walk.items((name, getattr(own, name, None)) for name in names))
+    return walk.items([(name, getattr(value, name, None)) for name in names])
 
 
 def _unknown(_walk: Walk, value: Any) -> Any:
@@ -169,8 +164,8 @@ _EXACT: Final[dict[type, Visitor]] = {
     int: _int,
     float: _float,
     dict: _dict,
-    list: _sequence,
-    tuple: _sequence,
+    list: Walk.values,
+    tuple: Walk.values,
 }
 
 # Tried in this order for every other class, then remembered: an enum may be a str as well.
@@ -184,7 +179,7 @@ _BY_BASE: Final[tuple[tuple[Any, Visitor], ...]] = (
     (Real, _real),
     (dict, _dict),
     ((set, frozenset), _set),
-    ((list, deque), _sequence),
+    ((list, deque), Walk.values),
     ((dt.date, dt.time), _iso),
     ((decimal.Decimal, fractions.Fraction, uuid.UUID, dt.timedelta, pathlib.PurePath), _printed),
     ((ipaddress.IPv4Address, ipaddress.IPv6Address, complex, re.Pattern), _printed),
@@ -199,22 +194,27 @@ _BY_BASE: Final[tuple[tuple[Any, Visitor], ...]] = (
 _SECRET_CLASSES: Final = frozenset({"pydantic.types.SecretStr", "pydantic.types.SecretBytes", "pydantic.types.Secret"})
 
 _converters: dict[str, Callable[[Any], object]] = {}
-_visitors: dict[type, Visitor] = dict(_EXACT)
 _convert_by_class: dict[type, Callable[[Any], object] | None] = {}
 
 
-def visitor_of(kind: type) -> Visitor:
-    """Return what visits values of a class, and remember it."""
-    known = _visitors.get(kind)
-    if known is not None:
-        return known
-    unknown: Visitor = _unknown
-    visitor = attempt(lambda: _resolve(kind), unknown)
-    if len(_visitors) >= _MOST_TYPES:  # classes made at run time must not pile up
-        _visitors.clear()
-        _visitors.update(_EXACT)
-    _visitors[kind] = visitor
-    return visitor
+class _Visitors(dict[type, Visitor]):
+    """What visits the values of each class; found when the first value of a class comes, then remembered."""
+
+    def __missing__(self, kind: type) -> Visitor:
+        unknown: Visitor = _unknown
+        visitor = attempt(lambda: _resolve(kind), unknown)
+        if len(self) >= _MOST_TYPES:  # classes made at run time must not pile up
+            self.reset()
+        self[kind] = visitor
+        return visitor
+
+    def reset(self) -> None:
+        """Forget what was found."""
+        self.clear()
+        self.update(_EXACT)
+
+
+VISITORS: Final = _Visitors(_EXACT)
 
 
 def _resolve(kind: type) -> Visitor:
@@ -245,7 +245,7 @@ def convert_of(kind: type) -> Callable[[Any], object] | None:
 
 def _by_shape(kind: type) -> Visitor:
     if issubclass(kind, tuple):
-        return _named_tuple if hasattr(kind, "_fields") else _sequence
+        return _named_tuple if hasattr(kind, "_fields") else Walk.values
     if hasattr(kind, "__pydantic_fields__") and hasattr(kind, "__pydantic_serializer__"):
         return _model
     return _dataclass if dataclasses.is_dataclass(kind) else _unknown
@@ -253,6 +253,7 @@ def _by_shape(kind: type) -> Visitor:
 
 def _converting(convert: Callable[[Any], object]) -> Visitor:
     def visitor(walk: Walk, value: Any) -> Any:
-        return walk.inside(value, lambda walk, own: walk.visit(convert(own)))
+        made = convert(value)
+        return made if type(made) in SCALARS else walk.visit(made)
 
     return visitor

@@ -3,96 +3,141 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from .._model import Message
 from ._safe import attempt, unprintable
 from ._secrets import SECRET
 
-__all__ = ["SCALARS", "Visitor", "Walk"]
+__all__ = ["MOST_NODES", "PLACE", "SCALARS", "TooMuchError", "Visitor", "Walk"]
 
-_MOST_DEPTH: Final = 64
-_MOST_NODES: Final = 50_000
+MOST_NODES: Final = 50_000
 SCALARS: Final = frozenset({str, bool, type(None)})  # plain already
+_MOST_DEPTH: Final = 64
+_LONG: Final = 256  # characters of a text that is worth counting
+_PER_NODE: Final = 64  # of them count as much as another value
+_FEW: Final = 32  # elements that are left at each end of a container where there is far too much
+_LEAST: Final = 256  # characters that are left of any text there
+_INT64: Final = 1 << 63
+
+PLACE: Final = f"[message {secrets.token_hex(6)}]"
+"""Stands for a message that is kept apart; random, so that no content can look like it."""
 
 CYCLE: Final = "[cycle]"
 TOO_DEEP: Final = "[too deep]"
 TOO_MANY: Final = "[too many values]"
 
 
+class TooMuchError(Exception):
+    """A value holds more than may be visited."""
+
+
 class Walk:
     """One pass over one value: where it is, and how much it may still visit.
 
     Args:
-        find: Tells what visits the values of a class.
+        visitors: What visits the values of each class.
         hide: Tells by a key what to put in place of its value; None to keep the value.
-        embed: Tells what to put in place of a message; None for the message as plain data.
+        apart: Where messages are put, while `PLACE` takes theirs; None to have them as plain data.
+        room: How many values may be visited; 64 characters of a long text count as one.
+        shorten: Cuts a text to a length. Where it is given, long containers lose their middle
+            and long texts theirs, so that all has room; without it, `TooMuchError` is raised.
     """
 
-    __slots__ = ("_find", "_left", "_path", "embed", "hide")
+    __slots__ = ("_path", "_shorten", "_visitors", "apart", "hide", "left")
 
     def __init__(
         self,
-        find: Callable[[type], Visitor],
-        hide: Callable[[str], str | None] | None,
-        embed: Callable[[Message], str] | None,
+        visitors: Mapping[type, Visitor],
+        hide: Callable[[str], str | None],
+        apart: list[Message] | None,
+        room: int,
+        shorten: Callable[[str, int], str] | None,
     ) -> None:
-        self._find = find
+        self._visitors = visitors
         self.hide = hide
-        self.embed = embed
-        self._path: set[int] = set()  # ids of the containers around the current value
-        self._left = _MOST_NODES
+        self.apart = apart
+        self._path: set[int] = set()  # ids of the values around the current one
+        self.left = room
+        self._shorten = shorten
 
     def visit(self, value: Any) -> Any:
-        """Return one value made plain."""
-        return self._find(type(value))(self, value)
-
-    def inside(self, container: Any, walk: Callable[[Walk, Any], Any]) -> Any:
-        """Return what walking a container's content gives, unless it contains itself or is too deep."""
-        here = id(container)
-        if here in self._path:
+        """Return one value made plain, unless it contains itself or is too deep."""
+        here, path = id(value), self._path
+        if here in path:
             return CYCLE
-        if len(self._path) >= _MOST_DEPTH:
+        if len(path) >= _MOST_DEPTH:
             return TOO_DEEP
-        self._path.add(here)
+        if self.left < 0:
+            return TOO_MANY
+        path.add(here)
         try:
-            return walk(self, container)
+            return self._visitors[type(value)](self, value)
+        except TooMuchError:
+            raise
         except Exception:  # noqa: BLE001  # a mapping that raises, or one that changes meanwhile
-            return unprintable(container)
+            return unprintable(value)
         finally:
-            self._path.discard(here)
+            path.discard(here)
 
-    def items(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    def items(self, pairs: Collection[tuple[Any, Any]]) -> dict[str, Any]:
         """Return key-value pairs as a dict with text keys, hiding what has to be hidden."""
         result: dict[str, Any] = {}
-        hide, scalars = self.hide, SCALARS
-        for key, value in pairs:
+        hide = self.hide
+        for key, value in self._some(pairs, in_pairs=True):
             name = key if type(key) is str else _key_text(key)
             if name in result:
                 name = _other_name(name, result)
-            marker = hide(name) if hide is not None else None
-            if marker is not None:
+            if (marker := hide(name)) is not None:
                 result[name] = _hidden(value, marker)
+            elif (type(value) is str and len(value) < _LONG) or value is None:
+                result[name] = value
             else:
-                result[name] = value if type(value) in scalars else self.visit(value)
-            self._left -= 1
-            if self._left < 0:
-                result[TOO_MANY] = None
-                break
+                result[name] = self._value(value)
         return result
 
-    def values(self, values: Iterable[Any]) -> list[Any]:
+    def values(self, values: Collection[Any]) -> list[Any]:
         """Return values as a list."""
-        result = []
-        scalars = SCALARS
-        for value in values:
-            result.append(value if type(value) in scalars else self.visit(value))
-            self._left -= 1
-            if self._left < 0:
-                result.append(TOO_MANY)
-                break
-        return result
+        return [
+            value if (type(value) is str and len(value) < _LONG) or value is None else self._value(value)
+            for value in self._some(values, in_pairs=False)
+        ]
+
+    def text(self, text: str) -> str:
+        """Return a text, cut where there is far too much."""
+        if self._shorten is not None:
+            length = max(self.left * _PER_NODE // 2, _LEAST)
+            text = text if len(text) <= length else self._shorten(text, length)
+        self.take(len(text) // _PER_NODE)
+        return text
+
+    def _value(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is str:
+            return self.text(value)
+        if kind is bool or (kind is int and -_INT64 <= value < _INT64) or (kind is float and value - value == 0):
+            return value
+        return self.visit(value)
+
+    def _some(self, values: Collection[Any], *, in_pairs: bool) -> list[Any]:
+        """Return values, or the first and the last of them where there is far too much."""
+        missing = len(values) - 2 * _FEW
+        if self._shorten is None or missing <= 1:
+            self.take(len(values))
+            return list(values)
+        self.take(2 * _FEW)
+        gap = f"[+{missing}]"
+        last = list(islice(reversed(values), _FEW))  # type: ignore[call-overload]
+        return [*islice(values, _FEW), (gap, "") if in_pairs else gap, *reversed(last)]
+
+    def take(self, count: int) -> None:
+        """Take so much off what may still be visited."""
+        self.left -= count
+        if self.left < 0 and self._shorten is None:
+            raise TooMuchError
 
 
 def _other_name(name: str, taken: Mapping[str, Any]) -> str:

@@ -16,11 +16,28 @@ from .._content import Gate
 from .._errors import ConfigurationError
 from .._model import AttributeValue, RunEnd, RunFailure, RunStart
 from ._compat import COMPAT
+from ._events import record_evaluation
 from ._latest import LATEST
 from ._openinference import OPENINFERENCE
+from ._pricing import ModelCall, Price, cost_of
+from ._receivers import meter_provider
+from ._report import Ended, Report, Signals
 from ._session import session
 
-__all__ = ["OPT_IN_VARIABLE", "Profile", "profile", "session"]
+__all__ = [
+    "OPT_IN_VARIABLE",
+    "Ended",
+    "ModelCall",
+    "Price",
+    "Profile",
+    "Report",
+    "Signals",
+    "cost_of",
+    "meter_provider",
+    "profile",
+    "record_evaluation",
+    "session",
+]
 
 OPT_IN_VARIABLE: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 """Chooses the profile where no argument does: ``gen_ai_latest_experimental`` means ``latest``."""

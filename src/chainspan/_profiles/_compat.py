@@ -91,10 +91,11 @@ class GenAiProfile:
         operation = shared.OPERATIONS.get(run.kind)
         if operation is None:
             attributes[names.OI_AGENT_NAME] = run.agent_name
-            add_input(attributes, run, run.inputs, gate)
+            if gate.on:
+                add_input(attributes, run, run.inputs, gate)
         else:
             attributes[names.GEN_AI_OPERATION_NAME] = operation
-            attributes[names.GEN_AI_CONVERSATION_ID] = attributes[names.SESSION_ID]
+            attributes[names.GEN_AI_CONVERSATION_ID] = attributes.get(names.SESSION_ID)
             attributes[names.GEN_AI_AGENT_NAME] = run.agent_name
             _STARTS[run.kind](attributes, run, gate)
         if self.prompts and run.kind in _MODELS:

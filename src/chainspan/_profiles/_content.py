@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from .. import _semconv as names
 from .._content import Gate
-from .._encode import message_of
+from .._encode import attempt, message_of, some_messages
 from .._model import Message, RetrievedDocument, RunEnd, RunKind, RunStart, ToolRequest
 from ._shared import Attributes, io
 
@@ -21,11 +21,13 @@ __all__ = [
     "add_tool_input",
     "add_tool_output",
     "document_fields",
+    "last_text",
 ]
 
 INPUT: Final = (names.INPUT_VALUE, names.INPUT_MIME_TYPE)
 OUTPUT: Final = (names.OUTPUT_VALUE, names.OUTPUT_MIME_TYPE)
 _ROLES: Final = {"human": "user", "ai": "assistant"}
+_NO_MESSAGES: Final[list[Message]] = []
 _WITH_MESSAGES: Final = frozenset({RunKind.AGENT, RunKind.WORKFLOW})
 
 
@@ -33,9 +35,10 @@ def add_input(attributes: Attributes, run: RunStart, value: object, gate: Gate) 
     """Record what went into a run: the messages of a graph's state, else the whole value."""
     if not gate.on:
         return
-    messages = _messages_in(value) if run.kind in _WITH_MESSAGES else []
+    messages = attempt(lambda: _messages_in(value), _NO_MESSAGES) if run.kind in _WITH_MESSAGES else _NO_MESSAGES
     if messages:
         attributes[names.GEN_AI_INPUT_MESSAGES] = gate.messages(messages)
+        io(attributes, last_text(messages), gate, INPUT)
     else:
         io(attributes, value, gate, INPUT)
 
@@ -44,11 +47,21 @@ def add_output(attributes: Attributes, run: RunStart, value: object, gate: Gate)
     """Record what came out of a run: the last message of a graph's state, else the whole value."""
     if not gate.on:
         return
-    messages = _messages_in(value) if run.kind in _WITH_MESSAGES else []
+    messages = attempt(lambda: _messages_in(value), _NO_MESSAGES) if run.kind in _WITH_MESSAGES else _NO_MESSAGES
     if messages:
         attributes[names.GEN_AI_OUTPUT_MESSAGES] = gate.messages(messages[-1:])
+        io(attributes, last_text(messages), gate, OUTPUT)
     else:
         io(attributes, value, gate, OUTPUT)
+
+
+def last_text(messages: Sequence[Message]) -> str | None:
+    """Return what the last message says, which lists of traces and sessions show where they show no messages."""
+    if not messages:
+        return None
+    held = [part.get("content") for part in messages[-1].parts if part.get("type") == "text"]
+    texts = [str.__str__(text) for text in held if isinstance(text, str)]  # whose own `__str__` may raise
+    return "\n".join(texts) or None
 
 
 def _messages_in(value: object) -> list[Message]:
@@ -56,7 +69,7 @@ def _messages_in(value: object) -> list[Message]:
     held = value.get("messages") if isinstance(value, Mapping) else value
     if not isinstance(held, (list, tuple)):
         return []
-    made = [_message(item) for item in held]
+    made = [_message(item) for item in some_messages(held)]
     return [message for message in made if message is not None] if None not in made else []
 
 
@@ -88,7 +101,7 @@ def add_tool_output(attributes: Attributes, result: object, gate: Gate, *, wrap:
     """Record what a tool returned: a text as it is, anything else as JSON."""
     if not gate.on or result is None:
         return
-    if wrap and not isinstance(result, (str, Mapping)):
+    if wrap and not issubclass(type(result), (str, Mapping)):
         result = {"result": result}
     written = gate.value(result)
     attributes[names.GEN_AI_TOOL_CALL_RESULT] = written[0] if written else None

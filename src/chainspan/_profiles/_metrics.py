@@ -1,8 +1,7 @@
 """The GenAI metrics: how long operations took, and how many tokens they used.
 
-Recorded through the Metrics API on the application's MeterProvider, one value for each
-operation that ended, sampled or not. Their attributes are those of the conventions, and
-hold nothing that a user wrote.
+Recorded through the Metrics API on a MeterProvider, for each operation that ended, sampled
+or not. Their attributes are those of the conventions, and hold nothing that a user wrote.
 """
 
 from __future__ import annotations
@@ -12,13 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from opentelemetry.context import Context
-from opentelemetry.metrics import Histogram, MeterProvider, get_meter
+from opentelemetry.metrics import Counter, Histogram, Meter, MeterProvider
 
 from .. import _semconv as names
-from .._model import ModelResponse, RunKind, RunStart, Streaming
-from ._shared import OPERATIONS, workflow_name
+from .._content import Gate
+from .._model import ModelResponse, RunKind, RunStart, Streaming, Usage
+from .._version import __version__
+from ._receivers import kept_with
+from ._shared import OPERATIONS, exportable, workflow_name
 
-__all__ = ["Ended", "Metrics"]
+__all__ = ["METERED", "Measured", "Metrics", "metrics_of"]
 
 # The bucket boundaries that the conventions give for each metric.
 _SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -39,17 +41,19 @@ class _Metric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Table:
-    """Which histograms a profile fills.
+    """Which metrics a profile fills.
 
     Attributes:
         tokens: Of input and of output; one histogram where both share it.
         token_type: Whether the histogram says by an attribute which of the two it counts.
+        sums: Counters of tokens, by the field of a `Usage`.
     """
 
     inference: _Metric
     first_chunk: _Metric
     tokens: tuple[_Metric, _Metric]
     token_type: bool
+    sums: Mapping[str, str]
 
 
 _OPERATION: Final = _Metric(names.METRIC_OPERATION_DURATION, "Duration of a GenAI client operation.")
@@ -61,6 +65,7 @@ _TABLES: Final[Mapping[str, _Table]] = {
         first_chunk=_Metric(names.METRIC_TIME_TO_FIRST_CHUNK, _FIRST),
         tokens=(_TOKEN_USAGE, _TOKEN_USAGE),
         token_type=True,
+        sums={},
     ),
     "latest": _Table(
         inference=_Metric(names.METRIC_INFERENCE_DURATION, "Duration of a model call."),
@@ -70,6 +75,13 @@ _TABLES: Final[Mapping[str, _Table]] = {
             _Metric(names.METRIC_INFERENCE_OUTPUT_TOKENS, "Output tokens of a model call.", _TOKENS, "{token}"),
         ),
         token_type=False,
+        sums={
+            "input_tokens": names.METRIC_USAGE_INPUT_TOKENS,
+            "output_tokens": names.METRIC_USAGE_OUTPUT_TOKENS,
+            "cache_read": names.METRIC_USAGE_CACHE_READ,
+            "cache_write": names.METRIC_USAGE_CACHE_WRITE,
+            "reasoning": names.METRIC_USAGE_REASONING,
+        },
     ),
 }
 # Durations that are the same in both; a run of any other kind has none.
@@ -82,13 +94,16 @@ _DURATIONS: Final[Mapping[RunKind, _Metric]] = {
 }
 _MODELS: Final = frozenset({RunKind.CHAT, RunKind.LLM})
 _OF_CLIENTS: Final = _MODELS | {RunKind.EMBEDDINGS, RunKind.RETRIEVER}
+METERED: Final = _MODELS | _DURATIONS.keys()
+"""The kinds of runs that there are metrics of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """What is known of a run that has ended.
+class Measured:
+    """What is counted of a run that has ended.
 
     Attributes:
+        response: Of a model, as far as it answered.
         error_type: As on the span; None where there was no error.
         context: Holds the run's span, for exemplars.
     """
@@ -101,49 +116,61 @@ class Ended:
 
 
 class Metrics:
-    """The histograms of one pipeline. Safe to share between threads.
+    """The metrics of one profile with one meter. Safe to share between threads.
 
     Args:
+        meter: Makes the instruments, each when it is first needed.
         profile: The profile's name; ``openinference``, which has no metrics, gets those of ``compat``.
-        meter_provider: Where the values go; None: the global one.
-        version: Of the instrumentation scope.
-        schema_url: As of the pipeline's spans.
     """
 
-    def __init__(
-        self,
-        profile: str = "compat",
-        *,
-        meter_provider: MeterProvider | None = None,
-        version: str = "",
-        schema_url: str | None = None,
-    ) -> None:
+    def __init__(self, meter: Meter, profile: str = "compat") -> None:
         self._table = _TABLES.get(profile, _TABLES["compat"])
-        self._meter = get_meter("chainspan", version, meter_provider, schema_url)
+        self._meter = meter
         self._histograms: dict[str, Histogram] = {}
+        self._counters: dict[str, Counter] = {}
 
-    def record(self, run: RunStart, ended: Ended) -> None:
+    def record(self, run: RunStart, measured: Measured, gate: Gate) -> None:
         """Record a run that has ended, if it is an operation of the conventions."""
         is_model = run.kind in _MODELS
         metric = self._table.inference if is_model else _DURATIONS.get(run.kind)
         if metric is None:
             return
-        attributes = _attributes(run, ended)
-        failed = {**attributes, names.ERROR_TYPE: ended.error_type} if ended.error_type else attributes
-        self._record(metric, ended.duration_s, failed, ended.context)
-        if is_model and ended.streaming is not None and ended.streaming.first_content_s is not None:
-            self._record(self._table.first_chunk, ended.streaming.first_content_s, attributes, ended.context)
-        if run.kind in _OF_CLIENTS and ended.response is not None and not ended.response.cache_hit:
-            self._tokens(ended.response, attributes, ended.context)
-
-    def _tokens(self, response: ModelResponse, attributes: dict[str, Any], context: Context | None) -> None:
-        if response.usage is None:
+        attributes = _attributes(run, measured.response, gate)
+        error = {} if measured.error_type is None else {names.ERROR_TYPE: measured.error_type}
+        self._record(metric, measured.duration_s, {**attributes, **error}, measured.context)
+        if run.kind not in _OF_CLIENTS:
             return
-        counts = (response.usage.input_tokens, response.usage.output_tokens)
+        billed = _billed(measured.response)
+        if billed is not None:
+            self._tokens(billed, attributes, error, measured.context)
+        if is_model:
+            self._first_chunk(measured, attributes)
+            self._sum_up(billed or Usage(), attributes, measured.context)
+
+    def _first_chunk(self, measured: Measured, attributes: dict[str, Any]) -> None:
+        if measured.streaming is not None and measured.streaming.first_content_s is not None:
+            self._record(self._table.first_chunk, measured.streaming.first_content_s, attributes, measured.context)
+
+    def _tokens(self, usage: Usage, attributes: dict[str, Any], error: dict[str, str], context: Context | None) -> None:
+        counts = (usage.input_tokens, usage.output_tokens)
         for metric, kind, count in zip(self._table.tokens, ("input", "output"), counts, strict=True):
-            if count is not None:
-                typed = {**attributes, names.GEN_AI_TOKEN_TYPE: kind} if self._table.token_type else attributes
-                self._record(metric, count, typed, context)
+            if count is not None and count >= 0:
+                more = {names.GEN_AI_TOKEN_TYPE: kind} if self._table.token_type else error
+                self._record(metric, count, {**attributes, **more}, context)
+
+    def _sum_up(self, usage: Usage, attributes: dict[str, Any], context: Context | None) -> None:
+        """Add to the counters, which have every call in them: 0 where nothing was billed."""
+        for field, name in self._table.sums.items():
+            for modality, count in _by_modality(usage, field):
+                attributes = {**attributes, names.GEN_AI_TOKEN_MODALITY: modality}
+                self._counter(name).add(count, attributes, context)
+
+    def _counter(self, name: str) -> Counter:
+        counter = self._counters.get(name)
+        if counter is None:
+            counter = self._meter.create_counter(name, unit="{token}", description="Tokens of model calls.")
+            self._counters[name] = counter
+        return counter
 
     def _record(self, metric: _Metric, value: float, attributes: dict[str, Any], context: Context | None) -> None:
         histogram = self._histograms.get(metric.name)
@@ -157,9 +184,32 @@ class Metrics:
         histogram.record(value, attributes, context)
 
 
-def _attributes(run: RunStart, ended: Ended) -> dict[str, Any]:
+def metrics_of(provider: MeterProvider, profile: str, schema_url: str | None) -> Metrics:
+    """Return the metrics of a profile with a provider: the same for all handlers."""
+
+    def make() -> Metrics:
+        return Metrics(provider.get_meter("chainspan", __version__, schema_url), profile)
+
+    return kept_with(provider, (Metrics, profile), make)
+
+
+def _billed(response: ModelResponse | None) -> Usage | None:
+    """Return the tokens that somebody has to pay for, as far as anybody said."""
+    return None if response is None or response.cache_hit else response.usage
+
+
+def _by_modality(usage: Usage, field: str) -> list[tuple[str, int]]:
+    """Return a count of tokens in parts; providers tell only those of audio apart from the rest."""
+    total = getattr(usage, field) or 0
+    audio = {"input_tokens": usage.audio_input, "output_tokens": usage.audio_output}.get(field) or 0
+    if not 0 < audio <= total:
+        return [("unknown", max(0, total))]
+    return [("audio", audio), ("unknown", total - audio)]
+
+
+def _attributes(run: RunStart, response: ModelResponse | None, gate: Gate) -> dict[str, Any]:
     if run.kind in _OF_CLIENTS:
-        attributes = _of_operation(run, ended.response)
+        attributes = _of_operation(run, response)
     elif run.kind is RunKind.TOOL:
         attributes = {
             names.GEN_AI_TOOL_NAME: run.tool.name if run.tool else run.name,
@@ -170,7 +220,8 @@ def _attributes(run: RunStart, ended: Ended) -> dict[str, Any]:
         attributes = {names.GEN_AI_AGENT_NAME: run.agent_name or run.name}
     else:
         attributes = {names.GEN_AI_WORKFLOW_NAME: workflow_name(run)}
-    return {key: value for key, value in attributes.items() if value is not None}
+    # A list, which only a payload gone wrong would hold here, cannot be a dimension of a metric.
+    return {key: value for key, value in exportable(attributes, gate).items() if not isinstance(value, list)}
 
 
 def _of_operation(run: RunStart, response: ModelResponse | None) -> dict[str, Any]:

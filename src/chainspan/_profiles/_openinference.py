@@ -10,10 +10,10 @@ from opentelemetry.trace import SpanKind
 
 from .. import _semconv as names
 from .._content import Gate, without_data
-from .._encode import dumps, plain
+from .._encode import attempt, dumps, label, plain
 from .._model import AttributeValue, Message, ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
 from . import _shared as shared
-from ._content import INPUT, OUTPUT, document_fields
+from ._content import INPUT, OUTPUT, document_fields, last_text
 
 __all__ = ["OPENINFERENCE"]
 
@@ -103,7 +103,9 @@ def _request(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
     if run.kind is RunKind.EMBEDDINGS:
         shared.io(attributes, run.inputs, gate, INPUT)
         return
-    attributes.update(_messages(names.OI_INPUT_MESSAGES, run.messages(), gate))
+    messages = run.messages()
+    shared.io(attributes, last_text(messages), gate, INPUT)
+    attributes.update(_messages(names.OI_INPUT_MESSAGES, messages, gate))
     for index, tool in enumerate(request.tools[:_MOST_TOOLS]):
         attributes[f"{names.OI_TOOLS}.{index}.tool.json_schema"] = gate.json(tool)
 
@@ -130,7 +132,9 @@ def _response(attributes: shared.Attributes, response: ModelResponse | None, gat
     if prompt is not None and completion is not None:
         attributes[names.OI_TOKENS_TOTAL] = prompt + completion
     if gate.on:
-        attributes.update(_messages(names.OI_OUTPUT_MESSAGES, response.messages(), gate))
+        messages = response.messages()
+        shared.io(attributes, last_text(messages), gate, OUTPUT)
+        attributes.update(_messages(names.OI_OUTPUT_MESSAGES, messages, gate))
 
 
 def _documents(attributes: shared.Attributes, end: RunEnd, gate: Gate) -> None:
@@ -153,7 +157,7 @@ def _messages(prefix: str, messages: Iterable[Message], gate: Gate) -> shared.At
     flat: list[shared.Attributes] = []
     room = _MOST_OF_MESSAGES
     for message in reversed(list(messages)):
-        fields: shared.Attributes = {"role": message.role, "name": message.name or None}
+        fields: shared.Attributes = {"role": _name(message.role, gate), "name": _name(message.name or None, gate)}
         _parts(fields, message, gate)
         fields = {key: value for key, value in fields.items() if value is not None}
         if len(fields) > room and flat:
@@ -176,7 +180,7 @@ def _parts(fields: shared.Attributes, message: Message, gate: Gate) -> None:
             _tool_call(fields, f"tool_calls.{calls}.tool_call", part, gate)
             calls += 1
         elif kind == "tool_call_response":
-            fields["tool_call_id"] = part.get("id")
+            fields["tool_call_id"] = _name(part.get("id"), gate)
             contents.append(("text", "text", _text_of(part.get("response"), gate)))
         elif kind != "reasoning" or gate.policy.reasoning:
             contents.append(_content(part, gate))
@@ -199,9 +203,13 @@ def _content(part: Mapping[str, object], gate: Gate) -> tuple[str, str, str]:
 
 
 def _tool_call(attributes: shared.Attributes, base: str, part: Mapping[str, object], gate: Gate) -> None:
-    attributes[f"{base}.id"] = part.get("id")
-    attributes[f"{base}.function.name"] = part.get("name")
+    attributes[f"{base}.id"] = _name(part.get("id"), gate)
+    attributes[f"{base}.function.name"] = _name(part.get("name"), gate)
     attributes[f"{base}.function.arguments"] = _text_of(part.get("arguments"), gate)
+
+
+def _name(value: object, gate: Gate) -> str | None:
+    return None if value is None else gate.name(label(attempt(lambda: str(value), "[unprintable]")))
 
 
 def _text_of(value: object, gate: Gate) -> str:

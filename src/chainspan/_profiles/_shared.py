@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, cast
 
 from opentelemetry.trace import SpanKind
 
 from .. import _semconv as names
 from .._content import Gate
-from .._encode import attempt, well_formed
+from .._encode import attempt, label, well_formed
 from .._model import (
     AttributeValue,
     ModelRequest,
@@ -109,6 +109,32 @@ PROMPT_NAMES: Final = ("prompt_name", "lc_hub_repo")
 PROMPT_VERSIONS: Final = ("prompt_version", "lc_hub_commit_hash")
 _TOTALS: Final = frozenset({"input_tokens", "output_tokens"})
 _INT64: Final = 1 << 63
+_LONGEST: Final = 1_000  # characters of what is no content, and has no budget: ids, reasons, parameters
+_MOST_ITEMS: Final = 128
+# How the attributes begin that the gate has fitted into the span's budget.
+_CONTENT: Final = (
+    names.INPUT_VALUE,
+    names.OUTPUT_VALUE,
+    names.GEN_AI_INPUT_MESSAGES,
+    names.GEN_AI_OUTPUT_MESSAGES,
+    names.GEN_AI_SYSTEM_INSTRUCTIONS,
+    names.GEN_AI_TOOL_DEFINITIONS,
+    names.GEN_AI_TOOL_DESCRIPTION,
+    names.GEN_AI_TOOL_CALL_ARGUMENTS,
+    names.GEN_AI_TOOL_CALL_RESULT,
+    names.GEN_AI_RETRIEVAL_QUERY_TEXT,
+    names.GEN_AI_RETRIEVAL_DOCUMENTS,
+    names.CHAINSPAN_OUTPUT_SCHEMA,
+    names.CHAINSPAN_METADATA,
+    names.OI_DOCUMENTS,
+    names.OI_INPUT_MESSAGES,
+    names.OI_OUTPUT_MESSAGES,
+    names.OI_METADATA,
+    names.OI_INVOCATION_PARAMETERS,
+    names.OI_TOOL_DESCRIPTION,
+    names.OI_TOOL_PARAMETERS,
+    names.OI_TOOLS,
+)
 
 
 def own(run: RunStart, gate: Gate) -> Attributes:
@@ -122,8 +148,10 @@ def own(run: RunStart, gate: Gate) -> Attributes:
     }
     if run.attempt is not None:
         attributes[names.CHAINSPAN_RUN_ATTEMPT] = run.attempt
-    attributes[names.SESSION_ID] = here.conversation if run.conversation_id is None else run.conversation_id
-    attributes[names.USER_ID] = here.user if run.user_id is None else run.user_id
+    if (conversation := run.conversation_id or here.conversation) is not None:
+        attributes[names.SESSION_ID] = conversation
+    if (user := run.user_id or here.user) is not None:
+        attributes[names.USER_ID] = user
     if gate.policy.baggage:
         attributes.update(from_baggage(gate))
     if run.kind is RunKind.NODE:
@@ -140,7 +168,11 @@ def _node(attributes: Attributes, run: RunStart) -> None:
 
 def user_tags(run: RunStart, gate: Gate) -> list[str]:
     """Return the user's own tags that may be recorded."""
-    return [tag for tag in gate.tags(run.tags) if not tag.startswith(_THEIR_TAGS)] if run.tags else []
+    if not run.tags or (not gate.on and not gate.policy.tags):
+        return []
+    tags: Sequence[object] = run.tags
+    mine = [tag for tag in tags if isinstance(tag, str) and not tag.startswith(_THEIR_TAGS)]
+    return gate.tags(mine) if mine else []
 
 
 def user_metadata(run: RunStart, gate: Gate) -> Mapping[str, AttributeValue]:
@@ -171,7 +203,7 @@ def span_name(run: RunStart) -> str:
     if run.named and run.kind not in _ALWAYS_NAMED:
         return run.name
     target = _TARGETS[run.kind](run)
-    return f"{operation} {target}" if target else operation
+    return label(f"{operation} {target}") if target else operation
 
 
 def _model_name(run: RunStart) -> str | None:
@@ -259,23 +291,29 @@ def exportable(attributes: Attributes, gate: Gate) -> dict[str, AttributeValue]:
         for key in _NAMES & attributes.keys():
             attributes[key] = attributes[key] and gate.name(str(attributes[key]))
     return {
-        key: value if type(value) is str and value.isascii() else _exportable(value)
+        key: value if type(value) is str and len(value) <= _LONGEST and value.isascii() else _exportable(key, value)
         for key, value in attributes.items()
         if value is not None
     }
 
 
-def _exportable(value: Any) -> AttributeValue:
-    if isinstance(value, str):
-        return _exportable_text(value)
-    if isinstance(value, (bool, float)):
-        return value
-    if isinstance(value, int):
-        return value if -_INT64 <= value < _INT64 else str(value)
-    if isinstance(value, (list, tuple)):
-        return [_exportable_text(item) for item in value]
-    return _exportable_text(value)
+def _exportable(key: str, value: Any) -> AttributeValue:
+    kind = type(value)  # not isinstance: a value may lie about its class
+    if issubclass(kind, str):
+        return _exportable_text(value) if key.startswith(_CONTENT) else _short(value)
+    if kind in (bool, float) or (kind is int and -_INT64 <= value < _INT64):
+        return cast("AttributeValue", value)
+    if kind in (list, tuple):
+        return [_short(item) for item in value[:_MOST_ITEMS]]
+    return _short(value)
+
+
+def _short(value: Any) -> str:
+    text = _exportable_text(value)
+    return text if len(text) <= _LONGEST else label(text)
 
 
 def _exportable_text(value: Any) -> str:
-    return well_formed(str.__str__(value) if isinstance(value, str) else attempt(lambda: str(value), "[unprintable]"))
+    if issubclass(type(value), str):
+        return well_formed(str.__str__(value))
+    return well_formed(attempt(lambda: str.__str__(str(value)), "[unprintable]"))

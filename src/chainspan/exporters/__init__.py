@@ -8,17 +8,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .._exit import flush_on_sigterm
     from ._console import ConsoleProcessor
+    from ._counted import counted_once
     from ._gated import gated
     from ._otlp import OtlpExporter, otlp
     from ._spool import SpoolExporter, spool
 
-__all__ = ["ConsoleProcessor", "OtlpExporter", "SpoolExporter", "flush_on_sigterm", "gated", "otlp", "spool"]
+__all__ = [
+    "ConsoleProcessor",
+    "OtlpExporter",
+    "SpoolExporter",
+    "counted_once",
+    "flush_on_sigterm",
+    "gated",
+    "otlp",
+    "spool",
+]
 
 if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name for good
     _HOMES = {
         "ConsoleProcessor": "._console",
         "OtlpExporter": "._otlp",
         "SpoolExporter": "._spool",
+        "counted_once": "._counted",
         "flush_on_sigterm": ".._exit",
         "gated": "._gated",
         "otlp": "._otlp",

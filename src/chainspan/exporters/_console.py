@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from typing_extensions import override
 
 from chainspan import _semconv as names
+from chainspan._encode import mask_text
 from chainspan._guard import Guard
 
 from . import _console_text as text
@@ -91,22 +92,25 @@ class ConsoleProcessor(SpanProcessor):
         """Wait until all text is written, and return whether it is."""
         return self._outlet.flush(timeout_millis / 1_000)
 
+    def _write(self, line: str) -> None:
+        self._outlet.write(mask_text(line, keep_data=True))
+
     def _write_starts(self, started: Sequence[tuple[Crumbs, ReadableSpan]]) -> None:
         color = self._outlet.has_color()
         for crumbs, span in started:
             inputs = genai.input_of(crumbs[-1].section, span.attributes or {})
-            self._outlet.write(text.start_line(crumbs, inputs, color=color))
+            self._write(text.start_line(crumbs, inputs, color=color))
 
     def _write_actions(self, crumbs: Crumbs, actions: Sequence[object]) -> None:
         color = self._outlet.has_color()
         for action in actions:
-            self._outlet.write(text.action_line(crumbs, action, color=color))
+            self._write(text.action_line(crumbs, action, color=color))
 
     def _write_end(self, span: ReadableSpan, words: LastWords) -> None:
         crumbs = words.crumbs
         if genai.may_act(crumbs[-1].type):
             self._write_actions(crumbs, genai.actions_of(span)[words.actions :])
-        self._outlet.write(_end_of(span, crumbs, color=self._outlet.has_color()))
+        self._write(_end_of(span, crumbs, color=self._outlet.has_color()))
 
 
 def _end_of(span: ReadableSpan, crumbs: Crumbs, *, color: bool) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from chainspan import _semconv as names
+from chainspan._encode import label
 
 from . import _genai_spans as genai
 from ._console_text import Crumb
@@ -135,7 +136,7 @@ def _recognise(run: _Run) -> bool:
     if above:
         above.last_order = order
     section = run_type if run_type in _SECTIONS else "chain"
-    name = str(attributes.get(names.CHAINSPAN_RUN_NAME, run.span.name))
+    name = label(str(attributes.get(names.CHAINSPAN_RUN_NAME, run.span.name)))
     run.crumb = Crumb(section, run_type, name, order)
     return True
 

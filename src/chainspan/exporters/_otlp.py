@@ -74,11 +74,13 @@ class OtlpExporter(SpanExporter):
     tells success only when every span was accepted.
 
     Attributes:
+        endpoint: Where they go.
         sender: What sends its requests; a spool sends over it too.
     """
 
     def __init__(self, sender: Sender, *, patience_s: float = 10.0, max_request_bytes: int = MAX_REQUEST_BYTES) -> None:
         self.outage: OutageLog = OutageLog(sender.endpoint)
+        self.endpoint: str = sender.endpoint
         self.sender: Sender = sender
         self._courier = Courier(sender, self.outage)
         self._patience_s = patience_s

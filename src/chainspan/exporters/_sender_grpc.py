@@ -17,7 +17,10 @@ from ._settings import OtlpSettings
 
 __all__ = ["GrpcSender"]
 
-_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_METHODS = {
+    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+}
 _BUSY = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "UNAVAILABLE", "DATA_LOSS"})
 _REFUSED = frozenset({"INVALID_ARGUMENT", "FAILED_PRECONDITION", "ALREADY_EXISTS"})
 # Sent for what is too large, and for an endpoint with too much to do.
@@ -68,7 +71,8 @@ class GrpcSender:
             self._channel = grpc.insecure_channel(target, compression=compression)
         else:
             self._channel = grpc.secure_channel(target, _credentials(self._settings), compression=compression)
-        self._export = cast("_Call", self._channel.unary_unary(_METHOD))  # no serialisers: bytes in, bytes out
+        method = _METHODS[self._settings.signal]
+        self._export = cast("_Call", self._channel.unary_unary(method))  # no serialisers: bytes in, bytes out
         return self._export
 
 

@@ -51,7 +51,7 @@ class Answer:
 
     Attributes:
         reason: In words for the log; nothing that the endpoint's body says.
-        rejected_spans: Of an accepted request, how many spans were refused all the same.
+        rejected_spans: Of an accepted request, how many spans, or data points, were refused all the same.
         retry_after_s: How long the endpoint asks to be left alone.
     """
 
@@ -72,7 +72,7 @@ class Sender(Protocol):
     endpoint: str
 
     def send(self, body: bytes) -> Answer:
-        """Send an ExportTraceServiceRequest; never raises for what the network does."""
+        """Send an export request of OTLP; never raises for what the network does."""
         ...
 
     def close(self) -> None:
@@ -170,7 +170,10 @@ def _read(status: int, headers: Mapping[str, str], content: bytes) -> Answer:
 
 
 def read_acceptance(content: bytes) -> Answer:
-    """Read the answer to an accepted request; one that is not protobuf says nothing of a refusal."""
+    """Read the answer to an accepted request; one that is not protobuf says nothing of a refusal.
+
+    Those of the other signals have the same fields under the same numbers.
+    """
     try:
         partial = ExportTraceServiceResponse.FromString(content).partial_success
     except DecodeError:

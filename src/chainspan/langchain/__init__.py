@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from chainspan._encode import plain
 
@@ -14,7 +15,30 @@ from ._base import graph_base
 from ._callbacks import CallbackAdapter
 from ._witness import current_run_id, run_id_of
 
-__all__ = ["CallbackAdapter", "current_run_id", "graph_base", "js_form", "run_id_of"]
+if TYPE_CHECKING:
+    from langchain_core.messages import AnyMessage
+
+__all__ = ["CallbackAdapter", "current_run_id", "graph_base", "js_form", "messages_from_span", "run_id_of"]
+
+
+def messages_from_span(span: object) -> list[AnyMessage]:
+    """Return the conversation that a model's or an agent's span holds, as LangChain's messages.
+
+    First what went in, then what came out. They say what the originals said: texts, tool calls
+    and results, reasoning, images and files by address. Ids, metadata and usage are not in a
+    span's messages, and of data that stood in a message only type, size and hash are left.
+
+    Args:
+        span: A span of any profile, ended or not; one of OTLP, as a dict of its JSON or as its
+            message; or of another library that follows the GenAI conventions or OpenInference.
+
+    Raises:
+        ValidationError: If an attribute of the span does not hold messages.
+        ImportError: Where LangChain is not installed.
+    """
+    from ._restore import restored  # noqa: PLC0415  loads most of langchain-core
+
+    return restored(span)
 
 
 def js_form(value: object) -> object:

@@ -11,18 +11,15 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
+from chainspan._encode import attempt, label
 from chainspan._guard import Guard
-from chainspan._model import (
-    RunEnd,
-    RunEvent,
-    RunKind,
-    RunSink,
-    RunStart,
-)
+from chainspan._model import RunEnd, RunEvent, RunKind, RunStart
 
 from . import _kinds, _payloads
 from ._base import HandlerBase
 from ._ends import failure, outcome_of, tool_end, uuid_of
+from ._retrieving import entered_retriever
+from ._sink import RunSink
 
 __all__ = ["CallbackAdapter"]
 
@@ -33,6 +30,7 @@ _RUN_TYPES = {
     RunKind.TOOL: "tool",
     RunKind.RETRIEVER: "retriever",
 }
+_ASKERS = frozenset({"on_llm_start", "<listcomp>"})  # who may be told otherwise; see `_drops_others`
 _START, _END, _EVENT = Guard("langchain.start"), Guard("langchain.end"), Guard("langchain.event")
 
 
@@ -47,6 +45,9 @@ class CallbackAdapter(HandlerBase):
     """
 
     raise_error = False
+    # All events are wanted. LangChain's base answers so too, but by a call for each event.
+    ignore_agent = ignore_chain = ignore_chat_model = ignore_custom_event = False
+    ignore_llm = ignore_retriever = ignore_retry = False
 
     def __init__(self, sink: RunSink) -> None:
         self._sink = sink
@@ -57,8 +58,13 @@ class CallbackAdapter(HandlerBase):
 
         Always, but for one question: see `_drops_others`.
         """
-        with _START:
-            return not _drops_others(sys._getframe(1))  # noqa: SLF001 - who asks?
+        asker = sys._getframe(1)  # noqa: SLF001 - who asks?
+        if asker.f_code.co_name not in _ASKERS:
+            return True
+        try:
+            return not _drops_others(asker)
+        except Exception as fault:
+            _START.caught(fault)
         return True
 
     # ------------------------------------------------------------------ chains
@@ -66,19 +72,23 @@ class CallbackAdapter(HandlerBase):
         self, serialized: Any, inputs: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
     ) -> None:
         """Open the run of a chain, a prompt, a parser, a graph or a node."""
-        with _START:
+        try:
             run_type = kwargs.get("run_type")
             start = self._begin(RunKind.CHAIN, serialized, inputs, run_id, parent_run_id, kwargs)
             start.kind = _kinds.chain_kind(run_type, start, self._sink.peek)
             if isinstance(run_type, str) and run_type:
                 start.run_type = run_type
             self._sink.start(start)
+        except Exception as fault:
+            _START.caught(fault)
 
     def on_chain_end(self, outputs: Any, *, run_id: Any, **kwargs: Any) -> None:
         """Close the run of a chain."""
-        with _END:
+        try:
             inputs = kwargs.get("inputs")
             self._sink.end(uuid_of(run_id), lambda: RunEnd(outputs=outputs, inputs=inputs))
+        except Exception as fault:
+            _END.caught(fault)
 
     def on_chain_error(self, error: Any, *, run_id: Any, **kwargs: Any) -> None:
         """Close the run of a chain that raised."""
@@ -89,40 +99,52 @@ class CallbackAdapter(HandlerBase):
         self, serialized: Any, messages: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
     ) -> None:
         """Open the run of a model that answers messages."""
-        with _START:
+        try:
             inputs = {"messages": messages}
             start = self._begin(RunKind.CHAT, serialized, inputs, run_id, parent_run_id, kwargs)
-            start.model, start.messages = _payloads.chat_request(serialized, messages, kwargs)
+            start.request = lambda: _payloads.model_request(serialized, kwargs)
+            start.messages = lambda: _payloads.input_messages(messages)
             self._sink.start(start)
+        except Exception as fault:
+            _START.caught(fault)
 
     def on_llm_start(
         self, serialized: Any, prompts: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
     ) -> None:
         """Open the run of a model that completes text."""
-        with _START:
+        try:
             inputs = {"prompts": prompts}
             start = self._begin(RunKind.LLM, serialized, inputs, run_id, parent_run_id, kwargs)
-            start.model, start.messages = _payloads.text_request(serialized, prompts, kwargs)
+            start.request = lambda: _payloads.model_request(serialized, kwargs)
+            start.messages = lambda: _payloads.input_messages(prompts)
             self._sink.start(start)
+        except Exception as fault:
+            _START.caught(fault)
 
     def on_llm_new_token(self, token: Any, *, run_id: Any, **_: Any) -> None:
         """Note a piece of a streamed answer."""
-        with _EVENT:
+        try:
             self._sink.chunk(run_id, has_content=bool(token))
+        except Exception as fault:
+            _EVENT.caught(fault)
 
     def on_stream_event(self, event: Any, *, run_id: Any, **_: Any) -> None:
         """Note a piece of an answer that is streamed as protocol events."""
-        with _EVENT:
+        try:
             kind = event.get("event") if isinstance(event, Mapping) else None
             self._sink.chunk(uuid_of(run_id), has_content=kind == "content-block-delta")
+        except Exception as fault:
+            _EVENT.caught(fault)
 
     def on_llm_end(self, response: Any, *, run_id: Any, **_: Any) -> None:
         """Close the run of a model."""
-        with _END:
+        try:
             self._sink.end(
                 uuid_of(run_id),
                 lambda: RunEnd(outputs=response, response=_payloads.model_response(response)),
             )
+        except Exception as fault:
+            _END.caught(fault)
 
     def on_llm_error(self, error: Any, *, run_id: Any, **kwargs: Any) -> None:
         """Close the run of a model that raised or was cut off."""
@@ -133,17 +155,21 @@ class CallbackAdapter(HandlerBase):
         self, serialized: Any, input_str: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
     ) -> None:
         """Open the run of a tool."""
-        with _START:
+        try:
             given = kwargs.get("inputs")
             inputs = input_str if given is None else given
             start = self._begin(RunKind.TOOL, serialized, inputs, run_id, parent_run_id, kwargs)
             start.tool = _payloads.tool_request(serialized, input_str, kwargs)
             self._sink.start(start)
+        except Exception as fault:
+            _START.caught(fault)
 
     def on_tool_end(self, output: Any, *, run_id: Any, **_: Any) -> None:
         """Close the run of a tool."""
-        with _END:
+        try:
             self._sink.end(uuid_of(run_id), lambda: tool_end(output))
+        except Exception as fault:
+            _END.caught(fault)
 
     def on_tool_error(self, error: Any, *, run_id: Any, **kwargs: Any) -> None:
         """Close the run of a tool that raised."""
@@ -154,16 +180,20 @@ class CallbackAdapter(HandlerBase):
         self, serialized: Any, query: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
     ) -> None:
         """Open the run of a retriever."""
-        with _START:
+        try:
             inputs = {"query": query}
             kind = RunKind.RETRIEVER
             start = self._begin(kind, serialized, inputs, run_id, parent_run_id, kwargs)
-            start.query = query if isinstance(query, str) else str(query)
+            start.query = query if isinstance(query, str) else attempt(lambda: str(query), "[unprintable]")
+            start.named = start.named and not _kinds.is_own_name(start)
             self._sink.start(start)
+            entered_retriever(self._sink, start.run_id)
+        except Exception as fault:
+            _START.caught(fault)
 
     def on_retriever_end(self, documents: Any, *, run_id: Any, **_: Any) -> None:
         """Close the run of a retriever."""
-        with _END:
+        try:
             self._sink.end(
                 uuid_of(run_id),
                 lambda: RunEnd(
@@ -171,6 +201,8 @@ class CallbackAdapter(HandlerBase):
                     documents=lambda: _payloads.documents(documents),
                 ),
             )
+        except Exception as fault:
+            _END.caught(fault)
 
     def on_retriever_error(self, error: Any, *, run_id: Any, **kwargs: Any) -> None:
         """Close the run of a retriever that raised."""
@@ -197,7 +229,7 @@ class CallbackAdapter(HandlerBase):
 
     def on_custom_event(self, name: Any, data: Any, *, run_id: Any, **_: Any) -> None:
         """Record an event of the application's own, from ``dispatch_custom_event``."""
-        self._event(str(name), data, run_id)
+        self._event(label(name) if isinstance(name, str) else "custom", data, run_id)
 
     def on_interrupt(self, event: Any) -> None:
         """Record that a graph pauses for a human; reported by LangGraph >= 1.1.7."""
@@ -243,7 +275,9 @@ class CallbackAdapter(HandlerBase):
 
     def _fail(self, error: Any, run_id: Any, kwargs: Mapping[str, Any]) -> None:
         with _END:
-            raised = error if isinstance(error, BaseException) else Exception(str(error))
+            raised = (
+                error if isinstance(error, BaseException) else Exception(attempt(lambda: str(error), "[unprintable]"))
+            )
             outcome = outcome_of(raised)
             self._sink.fail(uuid_of(run_id), outcome, failure(raised, outcome, kwargs))
 

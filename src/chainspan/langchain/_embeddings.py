@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
-from langchain_core.embeddings import Embeddings
 from typing_extensions import override
 
 from .._guard import Guard
@@ -16,8 +15,20 @@ from ._callbacks import CallbackAdapter
 from ._ends import outcome_of
 from ._providers import provider_name
 from ._requests import server_of
-from ._retrieving import Place, open_retrievers
+from ._retrieving import Place, open_sinks, place_of
+from ._sink import RunSink
 from ._witness import child_config
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+else:
+    try:
+        from langchain_core.embeddings import Embeddings
+    except ImportError:
+
+        class Embeddings:
+            """Stands in for LangChain's base where LangChain is not installed."""
+
 
 __all__ = ["traced_embeddings"]
 
@@ -28,12 +39,16 @@ _START, _END = Guard("langchain.embeddings.start"), Guard("langchain.embeddings.
 def traced_embeddings(embeddings: Embeddings, *, callbacks: Iterable[object] = ()) -> Embeddings:
     """Return embeddings whose calls become spans below the run that makes them.
 
-    The handlers to report to are those of the chain, tool or retriever that the embeddings
-    are called in, and the given ones.
+    LangChain has no callback for embeddings. Pass the returned ones wherever embeddings are
+    taken, such as to a vector store. What they report to are the handlers of the chain, tool or
+    retriever that they are called in, and the given ones.
 
     Args:
         embeddings: What does the work; every other attribute is still its own.
         callbacks: Handlers of chainspan that are told of every call, outside of runs too.
+
+    Returns:
+        Embeddings that give, and raise, what the given ones do.
     """
     return _TracedEmbeddings(embeddings, [item for item in callbacks if isinstance(item, CallbackAdapter)])
 
@@ -46,6 +61,8 @@ class _TracedEmbeddings(Embeddings):
         self._handlers = handlers
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_inner":  # of a copy that has nothing yet
+            raise AttributeError(name)
         return getattr(self._inner, name)
 
     @override
@@ -112,12 +129,14 @@ def _places(handlers: Sequence[CallbackAdapter]) -> list[Place]:
     """Return where a call made here and now is reported to, once for each sink."""
     manager = (child_config.get() or {}).get("callbacks")
     parent_id = getattr(manager, "parent_run_id", None)
-    places = open_retrievers()
-    for handler in (*(getattr(manager, "handlers", None) or ()), *handlers):
-        sink = handler._sink if isinstance(handler, CallbackAdapter) else None  # noqa: SLF001  # of the same package
-        if sink is not None and all(place.sink is not sink for place in places):
-            places.append(Place(sink, parent_id))
-    return places
+    told = (*(getattr(manager, "handlers", None) or ()), *handlers)
+    sinks = open_sinks()
+    sinks += [handler._sink for handler in told if isinstance(handler, CallbackAdapter)]  # noqa: SLF001
+    return [place_of(sink, parent_id) for index, sink in enumerate(sinks) if _is_first(sink, sinks[:index])]
+
+
+def _is_first(sink: RunSink, before: Sequence[RunSink]) -> bool:
+    return all(other is not sink for other in before)
 
 
 def _start(inner: Embeddings, texts: Sequence[str], run_id: UUID, parent_id: UUID | None) -> RunStart:
@@ -129,12 +148,12 @@ def _start(inner: Embeddings, texts: Sequence[str], run_id: UUID, parent_id: UUI
         run_type="embeddings",
         name=name,
         inputs=list(texts),
-        model=_request(inner, name, len(texts)),
+        request=_request(inner, name, len(texts)),
     )
 
 
 def _request(inner: Embeddings, name: str, count: int) -> ModelRequest:
-    held = vars(inner)
+    held: Mapping[str, Any] = getattr(inner, "__dict__", {})
     host, port = server_of(held)
     parameters: dict[str, object] = {"count": count}
     if isinstance(held.get("dimensions"), int):

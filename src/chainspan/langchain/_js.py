@@ -15,6 +15,7 @@ from datetime import date, datetime, timezone
 from decimal import Decimal
 from enum import Enum
 from functools import singledispatch
+from itertools import islice
 from uuid import UUID
 
 from langchain_core.agents import AgentAction, AgentActionMessageLog, AgentFinish
@@ -32,6 +33,7 @@ from ._js_messages import message_fields
 __all__ = ["js_form"]
 
 _MAX_DEPTH = 100  # each takes several frames of Python's stack
+_MOST_VALUES = 100_000  # of one list or mapping, as there are some without an end
 _MAX_REPR_CHARS = 200
 _ESCAPED = "__lc_escaped__"  # LC_ESCAPED_KEY, load/validation.ts
 
@@ -70,14 +72,14 @@ class _Walk:
 
     def each(self, values: Iterable[object]) -> list[object]:
         """Return the forms of several values."""
-        return [self.form(value) for value in values]
+        return [self.form(value) for value in islice(values, _MOST_VALUES)]
 
     def record(self, mapping: Mapping[object, object]) -> object:
         """Return the form of a mapping, marked where it could be taken for a constructor."""
         if self._escaping and _needs_escaping(mapping):
             with self._escape(on=False):
                 return {_ESCAPED: self.record(mapping)}
-        return in_key_order({_key(key): self.form(value) for key, value in mapping.items()})
+        return in_key_order({_key(key): self.form(value) for key, value in islice(mapping.items(), _MOST_VALUES)})
 
     def fields(self, pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
         """Return the form of named fields, without those that are None: undefined, there."""

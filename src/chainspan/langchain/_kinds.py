@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from chainspan._encode import attempt, label
 from chainspan._model import RunKind, RunStart
 from chainspan._stack import starter
 
-__all__ = ["chain_kind", "run_name"]
+__all__ = ["chain_kind", "is_own_name", "run_name"]
 
 _BY_RUN_TYPE = {"prompt": RunKind.PROMPT, "parser": RunKind.PARSER, "tool": RunKind.TOOL}
 _AGENT = "langchain_create_agent"
@@ -35,20 +36,35 @@ def chain_kind(run_type: str | None, run: RunStart, peek: Callable[[UUID], RunSt
         return RunKind.CHAIN
     if _is_started_by_engine():
         return _graph_kind(metadata, None if run.parent_id is None else peek(run.parent_id))
-    return RunKind.NODE if any(tag.startswith(_STEP_TAG) for tag in run.tags) else RunKind.CHAIN
+    return RunKind.NODE if any(type(tag) is str and tag.startswith(_STEP_TAG) for tag in run.tags) else RunKind.CHAIN
 
 
 def run_name(serialized: object, name: object, default: str) -> tuple[str, bool]:
     """Return a run's name, and whether it was given for this run rather than taken from a class."""
+    if type(name) is str:
+        return label(name), bool(name)
+    return attempt(lambda: _class_name(serialized, name), None) or default, False
+
+
+def _class_name(serialized: object, name: object) -> str | None:
     if isinstance(name, str):
-        return name, bool(name)
+        return label(name)
     if isinstance(serialized, Mapping):
         path = serialized.get("id")
         last = path[-1] if isinstance(path, Sequence) and path else None
         for candidate in (serialized.get("name"), last):
             if isinstance(candidate, str) and candidate:
-                return candidate, False
-    return default, False
+                return label(candidate)
+    return None
+
+
+def is_own_name(run: RunStart) -> bool:
+    """Return whether a retriever's run is called as the retriever is; LangChain passes both in one place."""
+    said = run.metadata.get("ls_retriever_name")
+    return type(said) is str and said in (
+        run.name.removeprefix("Retriever").lower(),
+        run.name.removesuffix("Retriever").lower(),
+    )
 
 
 def _is_started_by_engine() -> bool:

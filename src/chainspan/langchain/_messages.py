@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import marshal
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
-from .._encode import attempt
+from .._content import without_data
+from .._encode import attempt, some_messages
 from .._model import Message
 
 __all__ = ["answer", "message", "message_or_fields", "messages"]
@@ -24,9 +25,18 @@ _ROLES: Final[Mapping[str, str]] = {
     "tool": "tool",
     "function": "tool",
 }
-_MODALITIES: Final = {"image": "image", "audio": "audio", "video": "video", "file": "document"}
+_MODALITIES: Final = {
+    "image": "image",
+    "audio": "audio",
+    "video": "video",
+    "file": "document",
+    "document": "document",
+    "input_image": "image",
+    "input_audio": "audio",
+    "input_file": "document",
+}
 _MOST_REMEMBERED: Final = 4_096
-_LARGEST_STATE: Final = 16_384  # characters
+_LARGEST_STATE: Final = 16_384  # bytes
 
 Part = Mapping[str, object]
 
@@ -34,7 +44,7 @@ Part = Mapping[str, object]
 def messages(given: Any) -> Sequence[Message]:
     """Return messages as the conventions have them; what is no message is left out."""
     if isinstance(given, (list, tuple)):
-        return [made for item in given if (made := message(item)) is not None]
+        return [made for item in some_messages(given) if (made := message(item)) is not None]
     made = message(given)
     return [] if made is None else [made]
 
@@ -46,13 +56,24 @@ def message(given: Any) -> Message | None:
     and with it the text that the gate makes of it: the history of an agent, sent again with
     each call of its model, is written once.
     """
-    return attempt(lambda: _remembered(given), None)
+    known = _memory.get(id(given))
+    try:
+        if known is not None and known() is given:
+            fields = given.__dict__
+            is_same_text = known.state is fields.get("content") and not fields.get("tool_calls")
+            if is_same_text or known.state == _state(fields):
+                return known.made
+        return _remembered(given)
+    except Exception:  # noqa: BLE001  # of a foreign object
+        return None
 
 
 def answer(given: Any, finish_reason: str | None) -> Message | None:
     """Return a model's answer, with the reason why the model stopped."""
     made = message(given)
-    return None if made is None else replace(made, finish_reason=finish_reason, memo=[])
+    if made is None:
+        return None
+    return Message(role=made.role, parts=made.parts, name=made.name, finish_reason=finish_reason, memo=made.memo)
 
 
 def message_or_fields(given: Any) -> object:
@@ -63,20 +84,30 @@ def message_or_fields(given: Any) -> object:
 
 # ---------------------------------------------------------------- remembering
 
-# id of LangChain's message → itself, what was made of it, and what tells whether it has changed since.
-_memory: dict[int, tuple[weakref.ref[Any], Message, object]] = {}
+
+class _Known(weakref.ref[Any]):
+    """A message of LangChain's, with what was made of it and what tells whether it has changed since."""
+
+    __slots__ = ("key", "made", "state")
+    key: int
+    made: Message
+    state: object
+
+
+_memory: dict[int, _Known] = {}  # by the id of the message
 
 
 def _remembered(given: Any) -> Message | None:
-    if isinstance(given, str):
-        return _made(given)
-    state = _state(given.__dict__)
-    known = _memory.get(id(given))
-    if known is not None and known[0]() is given and (known[2] is state or known[2] == state):
-        return known[1]
     made = _made(given)
-    if made is not None and state is not None:
-        _remember(given, made, state)
+    if made is None or isinstance(given, (str, Message)):
+        return made
+    state = _state(given.__dict__)
+    if state is not None:
+        known = _Known(given, _forget)
+        known.key, known.made, known.state = id(given), made, state
+        if len(_memory) >= _MOST_REMEMBERED:
+            _memory.clear()
+        _memory[known.key] = known
     return made
 
 
@@ -87,25 +118,20 @@ def _state(fields: Mapping[str, Any]) -> object:
         return content
     if type(content) is list and any(type(block) is dict and _is_large(block) for block in content):
         return None
-    state = repr((content, calls))
-    return state if len(state) <= _LARGEST_STATE else None
+    try:
+        state = marshal.dumps((content, calls), 2)
+    except ValueError:  # not of Python's own types
+        return None
+    return (state,) if len(state) <= _LARGEST_STATE else None
 
 
 def _is_large(block: Mapping[str, Any]) -> bool:
     return any(len(value) > _LARGEST_STATE for value in block.values() if type(value) in (str, bytes))
 
 
-def _remember(given: Any, made: Message, state: object) -> None:
-    key = id(given)
-    if len(_memory) >= _MOST_REMEMBERED:
-        _memory.clear()
-    _memory[key] = (weakref.ref(given, lambda gone: _forget(key, gone)), made, state)
-
-
-def _forget(key: int, gone: object) -> None:
-    known = _memory.get(key)
-    if known is not None and known[0] is gone:
-        _memory.pop(key, None)
+def _forget(known: _Known) -> None:
+    if _memory.get(known.key) is known:
+        _memory.pop(known.key, None)
 
 
 # ---------------------------------------------------------------- making
@@ -114,6 +140,8 @@ def _forget(key: int, gone: object) -> None:
 def _made(given: Any) -> Message | None:
     if isinstance(given, str):
         return Message(role="user", parts=[_text(given)])
+    if type(given) is Message:
+        return given
     fields = given.__dict__  # the fields of a model; asking for one that a class has not is slow
     kind = fields.get("type")
     if not isinstance(kind, str) or kind == "remove" or "content" not in fields:
@@ -129,7 +157,8 @@ def _made(given: Any) -> Message | None:
 
 def _tool_parts(fields: Mapping[str, Any]) -> list[Part]:
     content = fields["content"]
-    response = content if isinstance(content, str) else [part for block in content for part in _block(block)]
+    parts = () if isinstance(content, str) else (part for block in content for part in _block(block))
+    response = content if isinstance(content, str) else [without_data(part) for part in parts]
     return [{"type": "tool_call_response", "id": fields.get("tool_call_id"), "response": response}]
 
 
@@ -177,7 +206,7 @@ def _text(text: str) -> Part:
 
 
 def _text_block(block: Mapping[str, Any]) -> Part:
-    return _text(str(block.get("text", block.get("refusal", ""))))
+    return _text(str.__str__(str(block.get("text", block.get("refusal", "")))))
 
 
 def _reasoning(block: Mapping[str, Any]) -> Part | None:
@@ -210,7 +239,10 @@ def _server_result(block: Mapping[str, Any]) -> Part:
 
 def _media(block: Mapping[str, Any]) -> Part | None:
     kind = str(block["type"])
-    common = {"mime_type": block.get("mime_type"), "modality": _MODALITIES[kind]}
+    mime_type = block.get("mime_type")
+    modality = _MODALITIES.get(kind) or _MODALITIES.get(str(mime_type).partition("/")[0], "document")
+    common = {"mime_type": mime_type, "modality": modality}
+    block = inner if isinstance(inner := block.get(kind), Mapping) else block  # OpenAI: the data under the type's name
     data = block.get("base64", block.get("data"))
     source = block.get("source")
     if data is None and isinstance(source, Mapping):  # Anthropic
@@ -218,7 +250,8 @@ def _media(block: Mapping[str, Any]) -> Part | None:
         data, block = source.get("data"), source
     if data is not None:
         return {"type": "blob", **common, "content": data}
-    if isinstance(url := block.get("url"), str):
+    urls = (block.get(key) for key in _URLS)
+    if (url := next((url for url in urls if isinstance(url, str)), None)) is not None:
         return _by_url(url, common)
     file_id = block.get("file_id") or block.get("id")
     return {"type": "file", **common, "file_id": file_id} if isinstance(file_id, str) else None
@@ -238,6 +271,7 @@ def _by_url(url: str, common: Mapping[str, object]) -> Part:
     return {"type": "blob", **common, "mime_type": mime_type or None, "content": data}
 
 
+_URLS: Final = ("url", "image_url", "file_url", "file_data", "file_uri")  # of OpenAI; the last of Google
 _BLOCKS: Final[Mapping[str, Callable[[Mapping[str, Any]], Part | None]]] = {
     "text": _text_block,
     "input_text": _text_block,
@@ -258,4 +292,9 @@ _BLOCKS: Final[Mapping[str, Callable[[Mapping[str, Any]], Part | None]]] = {
     "video": _media,
     "file": _media,
     "image_url": _image_url,
+    "input_image": _media,  # OpenAI's, of its Responses API and of audio
+    "input_audio": _media,
+    "input_file": _media,
+    "document": _media,  # Anthropic's, in a tool's answer
+    "media": _media,  # Google's
 }

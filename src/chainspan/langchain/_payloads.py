@@ -6,33 +6,31 @@ come from a version, or an integration, that nobody has seen yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeGuard
 from uuid import UUID
 
 from .. import _encode
 from .. import _semconv as names
-from .._encode import attempt
+from .._encode import attempt, label
 from .._model import Message, ModelRequest, ModelResponse, RetrievedDocument, ToolRequest
 from ._messages import answer, message_or_fields, messages
 from ._providers import finish_reason
 from ._read import mapping, text_in
-from ._requests import model_request
+from ._requests import request_of
 from ._usage import usage_of
 
 __all__ = [
     "Identity",
-    "chat_request",
     "documents",
     "identity",
+    "input_messages",
+    "model_request",
     "model_response",
     "plain",
-    "text_request",
     "tool_output",
     "tool_request",
 ]
-
-Messages = Callable[[], Sequence[Message]]
 
 _CONVERSATION: Final = ("thread_id", "session_id", "conversation_id")
 _RETRY: Final = "retry:attempt:"
@@ -48,15 +46,14 @@ _OPENAI: Final[Mapping[str, str]] = {
 # ---------------------------------------------------------------- models
 
 
-def chat_request(serialized: Any, messages_: Any, kwargs: Mapping[str, Any]) -> tuple[ModelRequest, Messages]:
-    """Return what a chat model is asked for, and what makes its input messages."""
-    given = messages_[0] if _is_batch(messages_) else messages_
-    return attempt(lambda: model_request(serialized, kwargs), ModelRequest()), lambda: messages(given)
+def model_request(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
+    """Return what a model is asked for, from the arguments of its start callback."""
+    return attempt(lambda: request_of(serialized, kwargs), None) or ModelRequest()
 
 
-def text_request(serialized: Any, prompts: Any, kwargs: Mapping[str, Any]) -> tuple[ModelRequest, Messages]:
-    """Return what a text model is asked for, and what makes its prompts into messages."""
-    return attempt(lambda: model_request(serialized, kwargs), ModelRequest()), lambda: messages(prompts)
+def input_messages(given: Any) -> Sequence[Message]:
+    """Return what a model is given, messages or prompts; of several conversations, the first."""
+    return messages(given[0] if _is_batch(given) else given)
 
 
 def _is_batch(given: Any) -> bool:
@@ -65,7 +62,7 @@ def _is_batch(given: Any) -> bool:
 
 def model_response(result: object) -> ModelResponse:
     """Return what a model answered, from an LLMResult that may hold anything."""
-    return attempt(lambda: _response(result), ModelResponse())
+    return attempt(lambda: _response(result), None) or ModelResponse()
 
 
 def _response(result: Any) -> ModelResponse:
@@ -123,7 +120,8 @@ def _reason(facts: Mapping[str, Any]) -> str | None:
 
 def _is_cached(said: Any) -> bool:
     # The mark of LangChain's own cache (`_convert_cached_generations`, chat_models.py).
-    return mapping(getattr(said, "usage_metadata", None)).get("total_cost") == 0
+    cost = mapping(getattr(said, "usage_metadata", None)).get("total_cost")
+    return type(cost) in (int, float) and cost == 0
 
 
 def _answers(generations: Sequence[Any], raw: Sequence[str]) -> Sequence[Message]:
@@ -157,9 +155,9 @@ def tool_request(serialized: Any, input_str: Any, kwargs: Mapping[str, Any]) -> 
     call_id = kwargs.get("tool_call_id")
     inputs = kwargs.get("inputs")
     return ToolRequest(
-        name=text_in(described, ("name",)) or text_in(kwargs, ("name",)) or "tool",
+        name=label(text_in(described, ("name",)) or text_in(kwargs, ("name",)) or "tool"),
         description=text_in(described, ("description",)),
-        call_id=call_id if isinstance(call_id, str) else None,
+        call_id=str.__str__(call_id) if issubclass(type(call_id), str) else None,
         arguments=input_str if inputs is None else inputs,
     )
 
@@ -235,10 +233,11 @@ def identity(metadata: Any, tags: Any) -> Identity:
     known = mapping(metadata)
     if _IDENTITY_KEYS.isdisjoint(known):
         return Identity(attempt=_attempt(tags)) if tags else _NOBODY
+    agent = _id_in(known, ("lc_agent_name", "agent_name"))
     return Identity(
         conversation_id=_id_in(known, _CONVERSATION),
         user_id=_id_in(known, ("user_id",)),
-        agent_name=_id_in(known, ("lc_agent_name", "agent_name")),
+        agent_name=agent and label(agent),
         attempt=_attempt(tags),
     )
 
@@ -248,14 +247,14 @@ def _id_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
         value = source.get(key)
         if type(value) is str and value:
             return value
-        if isinstance(value, (int, UUID)):
-            return str(value)
+        if issubclass(type(value), (int, UUID)):
+            return attempt(lambda: str(value), None)  # noqa: B023  # called at once
     return None
 
 
 def _attempt(tags: Any) -> int | None:
     for tag in tags if isinstance(tags, (list, tuple)) else ():
-        if isinstance(tag, str) and tag.startswith(_RETRY):
+        if type(tag) is str and tag.startswith(_RETRY):
             number = tag[len(_RETRY) :]
             return int(number) if number.isascii() and number.isdigit() else None
     return None

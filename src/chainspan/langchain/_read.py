@@ -12,7 +12,9 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """Return a mapping as it is, and an empty one for anything else."""
-    return value if type(value) is dict or isinstance(value, Mapping) else _NOTHING
+    if type(value) is dict:
+        return value
+    return value if value is not None and issubclass(type(value), Mapping) else _NOTHING  # it may lie
 
 
 def at(source: Any, path: Sequence[str]) -> Any:

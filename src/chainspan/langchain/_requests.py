@@ -11,7 +11,7 @@ from .._model import ModelRequest
 from ._providers import provider_name
 from ._read import at, mapping, text_in
 
-__all__ = ["model_request", "server_of"]
+__all__ = ["request_of", "server_of"]
 
 _MODEL: Final = ("model", "model_name", "model_id", "modelId", "deployment_name", "azure_deployment")
 
@@ -51,6 +51,7 @@ _FROM_METADATA: Final = {"ls_temperature": "temperature", "ls_max_tokens": "max_
 _PLACES: Final = {path: (name, rank) for name, paths in _PARAMETERS.items() for rank, path in enumerate(paths)}
 _HOLDERS: Final = frozenset(path.partition(".")[0] for path in _PLACES if "." in path)
 _TOOLS: Final = (("tools",), ("functions",), ("toolConfig", "tools"))
+_TOOL_KEYS: Final = frozenset(path[0] for path in _TOOLS)
 _FORMATS: Final = (
     ("response_format", "type"),
     ("text", "format", "type"),
@@ -58,6 +59,7 @@ _FORMATS: Final = (
     ("format",),
     ("output_config", "format"),
 )
+_FORMAT_KEYS: Final = frozenset(path[0] for path in _FORMATS)
 _URLS: Final = (
     "base_url",
     "openai_api_base",
@@ -68,11 +70,12 @@ _URLS: Final = (
     "mistral_api_url",
     "api_base",
 )
+_URL_KEYS: Final = frozenset(_URLS)
 _PORTS: Final = {"http": 80, "https": 443}
 _SIMPLE: Final = (bool, int, float, str)
 
 
-def model_request(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
+def request_of(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
     """Return what is known of a model call from the arguments of its start callback."""
     params = mapping(kwargs.get("invocation_params"))
     options = mapping(kwargs.get("options"))
@@ -149,13 +152,15 @@ def _usable(value: Any) -> Any:
 
 
 def _asks_for_json(params: Mapping[str, Any]) -> bool:
+    if _FORMAT_KEYS.isdisjoint(params):
+        return False
     asked = [at(params, path) for path in _FORMATS if path[0] in params]
     return any((isinstance(word, str) and "json" in word) or isinstance(word, Mapping) for word in asked)
 
 
 def server_of(arguments: Mapping[str, Any]) -> tuple[str | None, int | None]:
     """Return host and port of the address among a model's arguments, where there is one."""
-    for key in _URLS:
+    for key in () if _URL_KEYS.isdisjoint(arguments) else _URLS:
         url = arguments.get(key)
         if isinstance(url, str) and "://" in url:
             return _host_and_port(url)
@@ -176,7 +181,7 @@ def _host_and_port(url: str) -> tuple[str | None, int | None]:
 
 def _tools(params: Mapping[str, Any], options: Mapping[str, Any]) -> Sequence[Mapping[str, object]]:
     for source in (params, options):
-        for path in _TOOLS:
+        for path in () if _TOOL_KEYS.isdisjoint(source) else _TOOLS:
             found = at(source, path) if path[0] in source else None
             if isinstance(found, (list, tuple)) and found:
                 return [tool for item in found for tool in _definitions(item)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from langchain_core.messages import (
@@ -17,21 +17,13 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from .. import _messages as spoken
 
-__all__ = ["messages_from_span"]
+__all__ = ["restored"]
 
 _BLOCK_TYPES: Final = {"document": "file"}
 
 
-def messages_from_span(span: Any) -> list[AnyMessage]:
-    """Return the conversation that a model's span holds as LangChain's messages.
-
-    They say what the originals said: texts, tool calls and results, reasoning, images and
-    files by address. Ids, metadata and usage are not in a span's messages, and of data that
-    stood in a message only type, size and hash are left.
-
-    Raises:
-        ValidationError: If an attribute of the span does not hold messages.
-    """
+def restored(span: object) -> list[AnyMessage]:
+    """Return the conversation that a span holds; see `chainspan.messages_from_span`."""
     return [_message(message) for message in spoken.messages_from_span(span)]
 
 
@@ -56,10 +48,20 @@ def _tool_message(message: spoken.ChatMessage) -> ToolMessage:
 
 
 def _content(message: spoken.ChatMessage) -> Any:
-    blocks = [block for part in message.parts if (block := _block(part)) is not None]
+    blocks = [block for part in _spread(message.parts) if (block := _block(part)) is not None]
     if all(block["type"] == "text" for block in blocks) and len(blocks) <= 1:
         return blocks[0]["text"] if blocks else ""
     return blocks
+
+
+def _spread(parts: Sequence[spoken.Part]) -> Iterator[spoken.Part | dict[str, Any]]:
+    """Yield the parts; tool calls as blocks where something comes after them, as their place would be lost."""
+    last = max((index for index, part in enumerate(parts) if not isinstance(part, spoken.ToolCallPart)), default=-1)
+    for index, part in enumerate(parts):
+        if isinstance(part, spoken.ToolCallPart) and index < last and isinstance(part.arguments, dict):
+            yield {"type": "tool_call", "id": part.id, "name": part.name, "args": part.arguments}
+        else:
+            yield part
 
 
 def _calls(message: spoken.ChatMessage) -> dict[str, Any]:
@@ -76,12 +78,13 @@ def _calls(message: spoken.ChatMessage) -> dict[str, Any]:
 
 
 def _restored(part: Any) -> Any:
-    made = spoken.ChatMessage.model_validate({"role": "tool", "parts": [part]}).parts[0]
-    return _block(made) or part
+    return _block(spoken.parse_part(part)) or part
 
 
-def _block(part: spoken.Part) -> dict[str, Any] | None:
+def _block(part: spoken.Part | dict[str, Any]) -> dict[str, Any] | None:
     """Return the content block of a part; None for tool calls, which stand beside the content."""
+    if isinstance(part, dict):
+        return part
     make = _BLOCKS.get(type(part))
     return part.model_dump() if make is None else make(part)
 

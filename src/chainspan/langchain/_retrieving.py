@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import NamedTuple
 from uuid import UUID
 
-from .._model import RunSink
+from ._sink import RunSink
 
-__all__ = ["Place", "entered_retriever", "open_retrievers"]
+__all__ = ["Place", "entered_retriever", "open_sinks", "place_of"]
+
+_MOST_OPEN = 16  # retrievers in one another
 
 
 class Place(NamedTuple):
@@ -26,10 +29,37 @@ def entered_retriever(sink: RunSink, run_id: UUID) -> None:
 
     Nothing takes the note back: it is asked for only as long as the run is open.
     """
-    others = tuple(entry for entry in _entered.get() if entry[1] == run_id and entry[0] is not sink)
-    _entered.set((*others, (sink, run_id)))
+    _entered.set((*list(_open())[-_MOST_OPEN:], (sink, run_id)))
 
 
-def open_retrievers() -> list[Place]:
-    """Return the retriever that is at work here, once for each sink that was told of it."""
-    return [Place(sink, run_id) for sink, run_id in _entered.get() if sink.peek(run_id) is not None]
+def open_sinks() -> list[RunSink]:
+    """Return what was told of the retrievers that are at work here."""
+    return [sink for sink, _ in _open()]
+
+
+def place_of(sink: RunSink, parent_id: UUID | None) -> Place:
+    """Return where a call is made: in the innermost retriever, or in the run that LangChain names.
+
+    Args:
+        sink: Where the call is reported to.
+        parent_id: The run that LangChain names. The retriever is above it if it called that
+            run, below it if that run called the retriever.
+    """
+    inner = next((run_id for held, run_id in reversed(list(_open())) if held is sink), None)
+    if inner is None:
+        return Place(sink, parent_id)
+    names_caller = parent_id is None or sink.peek(parent_id) is None or _is_within(sink, inner, parent_id)
+    return Place(sink, inner if names_caller else parent_id)
+
+
+def _open() -> Iterator[tuple[RunSink, UUID]]:
+    return (entry for entry in _entered.get() if entry[0].peek(entry[1]) is not None)
+
+
+def _is_within(sink: RunSink, run_id: UUID, ancestor_id: UUID) -> bool:
+    start = sink.peek(run_id)
+    while start is not None and start.parent_id is not None:
+        if start.parent_id == ancestor_id:
+            return True
+        start = sink.peek(start.parent_id)
+    return False

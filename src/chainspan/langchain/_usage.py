@@ -89,6 +89,8 @@ def _standard(counts: Mapping[str, Any]) -> Usage | None:
     """Read LangChain's own form, which every integration of today fills."""
     of_input = mapping(counts.get("input_token_details"))
     of_output = mapping(counts.get("output_token_details"))
+    if not of_input and not of_output:
+        return _usage(_count(counts.get("input_tokens")), _count(counts.get("output_tokens")), {})
     # langchain-anthropic reports cache_creation 0, and the count by time to live.
     by_time = (of_input.get("ephemeral_5m_input_tokens"), of_input.get("ephemeral_1h_input_tokens"))
     return _usage(
@@ -119,6 +121,8 @@ def _usage(total_input: int | None, total_output: int | None, details: dict[str,
     total_input = total_input or None  # no call has an empty input: 0 is an integration that did not look
     if total_input is None and not total_output:
         return None
+    if not details:
+        return Usage(input_tokens=total_input, output_tokens=total_output)
     cached = (details["cache_read"] or 0) + (details["cache_write"] or 0)
     if cached > (total_input or 0):
         total_input = (total_input or 0) + cached  # counted apart, by an integration that we do not know

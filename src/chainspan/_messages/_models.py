@@ -1,6 +1,6 @@
-"""The messages of the GenAI conventions as pydantic models, and the way back from a span to them.
+"""The messages of the GenAI conventions as pydantic models.
 
-The models are for reading: they check what a span holds and give it types. Writing
+They are for reading: they check what a span holds and give it types. Writing
 (`chainspan._content`) makes the same shapes as plain dicts, since an agent's history is
 written with every call of its model.
 """
@@ -8,11 +8,9 @@ written with every call of its model.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag, TypeAdapter
-
-from . import _semconv as names
 
 __all__ = [
     "BlobPart",
@@ -28,8 +26,9 @@ __all__ = [
     "ToolCallPart",
     "ToolCallResponsePart",
     "UriPart",
-    "messages_from_span",
     "parse_messages",
+    "parse_part",
+    "parse_parts",
 ]
 
 
@@ -178,11 +177,8 @@ class ChatMessage(BaseModel):
 
 
 _MESSAGES: Final = TypeAdapter(list[ChatMessage])
-
-
-class _HasAttributes(Protocol):
-    @property
-    def attributes(self) -> Mapping[str, Any] | None: ...
+_PART_LIST: Final = TypeAdapter(list[Part])
+_PART: Final[TypeAdapter[Part]] = TypeAdapter(Part)
 
 
 def parse_messages(text: str) -> list[ChatMessage]:
@@ -194,20 +190,19 @@ def parse_messages(text: str) -> list[ChatMessage]:
     return _MESSAGES.validate_json(text)
 
 
-def messages_from_span(span: _HasAttributes) -> list[ChatMessage]:
-    """Return the conversation that a model's or an agent's span holds: what went in, then what came out.
-
-    Args:
-        span: A span of the profile ``compat`` or ``latest``, ended or not, or anything
-            else with attributes.
+def parse_parts(text: str) -> list[Part]:
+    """Read the parts of one message.
 
     Raises:
-        ValidationError: If an attribute does not hold messages.
+        ValidationError: If the text is not the JSON of parts.
     """
-    attributes = span.attributes or {}
-    messages: list[ChatMessage] = []
-    for name in (names.GEN_AI_INPUT_MESSAGES, names.GEN_AI_OUTPUT_MESSAGES):
-        text = attributes.get(name)
-        if isinstance(text, str):
-            messages += parse_messages(text)
-    return messages
+    return _PART_LIST.validate_json(text)
+
+
+def parse_part(fields: object) -> Part:
+    """Return a part that was read already.
+
+    Raises:
+        ValidationError: If it is none.
+    """
+    return _PART.validate_python(fields)

@@ -1,0 +1,94 @@
+"""Which MeterProvider and which LoggerProvider there are, asked at every run and hence cheaply.
+
+The API's own question, ``get_meter_provider()``, looks into the environment each time that
+there is none. That costs more than everything else an unmetered run does.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from opentelemetry import metrics
+from opentelemetry.metrics import MeterProvider
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+
+__all__ = ["Claims", "claims_of", "kept_with", "load_named_provider", "logger_provider", "meter_provider"]
+
+T = TypeVar("T")
+
+_MOST_CLAIMS: Final = 1_024  # two handlers of one call report its end one right after the other
+_METERS: Final = "opentelemetry.metrics._internal"
+_LOGGERS: Final = "opentelemetry._logs._internal"
+_meters_api: Final = sys.modules[_METERS]
+
+
+def meter_provider() -> MeterProvider | None:
+    """Return the global MeterProvider; None where none is set up that would record anything."""
+    provider: MeterProvider | None = getattr(_meters_api, "_METER_PROVIDER", None)
+    return provider if provider is not None and _records(provider) else None
+
+
+def logger_provider() -> LoggerProvider | None:
+    """Return the global LoggerProvider; None where none is set up that would record anything."""
+    api = sys.modules.get(_LOGGERS)  # what nobody has loaded, nobody has set up
+    provider: LoggerProvider | None = getattr(api, "_LOGGER_PROVIDER", None)
+    return provider if provider is not None and _records(provider) else None
+
+
+def _records(provider: object) -> bool:
+    """Return whether a provider is more than one of the API's own, which do nothing."""
+    return type(provider).__module__ not in {_METERS, _LOGGERS}
+
+
+@lru_cache(maxsize=1)
+def load_named_provider() -> None:
+    """Have the API load the provider that ``OTEL_PYTHON_METER_PROVIDER`` names, as it does when it is asked."""
+    metrics.get_meter_provider()
+
+
+_kept: weakref.WeakKeyDictionary[object, dict[Any, Any]] = weakref.WeakKeyDictionary()
+_kept_lock = threading.Lock()
+
+
+def kept_with(provider: object, key: object, make: Callable[[], T]) -> T:
+    """Return what belongs to a provider, made when it is first asked for and kept as long as the provider."""
+    held = _kept.get(provider)
+    found: T | None = None if held is None else held.get(key)
+    if found is None:
+        with _kept_lock:
+            held = _kept.setdefault(provider, {})
+            if key not in held:
+                held[key] = make()
+            found = held[key]
+    return found
+
+
+class Claims:
+    """Which runs have been recorded with a provider, so that two handlers of one call count it once."""
+
+    def __init__(self, most: int = _MOST_CLAIMS) -> None:
+        self._most = most
+        self._runs: dict[int, None] = {}
+        self._lock = threading.Lock()
+
+    def take(self, run_id: int) -> bool:
+        """Claim a run that has ended; False where somebody has."""
+        with self._lock:
+            if run_id in self._runs:
+                return False
+            self._runs[run_id] = None
+            if len(self._runs) > self._most:
+                del self._runs[next(iter(self._runs))]
+            return True
+
+
+def claims_of(provider: object, signal: str) -> Claims:
+    """Return the claims to one signal that all handlers which record with a provider share."""
+    return kept_with(provider, (Claims, signal), Claims)
