@@ -24,6 +24,18 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
+# What makes coverage measure the processes that a test starts (pyproject.toml, `patch = ["subprocess"]`).
+_TRACING = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
+
+
+@pytest.fixture(autouse=True)
+def _untraced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start the processes of a test marked ``untraced`` as they are started without coverage."""
+    if request.node.get_closest_marker("untraced") is not None:
+        for name in _TRACING:
+            monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(autouse=True)
 def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the machine's own settings of tracing, providers and colours."""
