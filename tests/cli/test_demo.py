@@ -74,8 +74,14 @@ def run(
 
 
 def started(*arguments: str) -> subprocess.Popen[bytes]:
-    """Start the command."""
-    return subprocess.Popen([*COMMAND, *arguments], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    """Start the command, with Ctrl-C in force also where a shell has started the tests in the background."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  takes no lock
+    )
 
 
 class Collector(ThreadingHTTPServer):
