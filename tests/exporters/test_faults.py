@@ -5,6 +5,7 @@ Without a spool: sent = arrived + reported as lost. With a spool: sent = arrived
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -99,6 +100,18 @@ def test_all_arrive_once_the_endpoint_is_well(
     assert (ill, bool(ill)) == (Delivery(pending=20), False)
     assert (well, bool(well)) == (Delivery(delivered=40), True)
     assert set(server.arrivals) == ids
+
+
+def test_retries_leave_the_applications_random_numbers_alone(server: OtlpServer, processor: Processor) -> None:
+    """A program that has seeded the random module gets the same numbers, however often something is tried again."""
+    server.behaviour = Status(503)
+    emit(processor, 1)
+    before = random.getstate()
+
+    processor.flush(1)
+
+    assert len(server.requests) > 1
+    assert random.getstate() == before
 
 
 def heal(server: OtlpServer) -> None:

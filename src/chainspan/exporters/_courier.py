@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from random import Random
 from typing import TypeVar
 
 import tenacity
@@ -41,7 +42,7 @@ class Courier:
         self._asked_s = 0.0  # how long the endpoint wants to be left alone
         self._wake = threading.Event()
         self._backoff = tenacity.wait_exponential(multiplier=_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S)
-        self._jitter = tenacity.wait_random(0, _FIRST_PAUSE_S)
+        self._random = Random()  # noqa: S311  keeps retries apart
         self._over = threading.Event()
         after_fork(self._start_afresh)
 
@@ -80,6 +81,7 @@ class Courier:
     def _start_afresh(self) -> None:
         self._wake = threading.Event()
         self._over = threading.Event()
+        self._random.seed()
 
     def _attempt(self, body: bytes) -> Answer:
         answer = _FAULTY
@@ -93,7 +95,8 @@ class Courier:
 
     def _pause_s(self, state: tenacity.RetryCallState) -> float:
         self._asked_s = min(_answer_of(state).retry_after_s or 0.0, _LONGEST_RETRY_AFTER_S)
-        return max(self._backoff(state) + self._jitter(state), self._asked_s)
+        jitter_s = self._random.uniform(0, _FIRST_PAUSE_S)  # not the module's, which the application may have seeded
+        return max(self._backoff(state) + jitter_s, self._asked_s)
 
     def _sleep(self, seconds: float) -> None:
         """Wait: for what the endpoint asked for in any case, for the rest until hurry()."""
