@@ -26,6 +26,7 @@ from chainspan._batching import BatchingProcessor
 from chainspan._feeding import DirectProcessor, processor_for
 from chainspan.exporters import counted_once, otlp, spool
 
+from ._asked import Asked
 from ._otlp_server import OtlpServer
 from ._tokens import attributes_of, spent
 
@@ -240,23 +241,6 @@ def test_one_exporter_is_enough() -> None:
 
     assert counted_once(exporter) is exporter
     assert type(exporter).__name__ == "InMemorySpanExporter"
-
-
-class Asked(InMemorySpanExporter):
-    """Notes what is asked of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Note a flush."""
-        self.asked.append(f"flush {timeout_millis}")
-        return False
-
-    def shutdown(self) -> None:
-        """Note a shutdown."""
-        self.asked.append("shutdown")
 
 
 def test_flush_and_shutdown_are_passed_on() -> None:

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import Link, StatusCode, get_current_span
 
 from chainspan import ContentPolicy
 from chainspan.exporters._gated import gated
+
+from ._asked import Asked
 
 CANARY = "c4n4ry"
 MESSAGES = json.dumps([{"role": "user", "content": CANARY}])
@@ -102,14 +104,18 @@ def test_a_span_of_ours_has_passed_already(memory: InMemorySpanExporter) -> None
 
 
 def test_identity_and_time_are_kept(memory: InMemorySpanExporter) -> None:
-    """A gated span is the same span: ids, parent, times, kind, scope and resource."""
+    """A gated span is the same span: ids, parent, times, kind, scope, resource, and what limits have dropped."""
     plain = InMemorySpanExporter()
-    provider = TracerProvider()
+    provider = TracerProvider(span_limits=SpanLimits(max_span_attributes=1, max_events=1, max_links=1))
     for exporter in (plain, gated(memory, content=False)):
         provider.add_span_processor(SimpleSpanProcessor(exporter))
 
     with provider.get_tracer("other").start_as_current_span("parent"):
-        provider.get_tracer("other").start_span("child", attributes={"input.value": "x"}).end()
+        links = [Link(get_current_span().get_span_context())] * 2
+        child = provider.get_tracer("other").start_span("child", attributes={"a": 1, "input.value": "x"}, links=links)
+        child.add_event("one")
+        child.add_event("two")
+        child.end()
     provider.shutdown()
 
     for one, other in zip(plain.get_finished_spans(), memory.get_finished_spans(), strict=True):
@@ -122,33 +128,19 @@ def test_identity_and_time_are_kept(memory: InMemorySpanExporter) -> None:
             "end_time",
             "instrumentation_scope",
             "resource",
+            "dropped_attributes",
+            "dropped_events",
+            "dropped_links",
         ):
             assert getattr(one, field) == getattr(other, field)
 
 
-class Counting(InMemorySpanExporter):
-    """Counts what is asked of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Note a flush."""
-        self.asked.append(f"flush {timeout_millis}")
-        return False
-
-    def shutdown(self) -> None:
-        """Note a shutdown."""
-        self.asked.append("shutdown")
-
-
 def test_flush_and_shutdown_are_passed_on() -> None:
     """The exporter behind the gate is flushed and shut down, and its answer is the gate's."""
-    counting = Counting()
-    exporter = gated(counting)
+    asked = Asked()
+    exporter = gated(asked)
 
     answer = exporter.force_flush(5)
     exporter.shutdown()
 
-    assert (answer, counting.asked) == (False, ["flush 5", "shutdown"])
+    assert (answer, asked.asked) == (False, ["flush 5", "shutdown"])

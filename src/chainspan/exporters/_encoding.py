@@ -16,6 +16,8 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, Status
 from opentelemetry.util.types import Attributes, AttributeValue
 
+from ._rewritten import Rewritten
+
 __all__ = ["MAX_REQUEST_BYTES", "Batch", "encoded", "joined"]
 
 MAX_REQUEST_BYTES = 3_500_000
@@ -65,19 +67,13 @@ def _has_surrogate_attribute(attributes: Attributes) -> bool:
 
 def _repaired(span: ReadableSpan) -> ReadableSpan:
     """Return a copy of a span in which every text can be said in UTF-8."""
-    return ReadableSpan(
+    return Rewritten(
+        span,
+        _clean_attributes(span.attributes),
         name=_clean(span.name),
-        context=span.context,
-        parent=span.parent,
-        resource=span.resource,
-        attributes=_clean_attributes(span.attributes),
         events=[_clean_event(event) for event in span.events],
         links=[Link(link.context, _clean_attributes(link.attributes)) for link in span.links],
-        kind=span.kind,
         status=Status(span.status.status_code, span.status.description and _clean(span.status.description)),
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
     )
 
 

@@ -15,6 +15,7 @@ from typing_extensions import override
 from .._content import ContentPolicy, Gate
 from .._encode import REDACTED, SECRET, attempt, is_secret_key, mask_text
 from .._guard import Guard
+from ._rewritten import Rewritten
 
 __all__ = ["GatedExporter", "gated"]
 
@@ -88,19 +89,13 @@ def _is_ours(span: ReadableSpan) -> bool:
 
 def _gated_span(span: ReadableSpan, gate: Gate) -> ReadableSpan:
     description = span.status.description
-    return ReadableSpan(
+    return Rewritten(
+        span,
+        _attributes(span.attributes, gate),
         name=gate.name(span.name),
-        context=span.context,
-        parent=span.parent,
-        resource=span.resource,
-        attributes=_attributes(span.attributes, gate),
         events=[Event(event.name, _attributes(event.attributes, gate), event.timestamp) for event in span.events],
         links=[Link(link.context, _attributes(link.attributes, gate)) for link in span.links],
-        kind=span.kind,
         status=Status(span.status.status_code, description and gate.text(description)),
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
     )
 
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext
-from typing_extensions import override
 
 from .. import _semconv as names
 from .._exit import after_fork
 from .._guard import Guard
+from ._rewritten import Rewritten
 
 __all__ = ["Tally"]
 
@@ -69,7 +69,7 @@ class Tally:
                 counters = [self._other_counter(one) for one in found]
             if any(counters):
                 pairs = zip(spans, counters, strict=True)
-                return [span if counter is None else _Moved(span, counter) for span, counter in pairs]
+                return [span if counter is None else _moved(span, counter) for span, counter in pairs]
         return spans
 
     def _start_afresh(self) -> None:
@@ -111,42 +111,6 @@ class Tally:
         return scope
 
 
-class _Moved(ReadableSpan):
-    """A span with its token counts under names that nobody adds up, and the rest as it was."""
-
-    def __init__(self, span: ReadableSpan, counter: str) -> None:
-        super().__init__(
-            name=span.name,
-            context=span.context,
-            parent=span.parent,
-            resource=span.resource,
-            attributes={**_moved(span.attributes or {}), names.CHAINSPAN_COUNTED_BY: counter},
-            events=span.events,
-            links=span.links,
-            kind=span.kind,
-            status=span.status,
-            start_time=span.start_time,
-            end_time=span.end_time,
-            instrumentation_scope=span.instrumentation_scope,
-        )
-        self._dropped = (span.dropped_attributes, span.dropped_events, span.dropped_links)
-
-    @property
-    @override
-    def dropped_attributes(self) -> int:
-        return self._dropped[0]
-
-    @property
-    @override
-    def dropped_events(self) -> int:
-        return self._dropped[1]
-
-    @property
-    @override
-    def dropped_links(self) -> int:
-        return self._dropped[2]
-
-
 def _read(span: ReadableSpan) -> _Finished:
     scope, attributes = span.instrumentation_scope, span.attributes or {}
     counts = any(_is_count(attributes[key]) for key in attributes if key.startswith(_COUNTS))
@@ -168,8 +132,10 @@ def _is_count(value: object) -> bool:
     return isinstance(value, (int, float)) and value > 0
 
 
-def _moved(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {_name(key): value for key, value in attributes.items()}
+def _moved(span: ReadableSpan, counter: str) -> ReadableSpan:
+    """Return a span with its token counts under names that nobody adds up."""
+    attributes = {_name(key): value for key, value in (span.attributes or {}).items()}
+    return Rewritten(span, {**attributes, names.CHAINSPAN_COUNTED_BY: counter})
 
 
 def _name(key: str) -> str:
