@@ -22,6 +22,7 @@ from .._model import (
 )
 from . import _shared as shared
 from ._content import add_documents, add_input, add_output, add_query, add_tool_input, add_tool_output
+from ._exportable import exportable
 
 __all__ = ["COMPAT", "GenAiProfile"]
 
@@ -101,7 +102,7 @@ class GenAiProfile:
         if self.prompts and run.kind in _MODELS:
             attributes[names.GEN_AI_PROMPT_NAME] = shared.metadatum(run, shared.PROMPT_NAMES, gate)
             attributes[names.GEN_AI_PROMPT_VERSION] = shared.metadatum(run, shared.PROMPT_VERSIONS, gate)
-        return shared.exportable(attributes, gate)
+        return exportable(attributes, gate)
 
     def end(self, run: RunStart, end: RunEnd, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run has ended well."""
@@ -117,7 +118,7 @@ class GenAiProfile:
         else:
             add_output(attributes, run, end.outputs, gate)
         shared.ended(attributes, end)
-        return shared.exportable(attributes, gate)
+        return exportable(attributes, gate)
 
     def failure(self, run: RunStart, failure: RunFailure, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run has raised."""
@@ -127,7 +128,7 @@ class GenAiProfile:
         if run.kind in _MODELS:
             self._response(attributes, failure.response, failure.streaming, gate)
         shared.failed(attributes, failure)
-        return shared.exportable(attributes, gate)
+        return exportable(attributes, gate)
 
     def _response(
         self, attributes: shared.Attributes, response: ModelResponse | None, streaming: Streaming | None, gate: Gate

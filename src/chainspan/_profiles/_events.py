@@ -20,9 +20,10 @@ from .._guard import Guard, say_once
 from .._model import Outcome, RunEnd, RunFailure, RunKind, RunStart
 from .._version import __version__
 from ._compat import COMPAT, GenAiProfile
+from ._exportable import exportable
 from ._latest import LATEST
 from ._receivers import kept_with, logger_provider
-from ._shared import error_type, exportable
+from ._shared import error_type
 
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger, LoggerProvider

@@ -17,8 +17,9 @@ from .. import _semconv as names
 from .._content import Gate
 from .._model import ModelResponse, RunKind, RunStart, Streaming, Usage
 from .._version import __version__
+from ._exportable import exportable
 from ._receivers import kept_with
-from ._shared import OPERATIONS, exportable, workflow_name
+from ._shared import OPERATIONS, workflow_name
 
 __all__ = ["METERED", "Measured", "Metrics", "metrics_of"]
 

@@ -14,6 +14,7 @@ from .._encode import attempt, dumps, label, plain
 from .._model import AttributeValue, Message, ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
 from . import _shared as shared
 from ._content import INPUT, OUTPUT, document_fields, last_text
+from ._exportable import exportable
 
 __all__ = ["OPENINFERENCE"]
 
@@ -63,7 +64,7 @@ class OpenInferenceProfile:
             _tool(attributes, run, gate)
         else:
             shared.io(attributes, run.inputs if run.query is None else run.query, gate, INPUT)
-        return shared.exportable(attributes, gate)
+        return exportable(attributes, gate)
 
     def end(self, run: RunStart, end: RunEnd, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run has ended well."""
@@ -76,7 +77,7 @@ class OpenInferenceProfile:
             shared.io(attributes, end.inputs, gate, INPUT)
             shared.io(attributes, end.outputs, gate, OUTPUT)
         shared.ended(attributes, end)
-        return shared.exportable(attributes, gate)
+        return exportable(attributes, gate)
 
     def failure(self, run: RunStart, failure: RunFailure, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run has raised."""
@@ -85,7 +86,7 @@ class OpenInferenceProfile:
         if run.kind in _MODELS:
             _response(attributes, failure.response, gate)
         shared.failed(attributes, failure)
-        return shared.exportable(attributes, gate)
+        return exportable(attributes, gate)
 
 
 def _request(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:

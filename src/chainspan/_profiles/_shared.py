@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from opentelemetry.trace import SpanKind
 
 from .. import _semconv as names
 from .._content import Gate
-from .._encode import attempt, label, well_formed
+from .._encode import label
 from .._model import (
     AttributeValue,
     ModelRequest,
@@ -32,7 +32,6 @@ __all__ = [
     "add_usage",
     "ended",
     "error_type",
-    "exportable",
     "failed",
     "io",
     "metadatum",
@@ -86,55 +85,10 @@ _THEIR_METADATA: Final = (
     "user_id",
 )
 _THEIR_TAGS: Final = ("seq:step:", "graph:step:", "map:key:", "retry:attempt:", "langsmith:", "chainspan")
-# What users choose names and ids for; neither content nor out of reach of their patterns.
-_NAMES: Final = frozenset(
-    {
-        names.CHAINSPAN_CHECKPOINT,
-        names.CHAINSPAN_NODE,
-        names.CHAINSPAN_RUN_NAME,
-        names.GEN_AI_AGENT_NAME,
-        names.GEN_AI_CONVERSATION_ID,
-        names.GEN_AI_TOOL_NAME,
-        names.GEN_AI_WORKFLOW_NAME,
-        names.OI_AGENT_NAME,
-        names.OI_NODE_ID,
-        names.OI_NODE_NAME,
-        names.OI_TOOL_NAME,
-        names.SESSION_ID,
-        names.USER_ID,
-    }
-)
 # Of the template that a model's input was made with; the latter two are LangChain's own, of its hub.
 PROMPT_NAMES: Final = ("prompt_name", "lc_hub_repo")
 PROMPT_VERSIONS: Final = ("prompt_version", "lc_hub_commit_hash")
 _TOTALS: Final = frozenset({"input_tokens", "output_tokens"})
-_INT64: Final = 1 << 63
-_LONGEST: Final = 1_000  # characters of what is no content, and has no budget: ids, reasons, parameters
-_MOST_ITEMS: Final = 128
-# How the attributes begin that the gate has fitted into the span's budget.
-_CONTENT: Final = (
-    names.INPUT_VALUE,
-    names.OUTPUT_VALUE,
-    names.GEN_AI_INPUT_MESSAGES,
-    names.GEN_AI_OUTPUT_MESSAGES,
-    names.GEN_AI_SYSTEM_INSTRUCTIONS,
-    names.GEN_AI_TOOL_DEFINITIONS,
-    names.GEN_AI_TOOL_DESCRIPTION,
-    names.GEN_AI_TOOL_CALL_ARGUMENTS,
-    names.GEN_AI_TOOL_CALL_RESULT,
-    names.GEN_AI_RETRIEVAL_QUERY_TEXT,
-    names.GEN_AI_RETRIEVAL_DOCUMENTS,
-    names.CHAINSPAN_OUTPUT_SCHEMA,
-    names.CHAINSPAN_METADATA,
-    names.OI_DOCUMENTS,
-    names.OI_INPUT_MESSAGES,
-    names.OI_OUTPUT_MESSAGES,
-    names.OI_METADATA,
-    names.OI_INVOCATION_PARAMETERS,
-    names.OI_TOOL_DESCRIPTION,
-    names.OI_TOOL_PARAMETERS,
-    names.OI_TOOLS,
-)
 
 
 def own(run: RunStart, gate: Gate) -> Attributes:
@@ -283,37 +237,3 @@ def failed(attributes: Attributes, failure: RunFailure) -> None:
     attributes[names.CHAINSPAN_RUN_OUTCOME] = failure.outcome.value
     if failure.outcome is Outcome.ERROR:
         attributes[names.ERROR_TYPE] = error_type(failure.error)
-
-
-def exportable(attributes: Attributes, gate: Gate) -> dict[str, AttributeValue]:
-    """Return attributes without those that cannot be exported; the one place where values are checked."""
-    if gate.policy.redact_patterns:
-        for key in _NAMES & attributes.keys():
-            attributes[key] = attributes[key] and gate.name(str(attributes[key]))
-    return {
-        key: value if type(value) is str and len(value) <= _LONGEST and value.isascii() else _exportable(key, value)
-        for key, value in attributes.items()
-        if value is not None
-    }
-
-
-def _exportable(key: str, value: Any) -> AttributeValue:
-    kind = type(value)  # not isinstance: a value may lie about its class
-    if issubclass(kind, str):
-        return _exportable_text(value) if key.startswith(_CONTENT) else _short(value)
-    if kind in (bool, float) or (kind is int and -_INT64 <= value < _INT64):
-        return cast("AttributeValue", value)
-    if kind in (list, tuple):
-        return [_short(item) for item in value[:_MOST_ITEMS]]
-    return _short(value)
-
-
-def _short(value: Any) -> str:
-    text = _exportable_text(value)
-    return text if len(text) <= _LONGEST else label(text)
-
-
-def _exportable_text(value: Any) -> str:
-    if issubclass(type(value), str):
-        return well_formed(str.__str__(value))
-    return well_formed(attempt(lambda: str.__str__(str(value)), "[unprintable]"))
