@@ -5,27 +5,24 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from uuid import UUID
 
 from opentelemetry import trace
 from opentelemetry.metrics import MeterProvider
 from typing_extensions import Self
 
-from . import _pipeline, _settings, _witnesses
-from ._configure import provider_from_environment
+from . import _pipeline, _witnesses
 from ._console_profile import ConsoleProfile
 from ._content import ContentPolicy, Gate, ShownGate, asks_for_content_in_events
 from ._delivery import Delivery, aflush_all
 from ._errors import ConfigurationError
-from ._guard import say_once
-from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunKind, RunStart
+from ._model import RunKind, RunStart
 from ._pipeline import Pipeline, Target
 from ._profiles import Price, Profile, Report, Signals
 from ._profiles import profile as profile_named
 from ._recording import Recording
+from ._sink import GlobalPipeline, Sink
 from .exporters import ConsoleProcessor
 from .langchain import CallbackAdapter, current_run_id, graph_base, js_form
 
@@ -38,59 +35,8 @@ H = TypeVar("H", bound="OtelHandler")
 
 _STEPS = frozenset(RunKind) - {RunKind.PROMPT, RunKind.PARSER, RunKind.CHAIN}
 _MODELS = frozenset({RunKind.LLM, RunKind.CHAT, RunKind.EMBEDDINGS})
-_NOWHERE = (
-    "OtelHandler() has nowhere to send its spans: call chainspan.configure(), set up a "
-    "TracerProvider, set OTEL_EXPORTER_OTLP_ENDPOINT, or pass OtelHandler a processor or an exporter."
-)
 
 _witnesses.set_current_run(current_run_id)
-
-
-class _Sink:
-    """Reports runs to the pipeline that a handler feeds, which may be set up late.
-
-    Attributes:
-        pipeline: The one that is fed; None as long as there is none.
-    """
-
-    def __init__(self, feeds: Pipeline | Callable[[], Pipeline | None], recording: Recording) -> None:
-        self._find = None if isinstance(feeds, Pipeline) else feeds
-        self._recording = recording
-        self.pipeline: Pipeline | None = None
-        if isinstance(feeds, Pipeline):
-            self._feed(feeds)
-
-    def _feed(self, pipeline: Pipeline) -> None:
-        """Report to a pipeline from now on, with no step in between."""
-        self.pipeline, lifecycle = pipeline, pipeline.lifecycle
-        self.end, self.fail = lifecycle.end, lifecycle.fail  # type: ignore[method-assign]
-        self.chunk, self.event = lifecycle.chunk, lifecycle.event  # type: ignore[method-assign]
-        self.peek = lifecycle.peek  # type: ignore[method-assign]
-        if self._find is None:
-            self.start = partial(lifecycle.start, recording=self._recording)  # type: ignore[method-assign]
-
-    def start(self, start: RunStart) -> None:
-        pipeline = None if self._find is None else self._find()
-        if pipeline is None:
-            return
-        if pipeline is not self.pipeline:
-            self._feed(pipeline)
-        pipeline.lifecycle.start(start, self._recording)
-
-    def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
-        """Do nothing, as below: without a pipeline no run is open."""
-
-    def fail(self, run_id: UUID, outcome: Outcome, read: Callable[[], RunFailure]) -> None:
-        pass
-
-    def chunk(self, run_id: UUID, *, has_content: bool) -> None:
-        pass
-
-    def event(self, run_id: UUID, event: RunEvent) -> None:
-        pass
-
-    def peek(self, run_id: UUID) -> RunStart | None:
-        pass
 
 
 class OtelHandler(CallbackAdapter):
@@ -165,12 +111,12 @@ class OtelHandler(CallbackAdapter):
         )
         if targets:
             pipeline = _pipeline.apart(targets, chosen.schema_url)
-            super().__init__(_Sink(pipeline, recording))
+            super().__init__(Sink(pipeline, recording))
         elif tracer_provider is not None:
             pipeline = _pipeline.of_provider(tracer_provider, chosen.schema_url)
-            super().__init__(_Sink(pipeline, recording))
+            super().__init__(Sink(pipeline, recording))
         else:
-            super().__init__(_Sink(_GlobalPipeline(chosen.schema_url), recording))
+            super().__init__(Sink(GlobalPipeline(chosen.schema_url), recording))
 
     def flush(self, timeout_s: float = 10.0) -> Delivery:
         """Export what has ended, and return within the timeout what became of it.
@@ -214,7 +160,7 @@ class OtelHandler(CallbackAdapter):
 
     @property
     def _pipeline(self) -> Pipeline | None:
-        return self._sink.pipeline if isinstance(self._sink, _Sink) else None
+        return self._sink.pipeline if isinstance(self._sink, Sink) else None
 
 
 class ConsoleHandler(OtelHandler):
@@ -246,33 +192,7 @@ class ConsoleHandler(OtelHandler):
             encode_event=profile.event,
             on_event=processor.on_event,
         )
-        CallbackAdapter.__init__(self, _Sink(pipeline, recording))
-
-
-class _GlobalPipeline:
-    """Finds the application's own pipeline, whenever that is set up."""
-
-    def __init__(self, schema_url: str | None) -> None:
-        self._schema_url = schema_url
-        self._provider: trace.TracerProvider | None = None
-        self._pipeline: Pipeline | None = None
-
-    def __call__(self) -> Pipeline | None:
-        provider = trace.get_tracer_provider()
-        if provider is not self._provider:
-            self._pipeline = self._look(provider)
-            self._provider = provider if self._pipeline is not None else None
-        return self._pipeline
-
-    def _look(self, provider: trace.TracerProvider) -> Pipeline | None:
-        if _pipeline.is_set_up(provider):
-            return _pipeline.of_provider(provider, self._schema_url)
-        if _settings.sdk_disabled():
-            return None
-        if _settings.asks_for_export():
-            return _pipeline.of_provider(provider_from_environment(), self._schema_url)
-        say_once(_NOWHERE)
-        return None
+        CallbackAdapter.__init__(self, Sink(pipeline, recording))
 
 
 _presets: Mapping[str, frozenset[RunKind] | None] = {"all": None, "steps": _STEPS, "llm": _MODELS}
