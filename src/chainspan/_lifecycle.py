@@ -6,7 +6,7 @@ until its end is reported, and ends each span exactly once, whatever raises in b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from uuid import UUID
 
 from opentelemetry import context as otel_context
@@ -30,7 +30,9 @@ from ._recording import (
     report_end,
     report_orphan,
 )
+from ._run_span import say
 from ._runs import Run, RunRegistry, Trace
+from ._spans import Spans
 
 __all__ = ["Lifecycle"]
 
@@ -61,7 +63,7 @@ class Lifecycle:
         clock: Callable[[], int] | None = None,
         max_open: int = 10_000,
     ) -> None:
-        self._tracer = tracer
+        self._spans = Spans(tracer)
         self._has_scope = has_scope
         self._clock = clock
         self._runs = RunRegistry(max_open=max_open, on_evict=self._evict)
@@ -202,19 +204,14 @@ class Lifecycle:
         run.gate = recording.gate.for_run(start)
         parent = run.parent
         is_wanted = parent is None or parent.span.is_recording() or not parent.open
-        name, attributes = _described(run, start) if is_wanted else (start.name, None)
-        span = self._tracer.start_span(
-            name,
-            where.context,
-            recording.profile.span_kind(start),
-            attributes,
-            where.links if start.tool is None else [*where.links, *links_to_caller(run, start)],
-            run.started_ns,
-        )
+        name, attributes = _described(run, start) if is_wanted else (start.name, {})
+        if start.tool is not None:
+            where.links = (*where.links, *links_to_caller(run, start))
+        span = self._spans.start(where, name, recording.profile.span_kind(start), attributes, run.started_ns)
         if not is_wanted and span.is_recording():  # a sampler took it, though not what is above
             name, attributes = _described(run, start)
             span.update_name(name)
-            span.set_attributes(attributes)
+            say(span, attributes)
         return span
 
     def _settle_below(self, context: Context, start: RunStart, caller: Caller) -> None:
@@ -256,10 +253,9 @@ class Lifecycle:
             self._finish(run, Outcome.EVICTED, Attributes())
 
 
-def _described(run: Run, start: RunStart) -> tuple[str, Mapping[str, AttributeValue]]:
+def _described(run: Run, start: RunStart) -> tuple[str, dict[str, AttributeValue]]:
     """Return the name of a run's span, and what the span says from its start."""
     recording: Recording = run.keep
-    attributes: Mapping[str, AttributeValue]
     try:
         attributes = recording.profile.start(start, run.gate)
     except Exception as fault:

@@ -12,6 +12,7 @@ from ._content import Gate
 from ._model import AttributeValue, ModelResponse, Outcome, RunEnd, RunFailure, RunKind, RunStart
 from ._profiles import Ended, Price, Profile, Report, cost_of
 from ._profiles._hints import hint_at_missing_usage
+from ._run_span import say
 from ._runs import Run
 
 __all__ = [
@@ -66,7 +67,7 @@ def links_to_caller(run: Run, start: RunStart) -> list[Link]:
     return [Link(caller)] if caller is not None else []
 
 
-def describe_barely(start: RunStart, fault: Exception) -> Mapping[str, AttributeValue]:
+def describe_barely(start: RunStart, fault: Exception) -> Attributes:
     """Return which run a span is about that cannot be described, and the class of what went wrong."""
     return {
         names.CHAINSPAN_RUN_ID: str(start.run_id),
@@ -128,7 +129,7 @@ def conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
     if run.parent is None and run.trace.model_calls:
         attributes.update(run.trace.totals())
     if attributes:
-        run.span.set_attributes(attributes)
+        say(run.span, attributes)
 
 
 def report_end(run: Run, read: Callable[[], RunEnd | RunFailure]) -> None:

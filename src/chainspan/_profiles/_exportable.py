@@ -77,7 +77,7 @@ def _exportable(key: str, value: Any) -> AttributeValue:
     if kind in (bool, float) or (kind is int and -_INT64 <= value < _INT64):
         return cast("AttributeValue", value)
     if kind in (list, tuple):
-        return [_short(item) for item in value[:_MOST_ITEMS]]
+        return tuple([_short(item) for item in value[:_MOST_ITEMS]])  # as the SDK keeps it
     return _short(value)
 
 

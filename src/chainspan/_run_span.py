@@ -1,0 +1,217 @@
+"""A span of the SDK's own class that takes a third of the time to make and to end.
+
+What a run's span says has been checked before, and hardly any run has events or links.
+The SDK cannot know that: it checks each attribute again, makes lists with locks for
+events and links that never come, and copies each span that ends.
+
+The fields of the SDK's spans are not public. `knows_the_sdk` compares those that are
+relied on here with what the SDK makes, and tells where they differ.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits
+from opentelemetry.sdk.trace import Span as SdkSpan
+from opentelemetry.sdk.trace import Tracer as SdkTracer
+from opentelemetry.sdk.util import BoundedList
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, Span, SpanContext, SpanKind, Status, StatusCode
+from typing_extensions import override
+
+from ._model import AttributeValue
+
+__all__ = ["RunSpan", "knows_the_sdk", "say"]
+
+# ruff: noqa: SLF001 - the SDK's own fields are what this is about
+
+Attributes = dict[str, AttributeValue]
+
+_logger = logging.getLogger("opentelemetry.sdk.trace")  # where the SDK's own spans say it
+
+
+class _WhenAsked:
+    """A field that is made when somebody looks at it; most spans' never is."""
+
+    def __init__(self, make: Callable[[Any], object]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, span: Any, owner: type) -> Any:
+        return self if span is None else vars(span).setdefault(self._name, self._make(span))
+
+
+class _Checked(BoundedAttributes):
+    """Attributes that are kept as they are given: checked, and no more than a span may have."""
+
+    def __init__(self, attributes: Attributes, most: int | None) -> None:  # the base's would check them again
+        self._dict = attributes  # type: ignore[assignment]
+        self.maxlen = most
+        self.dropped = 0
+        self.max_value_len = None
+        self._lock = threading.Lock()
+        self._immutable = False
+
+    def has_room_for(self, attributes: Attributes) -> bool:
+        """Return whether so many attributes more are certainly not too many."""
+        return self.maxlen is None or len(self._dict) + len(attributes) <= self.maxlen
+
+    def take(self, attributes: Attributes) -> None:
+        """Keep more attributes that are checked, where there is room for them."""
+        self._dict.update(attributes)
+
+
+class RunSpan(SdkSpan):
+    """A run's span: to all who meet it a span of the SDK, which is what it is.
+
+    Args:
+        tracer: The SDK's tracer that it belongs to.
+        name: Its name.
+        context: Its identity.
+        parent: Its parent's identity; None for a root.
+        kind: Its kind.
+        attributes: What it says at its start.
+        start_ns: Nanoseconds since the epoch.
+        checked: Whether the attributes are known to be what the SDK would keep of them. The dict is the span's then.
+    """
+
+    _events: Any = _WhenAsked(lambda span: BoundedList(span._limits.max_events))
+    _links: Any = _WhenAsked(lambda span: BoundedList(span._limits.max_links))
+    _end_time: int | None = None
+    _status = Status(StatusCode.UNSET)
+    _trace_config = None
+    _record_exception = _set_status_on_exception = True
+    _record_end_metrics: Callable[[], None] | None = None
+
+    def __init__(  # noqa: PLR0913, PLR0917 - as the base's, which is not called: it does what is left out here
+        self,
+        tracer: Any,
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        attributes: Attributes,
+        start_ns: int,
+        *,
+        checked: bool,
+    ) -> None:
+        self._name = name
+        self._context = context
+        self._parent = parent
+        self._kind = kind
+        self._start_time = start_ns
+        self._lock = threading.Lock()
+        self._resource = tracer.resource
+        self._sampler = tracer.sampler
+        self._span_processor = tracer.span_processor
+        self._instrumentation_info = tracer.instrumentation_info
+        self._instrumentation_scope = tracer._instrumentation_scope
+        self._limits = tracer._span_limits
+        self._attributes = _kept(attributes, tracer._span_limits, checked=checked)
+
+    def begin(self, context: Context, links: Sequence[Link]) -> None:
+        """Link the span, and tell the processors that it has started.
+
+        Args:
+            context: Where its parent is current.
+            links: What it is linked to.
+        """
+        if links:
+            self._links = self._new_links(links)
+        self._span_processor.on_start(self, parent_context=context)
+
+    def take(self, attributes: Attributes) -> None:
+        """Set attributes that are checked, as those at the start."""
+        held = self._attributes
+        with self._lock:
+            if self._end_time is not None:
+                return
+            if type(held) is _Checked and held.has_room_for(attributes):
+                held.take(attributes)
+                return
+        self.set_attributes(attributes)
+
+    @override
+    def end(self, end_time: int | None = None) -> None:
+        """End the span, and hand it to the processors as it is: nobody can change it any more."""
+        if end_time is None:
+            super().end()
+            return
+        with self._lock:
+            if self._end_time is not None:
+                _logger.warning("Calling end() on an ended span.")
+                return
+            self._end_time = end_time
+            held: Any = self._attributes
+            held._immutable = True
+        self._span_processor._on_ending(self)
+        self._span_processor.on_end(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ReadableSpan:
+        """Return what the SDK hands out of a span that has ended."""
+        return copy.deepcopy(self._readable_span(), memo)
+
+
+def say(span: Span, attributes: Attributes) -> None:
+    """Set attributes that are checked, on whatever span."""
+    if type(span) is RunSpan:
+        span.take(attributes)
+    else:
+        span.set_attributes(attributes)
+
+
+@lru_cache(maxsize=1)
+def knows_the_sdk() -> bool:
+    """Return whether this version of the SDK makes its spans of the fields that a `RunSpan` has."""
+    try:
+        theirs: Any = _Probe("", INVALID_SPAN_CONTEXT, resource=Resource.get_empty(), limits=SpanLimits())
+        ours = {*vars(RunSpan), *_FIELDS}
+        return (
+            vars(theirs).keys() <= ours
+            and vars(theirs._attributes).keys() == vars(_Checked({}, None)).keys()
+            and type(theirs._events) is type(theirs._links) is BoundedList
+            and hasattr(SdkTracer, "_is_enabled")
+        )
+    except Exception:  # noqa: BLE001 - of a version that is quite different
+        return False
+
+
+class _Probe(SdkSpan):
+    """Made as the SDK makes its spans; that class is not public either."""
+
+
+# What each span has of its own.
+_FIELDS: Final = frozenset(
+    {
+        "_attributes",
+        "_context",
+        "_instrumentation_info",
+        "_instrumentation_scope",
+        "_kind",
+        "_limits",
+        "_lock",
+        "_name",
+        "_parent",
+        "_resource",
+        "_sampler",
+        "_span_processor",
+        "_start_time",
+    }
+)
+
+
+def _kept(attributes: Attributes, limits: SpanLimits, *, checked: bool) -> BoundedAttributes:
+    most, longest = limits.max_span_attributes, limits.max_span_attribute_length
+    if checked and longest is None and (most is None or len(attributes) <= most):
+        return _Checked(attributes, most)
+    return BoundedAttributes(most, attributes, immutable=False, max_value_len=longest)
