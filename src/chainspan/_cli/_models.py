@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -103,4 +103,5 @@ def _usage(messages: Sequence[BaseMessage], answer: AIMessage) -> UsageMetadata:
     """Count a token a word, and one more for each argument of a call."""
     sent = sum(len(str(message.content).split()) for message in messages)
     made = len(str(answer.content).split()) + sum(1 + len(call["args"]) for call in answer.tool_calls)
-    return UsageMetadata(input_tokens=sent, output_tokens=made, total_tokens=sent + made)
+    usage = {"input_tokens": sent, "output_tokens": made, "total_tokens": sent + made}
+    return cast("UsageMetadata", usage)  # langchain-core 1.8 is typed for Python 3.11; for 3.10, no key is optional
