@@ -140,6 +140,39 @@ def test_unsampled_run_reads_nothing(traces: Traces) -> None:
     assert lifecycle.in_flight() == []
 
 
+def test_runs_below_an_unsampled_one_are_not_kept() -> None:
+    """The root stands for all that is below it, to whatever depth, ended or not, and they are gone with it."""
+    provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    lifecycle = Lifecycle(provider.get_tracer("t"), has_scope=True)
+    root, child, grandchild, forgotten = uuid4(), uuid4(), uuid4(), uuid4()
+
+    lifecycle.start(started(root), RECORDING)
+    for run_id, parent in ((child, root), (grandchild, child), (forgotten, grandchild)):
+        lifecycle.start(started(run_id, parent), RECORDING)
+        assert lifecycle.span_of(run_id.int) is lifecycle.span_of(root.int) is trace.get_current_span()
+    lifecycle.end(grandchild, unreadable)
+    lifecycle.end(child, unreadable)
+    kept = lifecycle.in_flight()
+    lifecycle.end(root, unreadable)
+
+    assert [run.id for run in kept] == [root.int]
+    assert lifecycle.span_of(forgotten.int) is None
+
+
+def test_what_stands_for_others_makes_room_once() -> None:
+    """Unsampled runs that never end are bounded as others are, and evicting them ends no span."""
+    provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    lifecycle = Lifecycle(provider.get_tracer("t"), has_scope=False, max_open=3)
+    root, children = uuid4(), [uuid4() for _ in range(5)]
+
+    lifecycle.start(started(root), RECORDING)
+    for child in children:
+        lifecycle.start(started(child, root), RECORDING)
+
+    known = [child for child in [root, *children] if lifecycle.span_of(child.int) is not None]
+    assert len(known) <= 3
+
+
 class ModelsOnly(Sampler):
     """Takes what model providers are asked, whatever became of the spans above."""
 

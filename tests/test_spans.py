@@ -170,7 +170,11 @@ def _by_us(tracer: Tracer) -> Start:
     spans = Spans(tracer)
 
     def start(above: Span, attributes: dict[str, Any], links: tuple[Link, ...]) -> Span:
-        return spans.start(Place(set_span_in_context(above), above, (), links), "n", SpanKind.CLIENT, attributes, 100)
+        where = Place(set_span_in_context(above), above, (), links)
+        identity = spans.settle(where)
+        if identity is not None and not identity.trace_flags.sampled:
+            return NonRecordingSpan(identity)
+        return spans.start(where, identity, "n", SpanKind.CLIENT, attributes, 100)
 
     return start
 
@@ -214,6 +218,23 @@ def test_a_span_is_sampled_as_by_the_sdk(sampler: str, parent: str) -> None:
         made = _all_of(_by_us(ours), our_spans, PARENTS[parent])
 
         assert made == expected
+
+
+def test_a_sampler_that_hands_no_attributes_on_takes_none_away() -> None:
+    """What a sampler says of a span is said besides, as OpenTelemetry's specification has it."""
+
+    class Terse(Adding):
+        @override
+        def should_sample(self, parent_context: Context | None, *args: Any, **_: Any) -> SamplingResult:
+            return SamplingResult(Decision.RECORD_AND_SAMPLE, {"by": ["Terse"]} if args[1] == "some" else None)
+
+    tracer, kept = _tracer(Terse())
+    spans, root = Spans(tracer), Place(Context(), INVALID_SPAN)
+
+    for name in ("none", "some"):
+        spans.start(root, spans.settle(root), name, SpanKind.INTERNAL, {"run": "r1"}, 100).end(200)
+
+    assert [dict(span.attributes or {}) for span in kept.spans] == [{"run": "r1"}, {"run": "r1", "by": ("Terse",)}]
 
 
 @pytest.mark.parametrize("limits", LIMITS)

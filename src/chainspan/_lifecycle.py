@@ -11,7 +11,7 @@ from uuid import UUID
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
-from opentelemetry.trace import Span, Tracer
+from opentelemetry.trace import NonRecordingSpan, Span, Tracer
 
 from . import _scope, _stack
 from ._guard import Guard
@@ -25,12 +25,12 @@ from ._recording import (
     describe_barely,
     describe_end,
     describe_failure,
+    is_reported,
     links_to_caller,
     note,
     report_end,
     report_orphan,
 )
-from ._run_span import say
 from ._runs import Run, RunRegistry, Trace
 from ._spans import Spans
 
@@ -74,8 +74,12 @@ class Lifecycle:
 
         A run that is open already, because two handlers feed this pipeline, stays as it is.
         """
-        context = otel_context.get_current()
-        if _is_suppressed(context) or self._runs.get(start.run_id.int) is not None:
+        context, run_id = otel_context.get_current(), start.run_id.int
+        if (context and _is_suppressed(context)) or self._runs.get(run_id) is not None:
+            return
+        above = None if start.parent_id is None else self._runs.get(start.parent_id.int)
+        if above is not None and above.drops and not is_reported(start, recording):
+            self._runs.add_as(run_id, above)
             return
         self._orphans.sweep()
         caller = find_caller(start)
@@ -85,7 +89,10 @@ class Lifecycle:
         self._runs.add(run)
         if self._has_scope:
             try:
-                caller.run(_scope.attach, run, caller.frame)
+                if caller.context is None:
+                    _scope.attach(run, caller.frame, context)
+                else:
+                    caller.context.run(_scope.attach, run, caller.frame)
             except Exception as fault:
                 _ATTACH.caught(fault)
         self._orphans.watch(run)
@@ -188,6 +195,9 @@ class Lifecycle:
         )
         if run.own:
             run.span = self._start_span(run, start, where)
+            run.drops = self._spans.drops_below_dropped and not run.span.is_recording()
+        elif parent is not None:
+            run.drops = parent.drops
         return run
 
     def _parent_of(self, start: RunStart, context: Context) -> Run | None:
@@ -202,17 +212,14 @@ class Lifecycle:
     def _start_span(self, run: Run, start: RunStart, where: Place) -> Span:
         recording: Recording = run.keep
         run.gate = recording.gate.for_run(start)
-        parent = run.parent
-        is_wanted = parent is None or parent.span.is_recording() or not parent.open
-        name, attributes = _described(run, start) if is_wanted else (start.name, {})
         if start.tool is not None:
             where.links = (*where.links, *links_to_caller(run, start))
-        span = self._spans.start(where, name, recording.profile.span_kind(start), attributes, run.started_ns)
-        if not is_wanted and span.is_recording():  # a sampler took it, though not what is above
-            name, attributes = _described(run, start)
-            span.update_name(name)
-            say(span, attributes)
-        return span
+        identity = self._spans.settle(where)
+        if identity is not None and not identity.trace_flags.sampled:
+            return NonRecordingSpan(identity)
+        name, attributes = _described(run, start)
+        kind = recording.profile.span_kind(start)
+        return self._spans.start(where, identity, name, kind, attributes, run.started_ns)
 
     def _settle_below(self, context: Context, start: RunStart, caller: Caller) -> None:
         span = _scope.raw_span(context)
@@ -261,7 +268,8 @@ def _described(run: Run, start: RunStart) -> tuple[str, dict[str, AttributeValue
     except Exception as fault:
         _DESCRIBE.caught(fault)
         attributes = describe_barely(start, fault)
-    return run.gate.name(recording.profile.span_name(start)), attributes
+    name = recording.profile.span_name(start)
+    return run.gate.name(name) if run.gate.policy.redact_patterns else name, attributes
 
 
 def _is_suppressed(context: Context) -> bool:

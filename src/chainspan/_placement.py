@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, ParamSpec
+from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span, set_span_in_context
@@ -20,23 +19,14 @@ from ._waiting import waiting
 
 __all__ = ["Caller", "Place", "find_caller", "place", "place_apart"]
 
-P = ParamSpec("P")
-
 
 @dataclass(slots=True)
 class Caller:
-    """The code that a run was started by: its frame and task, and the context it runs in."""
+    """The code that a run was started by: its frame and task, and its context, where that is not the one of here."""
 
     frame: FrameType | None
     task: asyncio.Task[Any] | None
     context: contextvars.Context | None = None
-
-    def run(self, function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Call a function in the context of the code that started the run."""
-        if self.context is None:
-            function(*args, **kwargs)
-        else:
-            self.context.run(function, *args, **kwargs)
 
 
 def find_caller(start: RunStart) -> Caller:

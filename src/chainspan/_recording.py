@@ -22,6 +22,7 @@ __all__ = [
     "describe_barely",
     "describe_end",
     "describe_failure",
+    "is_reported",
     "links_to_caller",
     "note",
     "report_end",
@@ -86,7 +87,7 @@ def note(run: Run, fault: Exception) -> None:
 def describe_end(run: Run, start: RunStart, read: Callable[[], RunEnd]) -> tuple[Outcome, Attributes]:
     """Return how a run ended that did not raise, and what its span says of that."""
     recording: Recording = run.keep
-    reports = recording.report is not None and recording.report.wants(start)
+    reports = is_reported(start, recording)
     if start.kind in _SILENT and not run.gate.on and not reports:
         return Outcome.OK, {}
     end = read()
@@ -130,6 +131,11 @@ def conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
         attributes.update(run.trace.totals())
     if attributes:
         say(run.span, attributes)
+
+
+def is_reported(start: RunStart, recording: Recording) -> bool:
+    """Return whether anything is told of a run apart from its span."""
+    return recording.report is not None and recording.report.wants(start)
 
 
 def report_end(run: Run, read: Callable[[], RunEnd | RunFailure]) -> None:

@@ -116,8 +116,12 @@ class RunSpan(SdkSpan):
         self._span_processor = tracer.span_processor
         self._instrumentation_info = tracer.instrumentation_info
         self._instrumentation_scope = tracer._instrumentation_scope
-        self._limits = tracer._span_limits
-        self._attributes = _kept(attributes, tracer._span_limits, checked=checked)
+        self._limits = limits = tracer._span_limits
+        most, longest = limits.max_span_attributes, limits.max_span_attribute_length
+        if checked and longest is None and (most is None or len(attributes) <= most):
+            self._attributes = _Checked(attributes, most)
+        else:
+            self._attributes = BoundedAttributes(most, attributes, immutable=False, max_value_len=longest)
 
     def begin(self, context: Context, links: Sequence[Link]) -> None:
         """Link the span, and tell the processors that it has started.
@@ -208,10 +212,3 @@ _FIELDS: Final = frozenset(
         "_start_time",
     }
 )
-
-
-def _kept(attributes: Attributes, limits: SpanLimits, *, checked: bool) -> BoundedAttributes:
-    most, longest = limits.max_span_attributes, limits.max_span_attribute_length
-    if checked and longest is None and (most is None or len(attributes) <= most):
-        return _Checked(attributes, most)
-    return BoundedAttributes(most, attributes, immutable=False, max_value_len=longest)

@@ -85,7 +85,7 @@ class Trace:
         return sums
 
 
-@dataclass(slots=True, kw_only=True, eq=False, repr=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Run:
     """One run, from its start until nobody refers to it any more.
 
@@ -108,6 +108,8 @@ class Run:
         gate: What decides over the run's content.
         attached: The context that was made current at the start, where one was.
         is_watched: Whether it is looked for that the run is over without being reported.
+        drops: Whether no run below it is ever recorded.
+        stands_for: The ids of open runs below that are not kept, as nobody will know of them.
         twin: The run that the same frame started just before, where it is open still.
         trace: What it shares with the other runs below its root.
     """
@@ -121,16 +123,19 @@ class Run:
     trace: Trace
     natives: tuple[int, ...] = ()
     seat: Seat | None = None
-    open: bool = True
     started_ns: int = 0
-    first_chunk_ns: int | None = None
-    chunks: int = 0
     keep: Any = None
-    gate: Any = None
-    attached: Context | None = None
-    is_watched: bool = False
-    twin: Run | None = None
     children: dict[int, Run] = field(default_factory=dict)
+    # What is not known at the start stands in the class until it is: a run is made all the time.
+    open: bool = field(default=True, init=False)
+    first_chunk_ns: int | None = field(default=None, init=False)
+    chunks: int = field(default=0, init=False)
+    gate: Any = field(default=None, init=False)
+    attached: Context | None = field(default=None, init=False)
+    is_watched: bool = field(default=False, init=False)
+    drops: bool = field(default=False, init=False)
+    stands_for: set[int] | None = field(default=None, init=False)
+    twin: Run | None = field(default=None, init=False)
 
     @override
     def __repr__(self) -> str:
@@ -183,9 +188,8 @@ class Run:
         self.open = False
         if self.parent is not None:
             self.parent.children.pop(self.id, None)
-        self.span = NonRecordingSpan(self.context)
-        self.start = self.seat = self.keep = self.gate = None
-        self.attached = self.twin = None
+        self.span = NonRecordingSpan(self.span.get_span_context())
+        self.start = self.seat = self.keep = self.gate = self.attached = self.twin = None
 
 
 class RunRegistry:
@@ -218,9 +222,28 @@ class RunRegistry:
         if len(self._open) > self._max_open:
             self._make_room()
 
+    def add_as(self, run_id: int, run: Run) -> None:
+        """Have an open run stand for one below it, until that is taken or its own end comes."""
+        self._open[run_id] = run
+        if run.stands_for is None:
+            run.stands_for = set()
+        run.stands_for.add(run_id)
+        if len(self._open) > self._max_open:
+            self._make_room()
+
     def take(self, run_id: int) -> Run | None:
-        """Forget a run that has ended, and return it, or None."""
-        return self._open.pop(run_id, None)
+        """Forget a run that has ended, and return it; None too where another one stood for it."""
+        run = self._open.pop(run_id, None)
+        if run is None:
+            return None
+        if run.id != run_id:
+            if run.stands_for is not None:
+                run.stands_for.discard(run_id)
+            return None
+        if run.stands_for is not None:
+            for other in run.stands_for.copy():
+                self._open.pop(other, None)
+        return run
 
     def __contains__(self, run_id: int) -> bool:
         """Return whether a run is open."""
@@ -228,15 +251,15 @@ class RunRegistry:
 
     def __iter__(self) -> Iterator[Run]:
         """Go through the runs that are open now, oldest first."""
-        return iter(self._open.copy().values())
+        return iter([run for run_id, run in self._open.copy().items() if run.id == run_id])
 
     def __len__(self) -> int:
-        """Return how many runs are open: 0 when no trace is in progress."""
+        """Return how many ids are known: 0 when no trace is in progress."""
         return len(self._open)
 
     def _make_room(self) -> None:
         with self._lock:  # only those who evict exclude one another; dict operations are atomic
-            oldest = next(iter(self._open.copy().values()), None)
-            evicted = self._open.pop(oldest.id, None) if oldest is not None else None
+            oldest = next(iter(self._open.copy()), None)
+            evicted = None if oldest is None else self.take(oldest)
         if evicted is not None:
             self._on_evict(evicted)

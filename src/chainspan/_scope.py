@@ -69,7 +69,9 @@ class ScopeSpan(Span):
     def __init__(self, run: Run, under: Span | None) -> None:
         self.run = run
         self.under = under
-        self.is_mixed: bool = type(under) is ScopeSpan and (under.is_mixed or not run.is_within(under.run))
+        self.is_mixed: bool = type(under) is ScopeSpan and (
+            under.is_mixed or (run.parent is not under.run and not run.is_within(under.run))
+        )
 
     def resolve(self, *, above: FrameType | None = None) -> Span:
         """Return the span that is current to the caller, or the invalid span."""
@@ -205,18 +207,27 @@ def displaced_run(context: Context, run_id: int) -> Run | None:
     return None
 
 
-def attach(run: Run, frame: FrameType | None) -> None:
+def attach(run: Run, frame: FrameType | None, current: Context | None = None) -> None:
     """Make a run's scope current from here on, for whoever turns out to be inside the run.
 
     Where another pipeline has put a scope in place for the same run, that one stays: only
     one span can be current.
+
+    Args:
+        run: The run.
+        frame: The frame that started it.
+        current: The context that is current here; None: to be looked up.
     """
-    current = otel_context.get_current()
+    if current is None:
+        current = otel_context.get_current()
     top = raw_span(current)
-    if type(top) is ScopeSpan and top.run.id == run.id:
-        return
-    context = _clean(current)
-    run.attached = _put(ScopeSpan(run, raw_span(context)), context)
+    if type(top) is ScopeSpan:
+        if top.run.id == run.id:
+            return
+        if not top.run.open:
+            current = _clean(current)
+            top = raw_span(current)
+    run.attached = _put(ScopeSpan(run, top), current)
     take_seat(run, frame)
 
 
@@ -254,20 +265,16 @@ def _with_span(values: dict[str, Any], span: Span | None) -> dict[str, Any]:
     return values
 
 
-def _is_over(scope: ScopeSpan) -> bool:
-    return not scope.run.open
-
-
 def _live(span: Span | None) -> Span | None:
     """Return the first span from here down that is not a scope whose run is over."""
-    while type(span) is ScopeSpan and _is_over(span):
+    while type(span) is ScopeSpan and not span.run.open:
         span = span.under
     return span
 
 
 def _clean(context: Context) -> Context:
     """Return the newest context below whose scope is not over; the same values otherwise."""
-    while type(context) is ScopedContext and _is_over(context.scope):
+    while type(context) is ScopedContext and not context.scope.run.open:
         context = context.previous
     if type(context) is ScopedContext:
         return context
@@ -285,7 +292,7 @@ def _resolve(scope: ScopeSpan, above: FrameType | None) -> Span | None:
         found = asker.inside(span.run, is_mixed=span.is_mixed)
         if found is not None:
             return found.span
-        if type(span.under) is ScopeSpan and _is_over(span.under):
+        if type(span.under) is ScopeSpan and not span.under.run.open:
             span.under = _live(span.under)  # keeps chains short where ends come in any order
         span = span.under
     return span

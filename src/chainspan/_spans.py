@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from opentelemetry.sdk.trace import Tracer as SdkTracer
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, SamplingResult, TraceIdRatioBased
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer
 
 from ._model import AttributeValue
@@ -14,6 +14,8 @@ from ._run_span import RunSpan, knows_the_sdk
 
 __all__ = ["Spans"]
 
+Attributes = dict[str, AttributeValue]
+
 _RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)
 _SAMPLED: Final = frozenset({TraceFlags.SAMPLED, TraceFlags.SAMPLED | _RANDOM})
 
@@ -21,8 +23,9 @@ _SAMPLED: Final = frozenset({TraceFlags.SAMPLED, TraceFlags.SAMPLED | _RANDOM})
 class Spans:
     """Starts the spans of one tracer.
 
-    What the SDK's own tracer would ask for each span is settled here once: whether it counts
-    its spans, and whether its sampler does as the parent says, as the usual one does.
+    What the SDK's own tracer finds out for each span is settled here once: whether it counts
+    its spans, and whether its sampler looks at what a span says. The usual ones do not, so
+    they are asked first, and what nobody records is not described.
 
     Attributes:
         drops_below_dropped: Whether what is below a span that is not recorded is never recorded.
@@ -34,33 +37,61 @@ class Spans:
         sampler = getattr(tracer, "sampler", None)
         follows_parents = _follows_parents(sampler)
         self._keeps_sampled = follows_parents or sampler is ALWAYS_ON
-        self.drops_below_dropped = follows_parents or sampler is ALWAYS_OFF
+        self._asks_first = self._is_known and _decides_by_trace(sampler)
+        self.drops_below_dropped = self._asks_first and (follows_parents or sampler is ALWAYS_OFF)
+
+    def settle(self, where: Place) -> SpanContext | None:
+        """Return the identity of a span that is about to start, or None where the sampler has to know it first."""
+        tracer = self._tracer
+        if not self._asks_first or not tracer._is_enabled():  # noqa: SLF001
+            return None
+        trace_id, _, _, flags, state, is_valid = where.around.get_span_context()  # its properties are six calls
+        if self._keeps_sampled and is_valid and flags in _SAMPLED:
+            return SpanContext(trace_id, tracer.id_generator.generate_span_id(), False, flags, state)
+        return self._sampled(where, "", SpanKind.INTERNAL, {})[0]
 
     def start(
-        self, where: Place, name: str, kind: SpanKind, attributes: dict[str, AttributeValue], start_ns: int
+        self,
+        where: Place,
+        identity: SpanContext | None,
+        name: str,
+        kind: SpanKind,
+        attributes: Attributes,
+        start_ns: int,
     ) -> Span:
         """Start a span in its place.
 
-        The attributes are what the SDK would keep of them: checked, and with tuples for
-        lists. The dict is the span's from here on.
+        Args:
+            where: That place.
+            identity: What `settle` returned.
+            name: The span's name.
+            kind: Its kind.
+            attributes: What it says, as the SDK would keep it: checked, with tuples for lists.
+                The dict is the span's from here on.
+            start_ns: Nanoseconds since the epoch.
         """
-        tracer = self._tracer
-        if not self._is_known or not tracer._is_enabled():  # noqa: SLF001
-            span: Span = tracer.start_span(name, where.context, kind, attributes, where.links, start_ns)
-            return span
+        tracer, checked = self._tracer, True
+        if identity is None:
+            if not self._is_known or not tracer._is_enabled():  # noqa: SLF001
+                span: Span = tracer.start_span(name, where.context, kind, attributes, where.links, start_ns)
+                return span
+            identity, said = self._sampled(where, name, kind, attributes)
+            if not said.decision.is_recording():  # type: ignore[no-untyped-call]
+                return NonRecordingSpan(identity)
+            if said.attributes and said.attributes != attributes:
+                # What a sampler says is said besides; the SDK would forget what a sampler does not hand on.
+                checked, attributes = False, {**attributes, **said.attributes}
         parent = where.around.get_span_context()
-        if not (self._keeps_sampled and parent.is_valid and parent.trace_flags in _SAMPLED):
-            return self._ask(where, name, kind, attributes, start_ns)
-        span_id = tracer.id_generator.generate_span_id()
-        identity = SpanContext(parent.trace_id, span_id, False, parent.trace_flags, parent.trace_state)
-        made = RunSpan(tracer, name, identity, parent, kind, attributes, start_ns, checked=True)
+        made = RunSpan(
+            tracer, name, identity, parent if parent.is_valid else None, kind, attributes, start_ns, checked=checked
+        )
         made.begin(where.context, where.links)
         return made
 
-    def _ask(
-        self, where: Place, name: str, kind: SpanKind, attributes: dict[str, AttributeValue], start_ns: int
-    ) -> Span:
-        """Start a span if the sampler takes it, as the SDK's tracer does."""
+    def _sampled(
+        self, where: Place, name: str, kind: SpanKind, attributes: Attributes
+    ) -> tuple[SpanContext, SamplingResult]:
+        """Ask the sampler, and return the identity that follows, as the SDK's tracer does."""
         tracer, ids = self._tracer, self._tracer.id_generator
         parent = where.around.get_span_context()
         above = parent if parent.is_valid else None
@@ -68,20 +99,15 @@ class Spans:
         said = tracer.sampler.should_sample(where.context, trace_id, name, kind, attributes, where.links)
         is_random = ids.is_trace_id_random() if above is None else above.trace_flags & _RANDOM
         bits = (TraceFlags.SAMPLED if said.decision.is_sampled() else 0) | (_RANDOM if is_random else 0)
-        identity = SpanContext(
-            trace_id,
-            ids.generate_span_id(),
-            is_remote=False,
-            trace_flags=TraceFlags(bits),
-            trace_state=said.trace_state,
-        )
-        if not said.decision.is_recording():
-            return NonRecordingSpan(identity)
-        checked = said.attributes == attributes  # a sampler may add some
-        kept = dict(attributes if checked else said.attributes or {})
-        span = RunSpan(tracer, name, identity, above, kind, kept, start_ns, checked=checked)
-        span.begin(where.context, where.links)
-        return span
+        flags, state = TraceFlags(bits), said.trace_state
+        return SpanContext(trace_id, ids.generate_span_id(), False, flags, state), said
+
+
+def _decides_by_trace(sampler: object) -> bool:
+    """Return whether a sampler is one of the SDK's that look at the parent and the trace's id, and at nothing else."""
+    if type(sampler) is ParentBased:
+        return all(map(_decides_by_trace, vars(sampler).values()))
+    return sampler in (ALWAYS_ON, ALWAYS_OFF) or type(sampler) is TraceIdRatioBased
 
 
 def _follows_parents(sampler: object) -> bool:

@@ -42,7 +42,8 @@ def set_current_run(witness: Callable[[], int | None]) -> None:
 def take_seat(run: Run, frame: FrameType | None) -> None:
     """Remember the frame that started a run: whoever has it on the stack is inside."""
     if frame is not None:
-        run.twin = _seated_in(frame)
+        if id(frame) in _starters:
+            run.twin = _seated_in(frame)
         _starters[id(frame)] = run
 
 

@@ -84,14 +84,15 @@ class GenAiProfile:
     def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run starts."""
         attributes = shared.own(run, gate)
-        tags = shared.user_tags(run, gate)
-        if tags:
+        if run.tags and (tags := shared.user_tags(run, gate)):
             attributes[names.CHAINSPAN_TAGS] = tags
-        for key, value in shared.user_metadata(run, gate).items():
-            attributes[f"{names.CHAINSPAN_METADATA}.{key}"] = value
+        if run.metadata:
+            for key, value in shared.user_metadata(run, gate).items():
+                attributes[f"{names.CHAINSPAN_METADATA}.{key}"] = value
         operation = shared.OPERATIONS.get(run.kind)
         if operation is None:
-            attributes[names.OI_AGENT_NAME] = run.agent_name
+            if run.agent_name is not None:
+                attributes[names.OI_AGENT_NAME] = run.agent_name
             if gate.on:
                 add_input(attributes, run, run.inputs, gate)
         else:
@@ -102,7 +103,8 @@ class GenAiProfile:
         if self.prompts and run.kind in _MODELS:
             attributes[names.GEN_AI_PROMPT_NAME] = shared.metadatum(run, shared.PROMPT_NAMES, gate)
             attributes[names.GEN_AI_PROMPT_VERSION] = shared.metadatum(run, shared.PROMPT_VERSIONS, gate)
-        return exportable(attributes, gate)
+        known = shared.identified(run, gate)
+        return {**known, **exportable(attributes, gate)} if attributes else known
 
     def end(self, run: RunStart, end: RunEnd, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run has ended well."""

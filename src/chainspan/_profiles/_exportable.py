@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from .. import _semconv as names
@@ -9,7 +10,7 @@ from .._content import Gate
 from .._encode import attempt, label, well_formed
 from .._model import AttributeValue
 
-__all__ = ["exportable"]
+__all__ = ["checked", "exportable"]
 
 # What users choose names and ids for; neither content nor out of reach of their patterns.
 _NAMES: Final = frozenset(
@@ -59,10 +60,15 @@ _CONTENT: Final = (
 
 
 def exportable(attributes: dict[str, Any], gate: Gate) -> dict[str, AttributeValue]:
-    """Return attributes without those that cannot be exported; the one place where values are checked."""
+    """Return attributes without those that cannot be exported, their names as the user's patterns leave them."""
     if gate.policy.redact_patterns:
         for key in _NAMES & attributes.keys():
             attributes[key] = attributes[key] and gate.name(str(attributes[key]))
+    return checked(attributes)
+
+
+def checked(attributes: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """Return attributes without those that cannot be exported; the one place where values are checked."""
     return {
         key: value if type(value) is str and len(value) <= _LONGEST and value.isascii() else _exportable(key, value)
         for key, value in attributes.items()

@@ -64,7 +64,7 @@ class OpenInferenceProfile:
             _tool(attributes, run, gate)
         else:
             shared.io(attributes, run.inputs if run.query is None else run.query, gate, INPUT)
-        return exportable(attributes, gate)
+        return {**shared.identified(run, gate), **exportable(attributes, gate)}
 
     def end(self, run: RunStart, end: RunEnd, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run has ended well."""

@@ -125,9 +125,9 @@ class Report:
 
     def wants(self, run: RunStart) -> bool:
         """Return whether the end of a run has to be read for anything told here."""
-        if self._metrics and self._meter_provider() is not None and run.kind in METERED:
+        if self._metrics and run.kind in METERED and self._meter_provider() is not None:
             return True
-        return self._with_events and self._logger_provider() is not None and _is_told(run)
+        return self._with_events and _is_told(run) and self._logger_provider() is not None
 
     def ended(self, ended: Ended) -> None:
         """Tell of a run that has ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from opentelemetry.trace import SpanKind
@@ -21,6 +22,7 @@ from .._model import (
     RunStart,
     Usage,
 )
+from ._exportable import checked
 from ._session import current_session, from_baggage
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "ended",
     "error_type",
     "failed",
+    "identified",
     "io",
     "metadatum",
     "own",
@@ -91,15 +94,33 @@ PROMPT_VERSIONS: Final = ("prompt_version", "lc_hub_commit_hash")
 _TOTALS: Final = frozenset({"input_tokens", "output_tokens"})
 
 
-def own(run: RunStart, gate: Gate) -> Attributes:
-    """Return what every span says of its run, whichever the profile."""
-    here = current_session()
-    attributes: Attributes = {
+def identified(run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
+    """Return which run it is, whichever the profile; checked, as all of it may be exported."""
+    attributes: dict[str, AttributeValue] = {
         names.CHAINSPAN_RUN_ID: str(run.run_id),
-        names.CHAINSPAN_RUN_TYPE: run.run_type,
-        names.CHAINSPAN_RUN_NAME: run.name,
-        names.OPENINFERENCE_SPAN_KIND: _OPENINFERENCE_KINDS.get(run.kind, "CHAIN"),
+        **_named(run.run_type, run.name, run.kind),
     }
+    if gate.policy.redact_patterns:
+        attributes[names.CHAINSPAN_RUN_NAME] = gate.name(run.name)
+    return attributes
+
+
+@lru_cache(maxsize=1_024)
+def _named(run_type: str, name: str, kind: RunKind) -> Mapping[str, AttributeValue]:
+    """Return what all runs of a name say, which are many, and names few."""
+    return checked(
+        {
+            names.CHAINSPAN_RUN_TYPE: run_type,
+            names.CHAINSPAN_RUN_NAME: name,
+            names.OPENINFERENCE_SPAN_KIND: _OPENINFERENCE_KINDS.get(kind, "CHAIN"),
+        }
+    )
+
+
+def own(run: RunStart, gate: Gate) -> Attributes:
+    """Return what else every span says of its run, whichever the profile: whose it is, and where in a graph."""
+    here = current_session()
+    attributes: Attributes = {}
     if run.attempt is not None:
         attributes[names.CHAINSPAN_RUN_ATTEMPT] = run.attempt
     if (conversation := run.conversation_id or here.conversation) is not None:
