@@ -171,10 +171,7 @@ def _by_us(tracer: Tracer) -> Start:
 
     def start(above: Span, attributes: dict[str, Any], links: tuple[Link, ...]) -> Span:
         where = Place(set_span_in_context(above), above, (), links)
-        identity = spans.settle(where)
-        if identity is not None and not identity.trace_flags.sampled:
-            return NonRecordingSpan(identity)
-        return spans.start(where, identity, "n", SpanKind.CLIENT, attributes, 100)
+        return spans.start(where, lambda: ("n", SpanKind.CLIENT, attributes), 100)
 
     return start
 
@@ -231,10 +228,25 @@ def test_a_sampler_that_hands_no_attributes_on_takes_none_away() -> None:
     tracer, kept = _tracer(Terse())
     spans, root = Spans(tracer), Place(Context(), INVALID_SPAN)
 
-    for name in ("none", "some"):
-        spans.start(root, spans.settle(root), name, SpanKind.INTERNAL, {"run": "r1"}, 100).end(200)
+    spans.start(root, lambda: ("none", SpanKind.INTERNAL, {"run": "r1"}), 100).end(200)
+    spans.start(root, lambda: ("some", SpanKind.INTERNAL, {"run": "r1"}), 100).end(200)
 
     assert [dict(span.attributes or {}) for span in kept.spans] == [{"run": "r1"}, {"run": "r1", "by": ("Terse",)}]
+
+
+@pytest.mark.parametrize(("sampler", "described"), [("off", 0), ("default", 1), ("parent-else-off", 0), ("adding", 1)])
+def test_what_nobody_records_is_not_described(sampler: str, described: int) -> None:
+    """A sampler of the SDK's that drops a span does so before it is found out what the span says."""
+    made: list[int] = []
+    spans, root = Spans(_tracer(SAMPLERS[sampler])[0]), Place(Context(), INVALID_SPAN)
+
+    def describe() -> tuple[str, SpanKind, dict[str, Any]]:
+        made.append(1)
+        return "n", SpanKind.INTERNAL, {}
+
+    spans.start(root, describe, 100)
+
+    assert len(made) == described
 
 
 @pytest.mark.parametrize("limits", LIMITS)

@@ -11,11 +11,12 @@ from uuid import UUID
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
-from opentelemetry.trace import NonRecordingSpan, Span, Tracer
+from opentelemetry.trace import Span, Tracer
 
 from . import _scope, _stack
+from ._content import Gate
 from ._guard import Guard
-from ._model import AttributeValue, Outcome, RunEnd, RunEvent, RunFailure, RunStart
+from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
 from ._orphans import Orphans
 from ._placement import Caller, Place, find_caller, place, place_apart
 from ._recording import (
@@ -32,7 +33,7 @@ from ._recording import (
     report_orphan,
 )
 from ._runs import Run, RunRegistry, Trace
-from ._spans import Spans
+from ._spans import Description, Spans
 
 __all__ = ["Lifecycle"]
 
@@ -214,12 +215,7 @@ class Lifecycle:
         run.gate = recording.gate.for_run(start)
         if start.tool is not None:
             where.links = (*where.links, *links_to_caller(run, start))
-        identity = self._spans.settle(where)
-        if identity is not None and not identity.trace_flags.sampled:
-            return NonRecordingSpan(identity)
-        name, attributes = _described(run, start)
-        kind = recording.profile.span_kind(start)
-        return self._spans.start(where, identity, name, kind, attributes, run.started_ns)
+        return self._spans.start(where, lambda: _described(start, recording, run.gate), run.started_ns)
 
     def _settle_below(self, context: Context, start: RunStart, caller: Caller) -> None:
         span = _scope.raw_span(context)
@@ -260,16 +256,16 @@ class Lifecycle:
             self._finish(run, Outcome.EVICTED, Attributes())
 
 
-def _described(run: Run, start: RunStart) -> tuple[str, dict[str, AttributeValue]]:
-    """Return the name of a run's span, and what the span says from its start."""
-    recording: Recording = run.keep
+def _described(start: RunStart, recording: Recording, gate: Gate) -> Description:
+    """Return the name and the kind of a run's span, and what the span says from its start."""
+    profile = recording.profile
     try:
-        attributes = recording.profile.start(start, run.gate)
+        attributes = profile.start(start, gate)
     except Exception as fault:
         _DESCRIBE.caught(fault)
         attributes = describe_barely(start, fault)
-    name = recording.profile.span_name(start)
-    return run.gate.name(name) if run.gate.policy.redact_patterns else name, attributes
+    name = profile.span_name(start)
+    return gate.name(name) if gate.policy.redact_patterns else name, profile.span_kind(start), attributes
 
 
 def _is_suppressed(context: Context) -> bool:

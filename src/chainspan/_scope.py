@@ -232,12 +232,16 @@ def attach(run: Run, frame: FrameType | None, current: Context | None = None) ->
 
 
 def restore(run: Run) -> None:
-    """Take a run's scope back out of the context, where its end is reported in the same one."""
+    """Take the scopes of runs that are over out of the context, where a trace or a part of it ends in this one.
+
+    What ends inside of an open run leaves its scope behind: the next start takes it out, or the
+    end of that run does.
+    """
     leave_seat(run)
-    if run.attached is None:
+    if run.attached is None or (run.parent is not None and run.parent.open):
         return
     current = otel_context.get_current()
-    if current is run.attached:
+    if type(current) is ScopedContext and not current.scope.run.open:
         otel_context.attach(_clean(current))
 
 

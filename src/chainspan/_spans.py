@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from opentelemetry.sdk.trace import Tracer as SdkTracer
@@ -12,12 +13,15 @@ from ._model import AttributeValue
 from ._placement import Place
 from ._run_span import RunSpan, knows_the_sdk
 
-__all__ = ["Spans"]
+__all__ = ["Description", "Spans"]
 
 Attributes = dict[str, AttributeValue]
+Description = tuple[str, SpanKind, Attributes]
 
 _RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)
-_SAMPLED: Final = frozenset({TraceFlags.SAMPLED, TraceFlags.SAMPLED | _RANDOM})
+_SIMPLY: Final = TraceFlags(TraceFlags.SAMPLED)
+_RANDOMLY: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
+_SAMPLED: Final = frozenset({_SIMPLY, _RANDOMLY})
 
 
 class Spans:
@@ -34,61 +38,59 @@ class Spans:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer: Any = tracer
         self._is_known = type(tracer) is SdkTracer and knows_the_sdk() and not _counts_spans(tracer)
-        sampler = getattr(tracer, "sampler", None)
+        sampler: Any = getattr(tracer, "sampler", None)
         follows_parents = _follows_parents(sampler)
         self._keeps_sampled = follows_parents or sampler is ALWAYS_ON
+        self._takes_roots = sampler is ALWAYS_ON or (follows_parents and sampler._root is ALWAYS_ON)  # noqa: SLF001
         self._asks_first = self._is_known and _decides_by_trace(sampler)
         self.drops_below_dropped = self._asks_first and (follows_parents or sampler is ALWAYS_OFF)
 
-    def settle(self, where: Place) -> SpanContext | None:
-        """Return the identity of a span that is about to start, or None where the sampler has to know it first."""
-        tracer = self._tracer
-        if not self._asks_first or not tracer._is_enabled():  # noqa: SLF001
-            return None
-        trace_id, _, _, flags, state, is_valid = where.around.get_span_context()  # its properties are six calls
-        if self._keeps_sampled and is_valid and flags in _SAMPLED:
-            return SpanContext(trace_id, tracer.id_generator.generate_span_id(), False, flags, state)
-        return self._sampled(where, "", SpanKind.INTERNAL, {})[0]
-
-    def start(
-        self,
-        where: Place,
-        identity: SpanContext | None,
-        name: str,
-        kind: SpanKind,
-        attributes: Attributes,
-        start_ns: int,
-    ) -> Span:
+    def start(self, where: Place, describe: Callable[[], Description], start_ns: int) -> Span:
         """Start a span in its place.
 
         Args:
             where: That place.
-            identity: What `settle` returned.
-            name: The span's name.
-            kind: Its kind.
-            attributes: What it says, as the SDK would keep it: checked, with tuples for lists.
-                The dict is the span's from here on.
+            describe: Returns the span's name, kind and attributes, these as the SDK would keep
+                them: checked, with tuples for lists. The dict is the span's from then on.
             start_ns: Nanoseconds since the epoch.
         """
-        tracer, checked = self._tracer, True
-        if identity is None:
-            if not self._is_known or not tracer._is_enabled():  # noqa: SLF001
-                span: Span = tracer.start_span(name, where.context, kind, attributes, where.links, start_ns)
-                return span
-            identity, said = self._sampled(where, name, kind, attributes)
-            if not said.decision.is_recording():  # type: ignore[no-untyped-call]
-                return NonRecordingSpan(identity)
-            if said.attributes and said.attributes != attributes:
-                # What a sampler says is said besides; the SDK would forget what a sampler does not hand on.
-                checked, attributes = False, {**attributes, **said.attributes}
+        tracer = self._tracer
+        if not self._asks_first or not tracer._is_enabled():  # noqa: SLF001
+            return self._start_described(where, *describe(), start_ns)
         parent = where.around.get_span_context()
-        made = RunSpan(
-            tracer, name, identity, parent if parent.is_valid else None, kind, attributes, start_ns, checked=checked
-        )
-        made.begin(where.context, where.links)
-        return made
+        trace_id, _, _, flags, state, is_valid = parent  # its properties are six calls
+        if self._keeps_sampled and is_valid and flags in _SAMPLED:
+            identity = SpanContext(trace_id, tracer.id_generator.generate_span_id(), False, flags, state)
+        else:
+            identity, _ = self._ask(where, "", SpanKind.INTERNAL, {})
+            if not identity.trace_flags.sampled:
+                return NonRecordingSpan(identity)
+        name, kind, attributes = describe()
+        above = parent if is_valid else None
+        span = RunSpan(tracer, name, identity, above, kind, attributes, start_ns, checked=True)
+        span.begin(where.context, where.links)
+        return span
 
-    def _sampled(
+    def _start_described(self, where: Place, name: str, kind: SpanKind, attributes: Attributes, start_ns: int) -> Span:
+        """Start a span where the sampler, or a tracer that is not known, looks at all of it."""
+        tracer = self._tracer
+        if not self._is_known or not tracer._is_enabled():  # noqa: SLF001
+            made: Span = tracer.start_span(name, where.context, kind, attributes, where.links, start_ns)
+            return made
+        identity, said = self._ask(where, name, kind, attributes)
+        if not said.decision.is_recording():  # type: ignore[no-untyped-call]
+            return NonRecordingSpan(identity)
+        more = said.attributes
+        checked = not more or more == attributes
+        # What a sampler says is said besides; the SDK would forget what a sampler does not hand on.
+        kept = attributes if checked else attributes | dict(more or {})
+        parent = where.around.get_span_context()
+        above = parent if parent.is_valid else None
+        span = RunSpan(tracer, name, identity, above, kind, kept, start_ns, checked=checked)
+        span.begin(where.context, where.links)
+        return span
+
+    def _ask(
         self, where: Place, name: str, kind: SpanKind, attributes: Attributes
     ) -> tuple[SpanContext, SamplingResult]:
         """Ask the sampler, and return the identity that follows, as the SDK's tracer does."""
