@@ -7,6 +7,7 @@ until its end is reported, and ends each span exactly once, whatever raises in b
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FrameType
 from uuid import UUID
 
 from opentelemetry import context as otel_context
@@ -17,8 +18,8 @@ from . import _scope, _stack
 from ._content import Gate
 from ._guard import Guard
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
-from ._orphans import Orphans
-from ._placement import Caller, Place, find_caller, place, place_apart
+from ._orphans import FORGOTTEN, Orphans
+from ._placement import Place, find_caller, place, place_apart
 from ._recording import (
     Attributes,
     Recording,
@@ -83,20 +84,22 @@ class Lifecycle:
             self._runs.add_as(run_id, above)
             return
         self._orphans.sweep()
-        caller = find_caller(start)
+        frame, task, elsewhere = find_caller(start)
         if self._has_scope:
-            self._settle_below(context, start, caller)
-        run = self._open(start, recording, context, caller)
+            self._settle_below(context, start, frame)
+        run = self._open(start, recording, context, frame)
+        run.seat = _stack.Seat(frame, task)
         self._runs.add(run)
         if self._has_scope:
             try:
-                if caller.context is None:
-                    _scope.attach(run, caller.frame, context)
+                if elsewhere is None:
+                    _scope.attach(run, frame, context)
                 else:
-                    caller.context.run(_scope.attach, run, caller.frame)
+                    elsewhere.run(_scope.attach, run, frame)
             except Exception as fault:
                 _ATTACH.caught(fault)
-        self._orphans.watch(run)
+        if start.run_type in FORGOTTEN:
+            self._orphans.watch(run)
 
     def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
         """Close a run that ended well; `read` is called only if it is recorded."""
@@ -177,9 +180,9 @@ class Lifecycle:
         for run in reversed(self.in_flight()):
             self._close_orphan(run, Outcome.ABANDONED)
 
-    def _open(self, start: RunStart, recording: Recording, context: Context, caller: Caller) -> Run:
+    def _open(self, start: RunStart, recording: Recording, context: Context, frame: FrameType | None) -> Run:
         parent = self._parent_of(start, context)
-        where = place(parent, context, caller.frame) if self._has_scope else place_apart(parent, context)
+        where = place(parent, context, frame) if self._has_scope else place_apart(parent, context)
         trace = parent.trace if parent is not None else Trace(self._clock)
         run = Run(
             id=start.run_id.int,
@@ -190,7 +193,6 @@ class Lifecycle:
             registry=self._runs,
             trace=trace,
             natives=where.natives,
-            seat=_stack.Seat(caller.frame, caller.task),
             started_ns=trace.now_ns(),
             keep=recording,
         )
@@ -217,10 +219,10 @@ class Lifecycle:
             where.links = (*where.links, *links_to_caller(run, start))
         return self._spans.start(where, lambda: _described(start, recording, run.gate), run.started_ns)
 
-    def _settle_below(self, context: Context, start: RunStart, caller: Caller) -> None:
+    def _settle_below(self, context: Context, start: RunStart, frame: FrameType | None) -> None:
         span = _scope.raw_span(context)
         while type(span) is _scope.ScopeSpan:
-            self._orphans.started_over(span.run, start, caller.frame)
+            self._orphans.started_over(span.run, start, frame)
             if span.run.open:
                 return
             span = span.under

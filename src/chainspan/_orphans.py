@@ -22,9 +22,11 @@ from typing import Any
 from ._model import Outcome, RunStart
 from ._runs import Run
 
-__all__ = ["Orphans"]
+__all__ = ["FORGOTTEN", "Orphans"]
 
-_FORGOTTEN = frozenset({"llm", "retriever", "tool"})  # types of run that LangChain may not close
+FORGOTTEN = frozenset({"llm", "retriever", "tool"})
+"""The types of run that LangChain may not close."""
+
 _FRAMEWORK = "langchain_core"  # whose functions execute the runs that they start; callers by hand may not
 _LOOK_AGAIN_S = 0.25
 _GRACE_NS = 300 * 1_000_000_000
@@ -45,11 +47,9 @@ class Orphans:
         self._looking: weakref.WeakSet[AbstractEventLoop] = weakref.WeakSet()
 
     def watch(self, run: Run) -> None:
-        """Look after a run that has just started."""
-        seat, start = run.seat, run.start
-        if start is None or start.run_type not in _FORGOTTEN or seat is None:
-            return
-        if seat.is_generator or seat.package != _FRAMEWORK:
+        """Look after a run that has just started, of a type that may be forgotten."""
+        seat = run.seat
+        if seat is None or seat.is_generator or seat.package != _FRAMEWORK:
             return
         run.is_watched = True
         if seat.task is None or not seat.is_coroutine or seat.task.done():

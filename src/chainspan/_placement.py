@@ -17,27 +17,23 @@ from ._model import RunStart
 from ._runs import Run
 from ._waiting import waiting
 
-__all__ = ["Caller", "Place", "find_caller", "place", "place_apart"]
+__all__ = ["Place", "find_caller", "place", "place_apart"]
 
 
-@dataclass(slots=True)
-class Caller:
-    """The code that a run was started by: its frame and task, and its context, where that is not the one of here."""
+def find_caller(
+    start: RunStart,
+) -> tuple[FrameType | None, asyncio.Task[Any] | None, contextvars.Context | None]:
+    """Return the code that started a run: its frame and task, and its context where that is not the one of here.
 
-    frame: FrameType | None
-    task: asyncio.Task[Any] | None
-    context: contextvars.Context | None = None
-
-
-def find_caller(start: RunStart) -> Caller:
-    """Return the code that started a run; to be called by what the run is reported to."""
+    To be called by what the run is reported to.
+    """
     frame = _stack.starter(sys._getframe(2))  # noqa: SLF001 - the only way to see the stack
     task = _stack.current_task()
     if frame is None and start.run_type == "llm":
         waiter = waiting(task)
         if waiter is not None:
-            return Caller(waiter.frame, waiter.task, waiter.context)
-    return Caller(frame, task)
+            return waiter.frame, waiter.task, waiter.context
+    return frame, task, None
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ from opentelemetry.util.types import Attributes, AttributeValue
 from typing_extensions import override
 
 from ._runs import Run
-from ._witnesses import Asker, leave_seat, take_seat
+from ._witnesses import Asker, is_named_throughout, leave_seat, take_seat
 
 __all__ = [
     "ScopeSpan",
@@ -211,7 +211,8 @@ def attach(run: Run, frame: FrameType | None, current: Context | None = None) ->
     """Make a run's scope current from here on, for whoever turns out to be inside the run.
 
     Where another pipeline has put a scope in place for the same run, that one stays: only
-    one span can be current.
+    one span can be current. Where the parent's stands on top, and the framework's word leads
+    from there to the run, that one is enough.
 
     Args:
         run: The run.
@@ -222,7 +223,7 @@ def attach(run: Run, frame: FrameType | None, current: Context | None = None) ->
         current = otel_context.get_current()
     top = raw_span(current)
     if type(top) is ScopeSpan:
-        if top.run.id == run.id:
+        if top.run.id == run.id or (top.run is run.parent and is_named_throughout(run, frame)):
             return
         if not top.run.open:
             current = _clean(current)

@@ -12,13 +12,19 @@ from types import FrameType
 from . import _stack
 from ._runs import Run
 
-__all__ = ["Asker", "leave_seat", "set_current_run", "take_seat"]
+__all__ = ["Asker", "is_named_throughout", "leave_seat", "set_current_run", "take_seat"]
 
 _WORD_LAGS = sys.version_info < (3, 11)
 """Whether LangChain's word may be an ancestor's: asyncio could not give a task a context before
 Python 3.11, so asynchronous code runs in the context of what called it."""
 
 _KEEPS_CONTEXTS = frozenset({"chainspan", ""})  # decorated functions, told of from tasks too
+
+_BRIEF = frozenset({"prompt", "parser"})  # types of run that start nothing which outlives them
+_BRACKETS = frozenset() if _WORD_LAGS else frozenset({"_call_with_config", "_acall_with_config"})
+"""Functions of LangChain that name a run all through its body."""
+
+_RUNNABLES = "langchain_core.runnables.base"
 
 _TEXT_MODELS = "langchain_core.language_models.llms"
 _ONE_BY_ONE = frozenset({"_generate", "_agenerate"})  # functions there that call a model prompt by prompt
@@ -37,6 +43,22 @@ def set_current_run(witness: Callable[[], int | None]) -> None:
     """Say how to ask for the id of the run whose body is executing, as the framework knows it."""
     global _current_run  # noqa: PLW0603 - set once, when the framework's adapter is loaded
     _current_run = witness
+
+
+def is_named_throughout(run: Run, frame: FrameType | None) -> bool:
+    """Return whether the framework's word answers for the whole body of a run, and nothing goes on after it.
+
+    Args:
+        run: The run.
+        frame: The frame that started it.
+    """
+    return (
+        run.start is not None
+        and run.start.run_type in _BRIEF
+        and frame is not None
+        and frame.f_code.co_name in _BRACKETS
+        and frame.f_globals.get("__name__") == _RUNNABLES
+    )
 
 
 def take_seat(run: Run, frame: FrameType | None) -> None:

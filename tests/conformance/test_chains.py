@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.chat_history import InMemoryChatMessageHistory
-from langchain_core.output_parsers import StrOutputParser
+from langchain_core.output_parsers import BaseOutputParser, StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
 from langchain_core.runnables import (
     Runnable,
@@ -20,6 +21,9 @@ from langchain_core.runnables import (
     chain,
 )
 from langchain_core.runnables.history import RunnableWithMessageHistory
+from typing_extensions import override
+
+from chainspan import carry_context
 
 from ._bench import Bench
 from ._modes import ALL, CALLS, SYNC_ASYNC, Mode, modes
@@ -60,6 +64,44 @@ def test_sequence(bench: Bench, mode: Mode) -> None:
           llm:m1
             native:model:m1
           parser:StrOutputParser
+        """,
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*astream_log")
+@modes(ALL)
+def test_bodies_of_prompts_and_parsers(bench: Bench, mode: Mode) -> None:
+    """What a prompt's variable or a parser asks for hangs below it, in its own thread and in another's."""
+
+    class Parser(BaseOutputParser[str]):
+        stage: Any = None
+
+        @override
+        def parse(self, text: str) -> str:
+            self.stage.mark("native:parser")
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(carry_context(self.stage.mark), "native:thread").result()
+            return text
+
+    def scenario(stage: Stage) -> Any:
+        def last() -> str:
+            stage.mark("native:prompt")
+            return "!"
+
+        prompt = ChatPromptTemplate([("human", "{word}{last}")]).partial(last=last)
+        return mode.run(prompt | stage.model() | Parser(stage=stage), WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+            native:prompt
+          llm:m1
+            native:model:m1
+          parser:Parser
+            native:parser
+            native:thread
         """,
     )
 

@@ -125,7 +125,9 @@ class Report:
 
     def wants(self, run: RunStart) -> bool:
         """Return whether the end of a run has to be read for anything told here."""
-        if self._metrics and run.kind in METERED and self._meter_provider() is not None:
+        if run.kind not in METERED:  # hence of no events either
+            return False
+        if self._metrics and self._meter_provider() is not None:
             return True
         return self._with_events and _is_told(run) and self._logger_provider() is not None
 

@@ -254,24 +254,24 @@ class CallbackAdapter(HandlerBase):
         parent_run_id: Any,
         kwargs: Mapping[str, Any],
     ) -> RunStart:
-        name, named = _kinds.run_name(serialized, kwargs.get("name"), _RUN_TYPES[kind])
+        run_type = _RUN_TYPES[kind]
+        name, named = _kinds.run_name(serialized, kwargs.get("name"), run_type)
         tags, metadata = kwargs.get("tags") or (), kwargs.get("metadata") or {}
-        known = _payloads.identity(metadata, tags)
-        return RunStart(
+        start = RunStart(
             run_id=uuid_of(run_id),
             parent_id=None if parent_run_id is None else uuid_of(parent_run_id),
             kind=kind,
-            run_type=_RUN_TYPES[kind],
+            run_type=run_type,
             name=name,
             named=named,
             inputs=inputs,
             tags=tags,
             metadata=metadata,
-            conversation_id=known.conversation_id,
-            user_id=known.user_id,
-            agent_name=known.agent_name,
-            attempt=known.attempt,
         )
+        known = _payloads.identity(metadata, tags)
+        if known is not _payloads.NOBODY:
+            start.conversation_id, start.user_id, start.agent_name, start.attempt = known
+        return start
 
     def _fail(self, error: Any, run_id: Any, kwargs: Mapping[str, Any]) -> None:
         with _END:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from chainspan._encode import attempt, label
+from chainspan._encode import label
 from chainspan._model import RunKind, RunStart
 from chainspan._stack import starter
 
@@ -43,7 +43,10 @@ def run_name(serialized: object, name: object, default: str) -> tuple[str, bool]
     """Return a run's name, and whether it was given for this run rather than taken from a class."""
     if type(name) is str:
         return label(name), bool(name)
-    return attempt(lambda: _class_name(serialized, name), None) or default, False
+    try:
+        return _class_name(serialized, name) or default, False
+    except Exception:  # noqa: BLE001 - of a mapping that is none
+        return default, False
 
 
 def _class_name(serialized: object, name: object) -> str | None:

@@ -21,6 +21,7 @@ from ._requests import request_of
 from ._usage import usage_of
 
 __all__ = [
+    "NOBODY",
     "Identity",
     "documents",
     "identity",
@@ -222,17 +223,17 @@ class Identity(NamedTuple):
 
 
 _NO_MESSAGE: Final = object()
-_NOBODY: Final = Identity()
+NOBODY: Final = Identity()
 _IDENTITY_KEYS: Final = frozenset({*_CONVERSATION, "user_id", "lc_agent_name", "agent_name"})
 
 
 def identity(metadata: Any, tags: Any) -> Identity:
     """Return who a run belongs to, from its metadata and tags."""
     if metadata is None and not tags:
-        return _NOBODY
+        return NOBODY
     known = mapping(metadata)
     if _IDENTITY_KEYS.isdisjoint(known):
-        return Identity(attempt=_attempt(tags)) if tags else _NOBODY
+        return Identity(attempt=_attempt(tags)) if tags else NOBODY
     agent = _id_in(known, ("lc_agent_name", "agent_name"))
     return Identity(
         conversation_id=_id_in(known, _CONVERSATION),
