@@ -51,6 +51,7 @@ _USAGE: Final = {
     "reasoning": names.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
 }
 _OPENAI: Final = frozenset({"openai", "azure.ai.openai"})
+_STEPS: Final = frozenset({RunKind.CHAIN, RunKind.PROMPT, RunKind.PARSER})
 _MODELS: Final = frozenset({RunKind.CHAT, RunKind.LLM, RunKind.EMBEDDINGS})
 
 
@@ -83,12 +84,10 @@ class GenAiProfile:
 
     def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run starts."""
+        if run.kind in _STEPS and shared.says_no_more(run, gate):
+            return shared.identified(run, gate)
         attributes = shared.own(run, gate)
-        if run.tags and (tags := shared.user_tags(run, gate)):
-            attributes[names.CHAINSPAN_TAGS] = tags
-        if run.metadata:
-            for key, value in shared.user_metadata(run, gate).items():
-                attributes[f"{names.CHAINSPAN_METADATA}.{key}"] = value
+        _add_users_own(attributes, run, gate)
         operation = shared.OPERATIONS.get(run.kind)
         if operation is None:
             if run.agent_name is not None:
@@ -152,6 +151,14 @@ class GenAiProfile:
 
 
 # ---------------------------------------------------------------- what is known at the start, by kind of run
+
+
+def _add_users_own(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
+    if run.tags and (tags := shared.user_tags(run, gate)):
+        attributes[names.CHAINSPAN_TAGS] = tags
+    if run.metadata:
+        for key, value in shared.user_metadata(run, gate).items():
+            attributes[f"{names.CHAINSPAN_METADATA}.{key}"] = value
 
 
 def _model(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from opentelemetry import baggage
 
 from .._content import Gate
 from .._encode import mask_text
 
-__all__ = ["Session", "current_session", "from_baggage", "session"]
+__all__ = ["NOBODY", "Session", "current_session", "from_baggage", "session"]
 
 
 class Session(NamedTuple):
@@ -22,7 +22,9 @@ class Session(NamedTuple):
     user: str | None = None
 
 
-_current: ContextVar[Session] = ContextVar("chainspan_session", default=Session())  # noqa: B039  # immutable
+NOBODY: Final = Session()
+
+_current: ContextVar[Session] = ContextVar("chainspan_session", default=NOBODY)
 
 
 @contextmanager

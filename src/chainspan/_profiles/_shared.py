@@ -23,7 +23,7 @@ from .._model import (
     Usage,
 )
 from ._exportable import checked
-from ._session import current_session, from_baggage
+from ._session import NOBODY, current_session, from_baggage
 
 __all__ = [
     "OPERATIONS",
@@ -40,6 +40,7 @@ __all__ = [
     "metadatum",
     "own",
     "parameters",
+    "says_no_more",
     "span_name",
     "user_metadata",
     "user_tags",
@@ -114,6 +115,22 @@ def _named(run_type: str, name: str, kind: RunKind) -> Mapping[str, AttributeVal
             names.CHAINSPAN_RUN_NAME: name,
             names.OPENINFERENCE_SPAN_KIND: _OPENINFERENCE_KINDS.get(kind, "CHAIN"),
         }
+    )
+
+
+def says_no_more(run: RunStart, gate: Gate) -> bool:
+    """Return whether `identified` is all that is known of a plain step at its start, as it is of most."""
+    policy = gate.policy
+    return not (
+        gate.on
+        or run.conversation_id
+        or run.user_id
+        or run.agent_name
+        or run.attempt
+        or policy.metadata
+        or policy.tags
+        or policy.baggage
+        or current_session() != NOBODY
     )
 
 
