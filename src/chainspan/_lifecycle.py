@@ -69,6 +69,7 @@ class Lifecycle:
         self._has_scope = has_scope
         self._clock = clock
         self._runs = RunRegistry(max_open=max_open, on_evict=self._evict)
+        self._find = self._runs.get  # asked for each token
         self._orphans = Orphans(self._close_orphan)
 
     def start(self, start: RunStart, recording: Recording) -> None:
@@ -137,13 +138,13 @@ class Lifecycle:
         finally:
             self._finish(run, outcome, attributes)
 
-    def chunk(self, run_id: UUID, *, has_content: bool) -> None:
-        """Note a piece of a streamed answer."""
-        run = self._runs.get(run_id.int)
+    def chunk(self, run_id: UUID, content: object) -> None:
+        """Note a piece of a streamed answer; an empty one is without content."""
+        run = self._find(run_id.int)
         if run is None:
             return
         run.chunks += 1
-        if has_content and run.first_chunk_ns is None:
+        if run.first_chunk_ns is None and content:
             run.first_chunk_ns = run.trace.now_ns()
 
     def event(self, run_id: UUID, event: RunEvent) -> None:

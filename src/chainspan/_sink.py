@@ -61,7 +61,7 @@ class Sink:
     def fail(self, run_id: UUID, outcome: Outcome, read: Callable[[], RunFailure]) -> None:
         pass
 
-    def chunk(self, run_id: UUID, *, has_content: bool) -> None:
+    def chunk(self, run_id: UUID, content: object) -> None:
         pass
 
     def event(self, run_id: UUID, event: RunEvent) -> None:

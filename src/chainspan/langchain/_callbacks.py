@@ -124,7 +124,7 @@ class CallbackAdapter(HandlerBase):
     def on_llm_new_token(self, token: Any, *, run_id: Any, **_: Any) -> None:
         """Note a piece of a streamed answer."""
         try:
-            self._sink.chunk(run_id, has_content=bool(token))
+            self._sink.chunk(run_id, token)
         except Exception as fault:
             _EVENT.caught(fault)
 
@@ -132,7 +132,7 @@ class CallbackAdapter(HandlerBase):
         """Note a piece of an answer that is streamed as protocol events."""
         try:
             kind = event.get("event") if isinstance(event, Mapping) else None
-            self._sink.chunk(uuid_of(run_id), has_content=kind == "content-block-delta")
+            self._sink.chunk(uuid_of(run_id), kind == "content-block-delta")
         except Exception as fault:
             _EVENT.caught(fault)
 
