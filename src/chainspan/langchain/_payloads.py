@@ -48,7 +48,10 @@ _OPENAI: Final[Mapping[str, str]] = {
 
 def model_request(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
     """Return what a model is asked for, from the arguments of its start callback."""
-    return attempt(lambda: request_of(serialized, kwargs), None) or ModelRequest()
+    try:
+        return request_of(serialized, kwargs)
+    except Exception:  # noqa: BLE001  # of values that raise when they are looked at
+        return ModelRequest()
 
 
 def input_messages(given: Any) -> Sequence[Message]:
