@@ -7,6 +7,7 @@ come from a version, or an integration, that nobody has seen yet.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeGuard
 from uuid import UUID
 
@@ -37,10 +38,10 @@ _RETRY: Final = "retry:attempt:"
 _SCORES: Final = ("relevance_score", "score", "_score", "similarity_score")
 _REASONS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 _MODELS: Final = ("model_name", "model", "model_id")
-_OPENAI: Final[Mapping[str, str]] = {
-    "service_tier": names.OPENAI_RESPONSE_SERVICE_TIER,
-    "system_fingerprint": names.OPENAI_RESPONSE_SYSTEM_FINGERPRINT,
-}
+_OPENAI: Final = (
+    ("service_tier", names.OPENAI_RESPONSE_SERVICE_TIER),
+    ("system_fingerprint", names.OPENAI_RESPONSE_SYSTEM_FINGERPRINT),
+)
 
 
 # ---------------------------------------------------------------- models
@@ -65,37 +66,42 @@ def _is_batch(given: Any) -> bool:
 
 def model_response(result: object) -> ModelResponse:
     """Return what a model answered, from an LLMResult that may hold anything."""
-    return attempt(lambda: _response(result), None) or ModelResponse()
+    try:
+        return _response(result)
+    except Exception:  # noqa: BLE001  # of values that raise when they are looked at
+        return ModelResponse()
 
 
 def _response(result: Any) -> ModelResponse:
-    generations = _choices(result)
+    choices = _choices(result)
+    said = getattr(choices[0], "message", None) if choices else None
+    first = _facts(choices[0], said) if choices else {}
     llm_output = mapping(getattr(result, "llm_output", None))
-    facts = [_facts(generation) for generation in generations]
-    first = facts[0] if facts else {}
-    raw = [reason for fact in facts if (reason := _reason(fact)) is not None]
-    reasons = [finish_reason(reason) for reason in raw]
-    said = getattr(generations[0], "message", None) if generations else None
-    extra = _of_openai(first) if first.get("model_provider") == "openai" else {}
-    if isinstance(provider := first.get("chainspan_provider"), str):
-        extra[names.GEN_AI_PROVIDER_NAME] = provider  # of a decorated function, which does not know it before
-    if raw != reasons:
-        extra[names.CHAINSPAN_FINISH_REASONS_RAW] = ",".join(raw)
+    raw = _reasons(choices, first)
+    reasons = [*map(finish_reason, raw)]
     return ModelResponse(
         model=text_in(first, _MODELS) or text_in(llm_output, _MODELS),
         response_id=text_in(first, ("id", "response_id")) or text_in(llm_output, ("id",)),
         finish_reasons=reasons,
         usage=usage_of(said, first, llm_output),
         cache_hit=_is_cached(said),
-        extra=extra,
-        messages=lambda: _answers(generations, raw),
+        extra=_extra(first, raw, reasons),
+        messages=partial(_answers, choices, raw),
         tool_call_ids=_tool_call_ids(said),
     )
 
 
-def _of_openai(facts: Mapping[str, Any]) -> dict[str, str]:
-    extra = {name: str(facts[key]) for key, name in _OPENAI.items() if isinstance(facts.get(key), str)}
-    extra[names.OPENAI_API_TYPE] = "responses" if facts.get("object") == "response" else "chat_completions"
+def _extra(facts: Mapping[str, Any], raw: Sequence[str], reasons: Sequence[str]) -> dict[str, str]:
+    extra: dict[str, str] = {}
+    if facts.get("model_provider") == "openai":
+        for key, name in _OPENAI:
+            if isinstance(said := facts.get(key), str):
+                extra[name] = str(said)
+        extra[names.OPENAI_API_TYPE] = "responses" if facts.get("object") == "response" else "chat_completions"
+    if isinstance(provider := facts.get("chainspan_provider"), str):
+        extra[names.GEN_AI_PROVIDER_NAME] = provider  # of a decorated function, which does not know it before
+    if raw != reasons:
+        extra[names.CHAINSPAN_FINISH_REASONS_RAW] = ",".join(raw)
     return extra
 
 
@@ -107,10 +113,21 @@ def _choices(result: Any) -> Sequence[Any]:
     return first if isinstance(first, (list, tuple)) else generations
 
 
-def _facts(generation: Any) -> dict[str, Any]:
-    info = mapping(getattr(generation, "generation_info", None))
-    said = getattr(generation, "message", None)
-    return {**info, **mapping(getattr(said, "response_metadata", None))}
+def _facts(choice: Any, said: Any) -> Mapping[str, Any]:
+    info = mapping(getattr(choice, "generation_info", None))
+    metadata = mapping(getattr(said, "response_metadata", None))
+    return {**info, **metadata} if info and metadata else metadata or info
+
+
+def _reasons(choices: Sequence[Any], first: Mapping[str, Any]) -> Sequence[str]:
+    """Return why the model stopped, of each choice that says so, in the provider's words."""
+    said = _reason(first)
+    reasons = [] if said is None else [said]
+    for choice in choices[1:]:
+        said = _reason(_facts(choice, getattr(choice, "message", None)))
+        if said is not None:
+            reasons.append(said)
+    return reasons
 
 
 def _reason(facts: Mapping[str, Any]) -> str | None:
@@ -143,10 +160,9 @@ def _answers(generations: Sequence[Any], raw: Sequence[str]) -> Sequence[Message
 
 def _tool_call_ids(said: Any) -> Sequence[str]:
     calls = getattr(said, "tool_calls", None)
-    if not isinstance(calls, list):
+    if not isinstance(calls, list) or not calls:
         return ()
-    ids = (call.get("id") for call in calls if isinstance(call, Mapping))
-    return [call_id for call_id in ids if isinstance(call_id, str)]
+    return [call_id for call in calls if isinstance(call_id := mapping(call).get("id"), str)]
 
 
 # ---------------------------------------------------------------- tools
