@@ -35,7 +35,8 @@ __all__ = [
 
 _CONVERSATION: Final = ("thread_id", "session_id", "conversation_id")
 _RETRY: Final = "retry:attempt:"
-_SCORES: Final = ("relevance_score", "score", "_score", "similarity_score")
+_SCORE_KEYS: Final = ("relevance_score", "score", "_score", "similarity_score")
+_SCORES: Final = frozenset(_SCORE_KEYS)
 _REASONS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 _MODELS: Final = ("model_name", "model", "model_id")
 _OPENAI: Final = (
@@ -172,17 +173,21 @@ def tool_request(serialized: Any, input_str: Any, kwargs: Mapping[str, Any]) -> 
     """Return which tool is called with what; `input_str` is a Python repr, hence the last resort."""
     described = mapping(serialized)
     call_id = kwargs.get("tool_call_id")
+    if type(call_id) is not str:
+        call_id = str.__str__(call_id) if issubclass(type(call_id), str) else None
     inputs = kwargs.get("inputs")
     return ToolRequest(
         name=label(text_in(described, ("name",)) or text_in(kwargs, ("name",)) or "tool"),
         description=text_in(described, ("description",)),
-        call_id=str.__str__(call_id) if issubclass(type(call_id), str) else None,
+        call_id=call_id,
         arguments=input_str if inputs is None else inputs,
     )
 
 
 def tool_output(output: Any) -> tuple[object, str | None]:
     """Return what a tool returned, and what it says where it failed without raising."""
+    if type(output) in _NO_MESSAGES:
+        return output, None
     content = attempt(lambda: output.content if output.tool_call_id is not None else _NO_MESSAGE, _NO_MESSAGE)
     if content is _NO_MESSAGE:
         return output, None
@@ -198,21 +203,31 @@ def documents(found: Any) -> Sequence[RetrievedDocument]:
     """Return what a retriever found."""
     if not isinstance(found, (list, tuple)):
         return ()
-    made = (attempt(lambda: _document(item), None) for item in found)  # noqa: B023  # called at once
-    return [document for document in made if document is not None]
+    made = []
+    for item in found:
+        try:
+            made.append(_document(item))
+        except Exception:  # noqa: BLE001, PERF203, S112  # of what is no document
+            continue
+    return made
 
 
 def _document(item: Any) -> RetrievedDocument:
     metadata = mapping(getattr(item, "metadata", None))
-    scores = (metadata.get(key) for key in _SCORES)
-    score = next((float(value) for value in scores if _is_number(value)), None)
     document_id = getattr(item, "id", None) or metadata.get("id")
+    if document_id is not None and type(document_id) is not str:
+        document_id = attempt(lambda: str(document_id), None)
     return RetrievedDocument(
         content=str(item.page_content),
-        id=None if document_id is None else attempt(lambda: str(document_id), None),
-        score=score,
+        id=document_id,
+        score=None if _SCORES.isdisjoint(metadata) else _score(metadata),
         metadata=metadata,
     )
+
+
+def _score(metadata: Mapping[str, Any]) -> float | None:
+    scores = (metadata.get(key) for key in _SCORE_KEYS)
+    return next((float(value) for value in scores if _is_number(value)), None)
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
@@ -241,29 +256,31 @@ class Identity(NamedTuple):
 
 
 _NO_MESSAGE: Final = object()
+_NO_MESSAGES: Final = frozenset({str, dict, list, tuple, int, float, bool, type(None)})
 _NOBODY: Final = Identity()
 _IDENTITY_KEYS: Final = frozenset({*_CONVERSATION, "user_id", "lc_agent_name", "agent_name"})
 
 
 def identity(metadata: Any, tags: Any) -> Identity:
     """Return who a run belongs to, from its metadata and tags."""
-    if metadata is None and not tags:
-        return _NOBODY
     known = mapping(metadata)
-    if _IDENTITY_KEYS.isdisjoint(known):
-        return Identity(attempt=_attempt(tags)) if tags else _NOBODY
+    attempt_number = _attempt(tags) if tags else None
+    if not known or _IDENTITY_KEYS.isdisjoint(known):
+        return _NOBODY if attempt_number is None else Identity(attempt=attempt_number)
     agent = _id_in(known, ("lc_agent_name", "agent_name"))
     return Identity(
-        conversation_id=_id_in(known, _CONVERSATION),
-        user_id=_id_in(known, ("user_id",)),
-        agent_name=agent and label(agent),
-        attempt=_attempt(tags),
+        _id_in(known, _CONVERSATION),
+        _id_in(known, ("user_id",)),
+        agent and label(agent),
+        attempt_number,
     )
 
 
 def _id_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
     for key in keys:
         value = source.get(key)
+        if value is None:
+            continue
         if type(value) is str and value:
             return value
         if issubclass(type(value), (int, UUID)):
@@ -273,7 +290,7 @@ def _id_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
 
 def _attempt(tags: Any) -> int | None:
     for tag in tags if isinstance(tags, (list, tuple)) else ():
-        if type(tag) is str and tag.startswith(_RETRY):
+        if type(tag) is str and _RETRY in tag and tag.startswith(_RETRY):
             number = tag[len(_RETRY) :]
             return int(number) if number.isascii() and number.isdigit() else None
     return None
