@@ -63,12 +63,13 @@ class Outcome(str, Enum):
     EVICTED = "evicted"  # it never ended, and made room for newer runs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Usage:
     """Tokens of one model call, as billed.
 
     ``input_tokens`` includes the cached ones and ``output_tokens`` the reasoning ones.
     None means that the provider did not say; it never means 0.
+    Not frozen, as that takes four times as long to make; who is handed one changes nothing.
     """
 
     input_tokens: int | None = None

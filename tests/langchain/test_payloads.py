@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import chain, count
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +23,7 @@ from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 from langgraph.types import Command
 from tests import strategies
 
-from chainspan._model import Message, ModelResponse, RetrievedDocument, ToolRequest, Usage
+from chainspan._model import Message, ModelRequest, ModelResponse, RetrievedDocument, ToolRequest, Usage
 from chainspan.langchain import _payloads
 from chainspan.langchain._providers import finish_reason, provider_name
 
@@ -242,6 +245,32 @@ def test_details_are_within_their_totals(counts: dict[str, Any]) -> None:
         assert max(usage.reasoning or 0, usage.audio_output or 0) <= (usage.output_tokens or 0)
 
 
+@pytest.mark.parametrize("where", ["response_metadata", "generation_info", "llm_output"])
+def test_tokens_are_found_wherever_an_integration_puts_them(where: str) -> None:
+    """Counts in a provider's own form are read from each place, and 0 in one does not hide those in another."""
+    held = {where: {"usage": {"prompt_tokens": 0, "input_tokens": 0, "inputTokens": 3, "outputTokens": 1}}}
+    message = SimpleNamespace(response_metadata=held.get("response_metadata"))
+    choice = SimpleNamespace(message=message, generation_info=held.get("generation_info"))
+
+    response = _payloads.model_response(SimpleNamespace(generations=[[choice]], llm_output=held.get("llm_output")))
+
+    assert response.usage == Usage(input_tokens=3, output_tokens=1)
+
+
+def test_why_each_choice_stopped() -> None:
+    """An answer of several choices says why each of them stopped, in the conventions' words and the provider's."""
+    choices: list[Any] = [
+        ChatGeneration(message=AIMessage("a", response_metadata={"stop_reason": "end_turn"})),
+        ChatGeneration(message=AIMessage("b"), generation_info={"finish_reason": "length"}),
+        ChatGeneration(message=AIMessage("c")),
+    ]
+
+    response = _payloads.model_response(LLMResult(generations=[choices]))
+
+    assert response.finish_reasons == ["stop", "length"]
+    assert response.extra == {"chainspan.response.finish_reasons_raw": "end_turn,length"}
+
+
 def test_an_answer_of_langchains_own_cache_is_marked() -> None:
     """LangChain marks what it took from its cache by a cost of 0 (pains #55)."""
     usage = {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12, "total_cost": 0}
@@ -272,6 +301,62 @@ def test_request_parameters(params: dict[str, Any], expected: dict[str, Any]) ->
     request = _payloads.model_request(None, {"invocation_params": params})
 
     assert request.parameters == expected
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "made_with", "expected"),
+    [
+        (
+            {"invocation_params": {"top_p": 0.1}, "metadata": {"ls_temperature": 0.2}},
+            {},
+            {"top_p": 0.1, "temperature": 0.2},
+        ),
+        (
+            {"invocation_params": {"stop": ["A"]}, "metadata": {"ls_stop": ["B"]}},
+            {"stop": ["C"]},
+            {"stop_sequences": ["A"]},
+        ),
+        ({"metadata": {"ls_stop": ["B"]}}, {"stop_sequences": ["C"]}, {"stop_sequences": ["B"]}),
+        ({"invocation_params": {"stop": None}}, {"stop_sequences": ["C"], "api_key": "x"}, {"stop_sequences": ["C"]}),
+        ({"invocation_params": {"generation_config": {"top_k": 1}, "options": {"top_k": 2}}}, {}, {"top_k": 1}),
+        ({"invocation_params": {"temperature": [], "options": {"temperature": 2}}}, {}, {"temperature": 2}),
+        (
+            {"invocation_params": MappingProxyType({"temperature": 1})},
+            OrderedDict(seed=2),
+            {"temperature": 1, "seed": 2},
+        ),
+    ],
+)
+def test_the_call_decides_before_the_model(
+    kwargs: dict[str, Any], made_with: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Of a parameter that is said twice, the call's is taken before LangChain's note and the model's own."""
+    request = _payloads.model_request({"kwargs": made_with}, kwargs)
+
+    assert request.parameters == expected
+
+
+def test_values_are_read_each_time() -> None:
+    """A model that is called with other values under the same keys has a span that says so."""
+    params: dict[str, Any] = {"model": "a", "temperature": 0, "tools": ["f"], "base_url": "https://a", "format": "json"}
+
+    first = asdict(_payloads.model_request(None, {"invocation_params": params}))
+    params.update(model="b", temperature=None, tools=["g"], base_url="https://b", format="text")
+    second = asdict(_payloads.model_request(None, {"invocation_params": params}))
+
+    assert first == asdict(
+        ModelRequest(
+            model="a",
+            parameters={"temperature": 0},
+            tools=[{"type": "function", "name": "f"}],
+            server_address="a",
+            server_port=443,
+            output_type="json",
+        )
+    )
+    assert second == asdict(
+        ModelRequest(model="b", tools=[{"type": "function", "name": "g"}], server_address="b", server_port=443)
+    )
 
 
 @pytest.mark.parametrize(
@@ -333,6 +418,7 @@ def test_what_kind_of_answer_was_asked_for(kwargs: dict[str, Any], expected: tup
         ("http://[::1]:8080", ("::1", 8080)),
         ("https://user:secret@host", ("host", 443)),
         ("https://host:port", (None, None)),
+        ("https://:8080", (None, None)),
         ("host", (None, None)),
     ],
 )
@@ -413,11 +499,31 @@ def test_documents() -> None:
         ({"lc_agent_name": "helper", "conversation_id": ""}, [], (None, None, "helper", None)),
         ({}, ["seq:step:1", "retry:attempt:2"], (None, None, None, 2)),
         ({}, ["retry:attempt:x"], (None, None, None, None)),
+        ({}, ["my retry:attempt:3"], (None, None, None, None)),
+        (None, None, (None, None, None, None)),
+        (MappingProxyType({"user_id": "u"}), ("retry:attempt:3",), (None, "u", None, 3)),
     ],
 )
 def test_who_runs(metadata: dict[str, Any], tags: list[str], expected: tuple[Any, ...]) -> None:
     """Conversation, user, agent and attempt are read from where LangChain's users put them (pains #12)."""
     assert tuple(_payloads.identity(metadata, tags)) == expected
+
+
+def test_a_mapping_without_an_end_is_read_as_far_as_its_first_keys() -> None:
+    """Only a dict is sure to end; of any other mapping a thousand keys are looked at (guards against a hang)."""
+
+    class Unending(Mapping[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            return {"thread_id": "t", "temperature": 1}.get(key, 0)
+
+        def __len__(self) -> int:
+            return 2
+
+        def __iter__(self) -> Iterator[str]:
+            return chain(["thread_id", "temperature"], map(str, count()))
+
+    assert _payloads.identity(Unending(), []).conversation_id == "t"
+    assert _payloads.model_request(None, {"invocation_params": Unending()}).parameters == {"temperature": 1}
 
 
 # ---------------------------------------------------------------- objects inside of inputs and outputs

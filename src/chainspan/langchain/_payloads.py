@@ -7,6 +7,7 @@ come from a version, or an integration, that nobody has seen yet.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeGuard
 from uuid import UUID
 
@@ -35,13 +36,14 @@ __all__ = [
 
 _CONVERSATION: Final = ("thread_id", "session_id", "conversation_id")
 _RETRY: Final = "retry:attempt:"
-_SCORES: Final = ("relevance_score", "score", "_score", "similarity_score")
+_SCORE_KEYS: Final = ("relevance_score", "score", "_score", "similarity_score")
+_SCORES: Final = frozenset(_SCORE_KEYS)
 _REASONS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 _MODELS: Final = ("model_name", "model", "model_id")
-_OPENAI: Final[Mapping[str, str]] = {
-    "service_tier": names.OPENAI_RESPONSE_SERVICE_TIER,
-    "system_fingerprint": names.OPENAI_RESPONSE_SYSTEM_FINGERPRINT,
-}
+_OPENAI: Final = (
+    ("service_tier", names.OPENAI_RESPONSE_SERVICE_TIER),
+    ("system_fingerprint", names.OPENAI_RESPONSE_SYSTEM_FINGERPRINT),
+)
 
 
 # ---------------------------------------------------------------- models
@@ -49,7 +51,10 @@ _OPENAI: Final[Mapping[str, str]] = {
 
 def model_request(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
     """Return what a model is asked for, from the arguments of its start callback."""
-    return attempt(lambda: request_of(serialized, kwargs), None) or ModelRequest()
+    try:
+        return request_of(serialized, kwargs)
+    except Exception:  # noqa: BLE001  # of values that raise when they are looked at
+        return ModelRequest()
 
 
 def input_messages(given: Any) -> Sequence[Message]:
@@ -63,37 +68,42 @@ def _is_batch(given: Any) -> bool:
 
 def model_response(result: object) -> ModelResponse:
     """Return what a model answered, from an LLMResult that may hold anything."""
-    return attempt(lambda: _response(result), None) or ModelResponse()
+    try:
+        return _response(result)
+    except Exception:  # noqa: BLE001  # of values that raise when they are looked at
+        return ModelResponse()
 
 
 def _response(result: Any) -> ModelResponse:
-    generations = _choices(result)
+    choices = _choices(result)
+    said = getattr(choices[0], "message", None) if choices else None
+    first = _facts(choices[0], said) if choices else {}
     llm_output = mapping(getattr(result, "llm_output", None))
-    facts = [_facts(generation) for generation in generations]
-    first = facts[0] if facts else {}
-    raw = [reason for fact in facts if (reason := _reason(fact)) is not None]
-    reasons = [finish_reason(reason) for reason in raw]
-    said = getattr(generations[0], "message", None) if generations else None
-    extra = _of_openai(first) if first.get("model_provider") == "openai" else {}
-    if isinstance(provider := first.get("chainspan_provider"), str):
-        extra[names.GEN_AI_PROVIDER_NAME] = provider  # of a decorated function, which does not know it before
-    if raw != reasons:
-        extra[names.CHAINSPAN_FINISH_REASONS_RAW] = ",".join(raw)
+    raw = _reasons(choices, first)
+    reasons = [*map(finish_reason, raw)]
     return ModelResponse(
         model=text_in(first, _MODELS) or text_in(llm_output, _MODELS),
         response_id=text_in(first, ("id", "response_id")) or text_in(llm_output, ("id",)),
         finish_reasons=reasons,
         usage=usage_of(said, first, llm_output),
         cache_hit=_is_cached(said),
-        extra=extra,
-        messages=lambda: _answers(generations, raw),
+        extra=_extra(first, raw, reasons),
+        messages=partial(_answers, choices, raw),
         tool_call_ids=_tool_call_ids(said),
     )
 
 
-def _of_openai(facts: Mapping[str, Any]) -> dict[str, str]:
-    extra = {name: str(facts[key]) for key, name in _OPENAI.items() if isinstance(facts.get(key), str)}
-    extra[names.OPENAI_API_TYPE] = "responses" if facts.get("object") == "response" else "chat_completions"
+def _extra(facts: Mapping[str, Any], raw: Sequence[str], reasons: Sequence[str]) -> dict[str, str]:
+    extra: dict[str, str] = {}
+    if facts.get("model_provider") == "openai":
+        for key, name in _OPENAI:
+            if isinstance(said := facts.get(key), str):
+                extra[name] = str(said)
+        extra[names.OPENAI_API_TYPE] = "responses" if facts.get("object") == "response" else "chat_completions"
+    if isinstance(provider := facts.get("chainspan_provider"), str):
+        extra[names.GEN_AI_PROVIDER_NAME] = provider  # of a decorated function, which does not know it before
+    if raw != reasons:
+        extra[names.CHAINSPAN_FINISH_REASONS_RAW] = ",".join(raw)
     return extra
 
 
@@ -105,10 +115,21 @@ def _choices(result: Any) -> Sequence[Any]:
     return first if isinstance(first, (list, tuple)) else generations
 
 
-def _facts(generation: Any) -> dict[str, Any]:
-    info = mapping(getattr(generation, "generation_info", None))
-    said = getattr(generation, "message", None)
-    return {**info, **mapping(getattr(said, "response_metadata", None))}
+def _facts(choice: Any, said: Any) -> Mapping[str, Any]:
+    info = mapping(getattr(choice, "generation_info", None))
+    metadata = mapping(getattr(said, "response_metadata", None))
+    return {**info, **metadata} if info and metadata else metadata or info
+
+
+def _reasons(choices: Sequence[Any], first: Mapping[str, Any]) -> Sequence[str]:
+    """Return why the model stopped, of each choice that says so, in the provider's words."""
+    said = _reason(first)
+    reasons = [] if said is None else [said]
+    for choice in choices[1:]:
+        said = _reason(_facts(choice, getattr(choice, "message", None)))
+        if said is not None:
+            reasons.append(said)
+    return reasons
 
 
 def _reason(facts: Mapping[str, Any]) -> str | None:
@@ -141,10 +162,9 @@ def _answers(generations: Sequence[Any], raw: Sequence[str]) -> Sequence[Message
 
 def _tool_call_ids(said: Any) -> Sequence[str]:
     calls = getattr(said, "tool_calls", None)
-    if not isinstance(calls, list):
+    if not isinstance(calls, list) or not calls:
         return ()
-    ids = (call.get("id") for call in calls if isinstance(call, Mapping))
-    return [call_id for call_id in ids if isinstance(call_id, str)]
+    return [call_id for call in calls if isinstance(call_id := mapping(call).get("id"), str)]
 
 
 # ---------------------------------------------------------------- tools
@@ -154,17 +174,21 @@ def tool_request(serialized: Any, input_str: Any, kwargs: Mapping[str, Any]) -> 
     """Return which tool is called with what; `input_str` is a Python repr, hence the last resort."""
     described = mapping(serialized)
     call_id = kwargs.get("tool_call_id")
+    if type(call_id) is not str:
+        call_id = str.__str__(call_id) if issubclass(type(call_id), str) else None
     inputs = kwargs.get("inputs")
     return ToolRequest(
         name=label(text_in(described, ("name",)) or text_in(kwargs, ("name",)) or "tool"),
         description=text_in(described, ("description",)),
-        call_id=str.__str__(call_id) if issubclass(type(call_id), str) else None,
+        call_id=call_id,
         arguments=input_str if inputs is None else inputs,
     )
 
 
 def tool_output(output: Any) -> tuple[object, str | None]:
     """Return what a tool returned, and what it says where it failed without raising."""
+    if type(output) in _NO_MESSAGES:
+        return output, None
     content = attempt(lambda: output.content if output.tool_call_id is not None else _NO_MESSAGE, _NO_MESSAGE)
     if content is _NO_MESSAGE:
         return output, None
@@ -180,21 +204,31 @@ def documents(found: Any) -> Sequence[RetrievedDocument]:
     """Return what a retriever found."""
     if not isinstance(found, (list, tuple)):
         return ()
-    made = (attempt(lambda: _document(item), None) for item in found)  # noqa: B023  # called at once
-    return [document for document in made if document is not None]
+    made = []
+    for item in found:
+        try:
+            made.append(_document(item))
+        except Exception:  # noqa: BLE001, PERF203, S112  # of what is no document
+            continue
+    return made
 
 
 def _document(item: Any) -> RetrievedDocument:
     metadata = mapping(getattr(item, "metadata", None))
-    scores = (metadata.get(key) for key in _SCORES)
-    score = next((float(value) for value in scores if _is_number(value)), None)
     document_id = getattr(item, "id", None) or metadata.get("id")
+    if document_id is not None and type(document_id) is not str:
+        document_id = attempt(lambda: str(document_id), None)
     return RetrievedDocument(
         content=str(item.page_content),
-        id=None if document_id is None else attempt(lambda: str(document_id), None),
-        score=score,
+        id=document_id,
+        score=None if _SCORES.isdisjoint(metadata) else _score(metadata),
         metadata=metadata,
     )
+
+
+def _score(metadata: Mapping[str, Any]) -> float | None:
+    scores = (metadata.get(key) for key in _SCORE_KEYS)
+    return next((float(value) for value in scores if _is_number(value)), None)
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
@@ -223,29 +257,31 @@ class Identity(NamedTuple):
 
 
 _NO_MESSAGE: Final = object()
+_NO_MESSAGES: Final = frozenset({str, dict, list, tuple, int, float, bool, type(None)})
 NOBODY: Final = Identity()
 _IDENTITY_KEYS: Final = frozenset({*_CONVERSATION, "user_id", "lc_agent_name", "agent_name"})
 
 
 def identity(metadata: Any, tags: Any) -> Identity:
     """Return who a run belongs to, from its metadata and tags."""
-    if metadata is None and not tags:
-        return NOBODY
     known = mapping(metadata)
-    if _IDENTITY_KEYS.isdisjoint(known):
-        return Identity(attempt=_attempt(tags)) if tags else NOBODY
+    attempt_number = _attempt(tags) if tags else None
+    if not known or _IDENTITY_KEYS.isdisjoint(known):
+        return NOBODY if attempt_number is None else Identity(attempt=attempt_number)
     agent = _id_in(known, ("lc_agent_name", "agent_name"))
     return Identity(
-        conversation_id=_id_in(known, _CONVERSATION),
-        user_id=_id_in(known, ("user_id",)),
-        agent_name=agent and label(agent),
-        attempt=_attempt(tags),
+        _id_in(known, _CONVERSATION),
+        _id_in(known, ("user_id",)),
+        agent and label(agent),
+        attempt_number,
     )
 
 
 def _id_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
     for key in keys:
         value = source.get(key)
+        if value is None:
+            continue
         if type(value) is str and value:
             return value
         if issubclass(type(value), (int, UUID)):
@@ -255,7 +291,7 @@ def _id_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
 
 def _attempt(tags: Any) -> int | None:
     for tag in tags if isinstance(tags, (list, tuple)) else ():
-        if type(tag) is str and tag.startswith(_RETRY):
+        if type(tag) is str and _RETRY in tag and tag.startswith(_RETRY):
             number = tag[len(_RETRY) :]
             return int(number) if number.isascii() and number.isdigit() else None
     return None

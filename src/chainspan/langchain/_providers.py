@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ._read import text_in
 
-__all__ = ["finish_reason", "provider_name"]
+__all__ = ["finish_reason", "provider_name", "provider_said"]
 
 # LangChain's ``ls_provider`` → ``gen_ai.provider.name``; what is not in here passes as it is.
 _PROVIDERS: Final[Mapping[str, str]] = {
@@ -72,6 +72,12 @@ _REASONS: Final[Mapping[str, Sequence[str]]] = {
 _REASON_OF: Final = {word: reason for reason, words in _REASONS.items() for word in words}
 
 
+def provider_said(metadata: Mapping[str, Any]) -> str | None:
+    """Return a provider's name in the conventions where LangChain's metadata alone decides it."""
+    said = metadata.get("ls_provider")
+    return _PROVIDERS.get(said, said) if type(said) is str and said != "azure" else None
+
+
 def provider_name(metadata: Mapping[str, Any], class_path: Sequence[str]) -> str | None:
     """Return a provider's name in the conventions, from LangChain's metadata or the model's class."""
     said = text_in(metadata, ("ls_provider",))
@@ -83,4 +89,4 @@ def provider_name(metadata: Mapping[str, Any], class_path: Sequence[str]) -> str
 
 def finish_reason(raw: str) -> str:
     """Return why a model stopped, in the conventions' words; an unknown reason passes as it is."""
-    return _REASON_OF.get(raw.lower(), raw)
+    return _REASON_OF.get(raw) or _REASON_OF.get(raw.lower(), raw)

@@ -2,34 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
-__all__ = ["at", "mapping", "text_in"]
+from .._encode import attempt
 
-_NOTHING: Final[Mapping[str, Any]] = {}
+__all__ = ["Place", "at", "mapping", "places_among", "text_in"]
+
+Place = tuple[str, str, str | None]
+"""What stands somewhere, the key under which it does, and in the mapping that stands there, the key of that."""
+
+_NOTHING: Final[dict[str, Any]] = {}
+_MOST_KEYS: Final = 1_000
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
-    """Return a mapping as it is, and an empty one for anything else."""
+def mapping(value: Any) -> dict[str, Any]:
+    """Return a dict as it is, any other mapping as a dict, and an empty one for anything else."""
     if type(value) is dict:
         return value
-    return value if value is not None and issubclass(type(value), Mapping) else _NOTHING  # it may lie
+    if value is None or not issubclass(type(value), Mapping):  # whose `__class__` may lie
+        return _NOTHING
+    return attempt(lambda: _copied(value), _NOTHING)
+
+
+def _copied(value: Mapping[str, Any]) -> dict[str, Any]:
+    items = dict.items(value) if isinstance(value, dict) else value.items()
+    return dict(islice(items, _MOST_KEYS))  # there may be no end of them
 
 
 def at(source: Any, path: Sequence[str]) -> Any:
     """Return what stands at the end of a path of keys, or None."""
     for name in path:
-        if type(source) is not dict and not isinstance(source, Mapping):
-            return None
-        source = source.get(name)
+        source = mapping(source).get(name)
     return source
 
 
-def text_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
+def text_in(source: Mapping[str, Any], keys: Iterable[str]) -> str | None:
     """Return the first text that stands under one of several keys and is not empty."""
     for key in keys:
         value = source.get(key)
-        if isinstance(value, str) and value:
-            return str.__str__(value)
+        if type(value) is not str:
+            value = str.__str__(value) if isinstance(value, str) else None
+        if value:
+            return value
     return None
+
+
+def places_among(keys: Collection[str], table: Mapping[str, Sequence[str]]) -> Iterator[Place]:
+    """Yield, in a table's order, those of its places that a mapping with these keys may have.
+
+    Args:
+        keys: All keys of the mapping.
+        table: What is looked for, and where it may stand, the best place first; a dot steps into a mapping.
+    """
+    for what, paths in table.items():
+        for path in paths:
+            key, _, inner = path.partition(".")
+            if key in keys:
+                yield what, key, inner or None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from .._model import ModelRequest
-from ._providers import provider_name
-from ._read import at, mapping, text_in
+from ._providers import provider_name, provider_said
+from ._read import Place, at, mapping, places_among, text_in
 
 __all__ = ["request_of", "server_of"]
 
@@ -46,12 +46,14 @@ _PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "previous_response_id": ("previous_response_id",),
     "dimensions": ("dimensions",),
 }
-_FROM_METADATA: Final = {"ls_temperature": "temperature", "ls_max_tokens": "max_tokens", "ls_stop": "stop_sequences"}
-# The same table by place, and the mappings that may hold some: a call has ten parameters, not forty.
-_PLACES: Final = {path: (name, rank) for name, paths in _PARAMETERS.items() for rank, path in enumerate(paths)}
-_HOLDERS: Final = frozenset(path.partition(".")[0] for path in _PLACES if "." in path)
+_FROM_METADATA: Final[Sequence[Place]] = (
+    ("temperature", "ls_temperature", None),
+    ("max_tokens", "ls_max_tokens", None),
+    ("stop_sequences", "ls_stop", None),
+)
 _TOOLS: Final = (("tools",), ("functions",), ("toolConfig", "tools"))
 _TOOL_KEYS: Final = frozenset(path[0] for path in _TOOLS)
+_SCHEMAS: Final = ("parameters", "input_schema", "inputSchema", "parameters_json_schema")
 _FORMATS: Final = (
     ("response_format", "type"),
     ("text", "format", "type"),
@@ -59,7 +61,6 @@ _FORMATS: Final = (
     ("format",),
     ("output_config", "format"),
 )
-_FORMAT_KEYS: Final = frozenset(path[0] for path in _FORMATS)
 _URLS: Final = (
     "base_url",
     "openai_api_base",
@@ -70,33 +71,71 @@ _URLS: Final = (
     "mistral_api_url",
     "api_base",
 )
-_URL_KEYS: Final = frozenset(_URLS)
 _PORTS: Final = {"http": 80, "https": 443}
+_NOWHERE: Final = (None, None)
 _SIMPLE: Final = (bool, int, float, str)
+_SIMPLE_TYPES: Final = frozenset(_SIMPLE)
+
+
+class _Shape(NamedTuple):
+    """Where the facts may stand in a mapping that has certain keys."""
+
+    parameters: Sequence[Place]
+    models: Sequence[str]
+    urls: Sequence[str]
+    tools: Sequence[Sequence[str]]
+    formats: Sequence[Sequence[str]]
+
+
+@lru_cache(maxsize=256)
+def _shape(keys: tuple[str, ...]) -> _Shape:
+    """Work out which of all places there are, which hangs on the keys alone.
+
+    A model is called with the same keys each time, so that a call looks at some ten places
+    and not at all sixty. The values are another's and may change: they are read each time.
+    """
+    held = frozenset(keys)
+    return _Shape(
+        parameters=tuple(places_among(held, _PARAMETERS)),
+        models=tuple(key for key in _MODEL if key in held),
+        urls=tuple(key for key in _URLS if key in held),
+        tools=tuple(path for path in _TOOLS if path[0] in held),
+        formats=tuple(path for path in _FORMATS if path[0] in held),
+    )
 
 
 def request_of(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
     """Return what is known of a model call from the arguments of its start callback."""
-    params = mapping(kwargs.get("invocation_params"))
-    options = mapping(kwargs.get("options"))
-    metadata = mapping(kwargs.get("metadata"))
-    described = mapping(serialized)
-    arguments = mapping(described.get("kwargs"))
-    host, port = server_of(arguments)
-    if host is None:
-        host, port = server_of(params)
-    structured = mapping(options.get("ls_structured_output_format"))
-    return ModelRequest(
-        provider=provider_name(metadata, _class_path(described, params)),
-        model=_model(params, metadata),
-        server_address=host,
-        server_port=port,
-        parameters=_parameters(params, metadata, arguments),
-        tools=_tools(params, options),
-        output_type="json" if structured or _asks_for_json(params) else None,
-        output_schema=structured.get("schema"),
-        stream=None,  # `invocation_params` says False under .stream() too
+    params, metadata = mapping(kwargs.get("invocation_params")), mapping(kwargs.get("metadata"))
+    options, described = mapping(kwargs.get("options")), mapping(serialized)
+    shape = _shape(tuple(params))
+    parameters: dict[str, object] = {}
+    _collect(parameters, params, shape.parameters)
+    _collect(parameters, metadata, _FROM_METADATA)
+    request = ModelRequest(
+        provider=provider_said(metadata) or provider_name(metadata, _class_path(described, params)),
+        model=_model(params, shape.models, metadata),
+        parameters=parameters,
+        tools=_tools(params, shape.tools, options),
     )
+    if made_with := mapping(described.get("kwargs")):
+        _add_what_it_was_made_with(request, parameters, made_with)
+    if shape.urls and request.server_address is None:
+        request.server_address, request.server_port = _server(params, shape.urls)
+    if structured := mapping(options.get("ls_structured_output_format")):
+        request.output_type, request.output_schema = "json", structured.get("schema")
+    elif shape.formats and _asks_for_json(params, shape.formats):
+        request.output_type = "json"
+    return request
+
+
+def _add_what_it_was_made_with(
+    request: ModelRequest, parameters: dict[str, object], arguments: Mapping[str, Any]
+) -> None:
+    shape = _shape(tuple(arguments))
+    _collect(parameters, arguments, shape.parameters)  # Anthropic's stop sequences are only here
+    if shape.urls:
+        request.server_address, request.server_port = _server(arguments, shape.urls)
 
 
 def _class_path(described: Mapping[str, Any], params: Mapping[str, Any]) -> Sequence[str]:
@@ -109,38 +148,19 @@ def _class_path(described: Mapping[str, Any], params: Mapping[str, Any]) -> Sequ
     return [name] if isinstance(name, str) else []
 
 
-def _model(params: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
-    name = text_in(params, _MODEL) or text_in(metadata, ("ls_model_name",))
+def _model(params: Mapping[str, Any], keys: Sequence[str], metadata: Mapping[str, Any]) -> str | None:
+    name = text_in(params, keys) or text_in(metadata, ("ls_model_name",))
     return None if name is None else name.removeprefix("models/")
 
 
-def _parameters(
-    params: Mapping[str, Any], metadata: Mapping[str, Any], arguments: Mapping[str, Any]
-) -> dict[str, object]:
-    found: dict[str, tuple[int, object]] = {}
-    _collect(params, "", found)
-    for key, name in _FROM_METADATA.items():
-        if name not in found and (value := _usable(metadata.get(key))) is not None:
-            found[name] = (0, value)
-    made: dict[str, tuple[int, object]] = {}
-    _collect(arguments, "", made)  # what the model was made with; Anthropic's stop sequences are only here
-    found = made | found
-    if "stop_sequences" in found and isinstance(found["stop_sequences"][1], str):
-        found["stop_sequences"] = (0, [found["stop_sequences"][1]])
-    return {name: found[name][1] for name in _PARAMETERS if name in found} if found else {}
-
-
-def _collect(source: Mapping[str, Any], prefix: str, found: dict[str, tuple[int, object]]) -> None:
-    for key, held in source.items():
-        path = f"{prefix}{key}" if prefix else key
-        place = _PLACES.get(path)
-        if place is not None:
-            name, rank = place
-            value = _usable(held)
-            if value is not None and (name not in found or rank < found[name][0]):
-                found[name] = (rank, value)
-        elif not prefix and path in _HOLDERS and isinstance(held, Mapping):
-            _collect(held, f"{path}.", found)
+def _collect(found: dict[str, object], source: Mapping[str, Any], places: Sequence[Place]) -> None:
+    """Add the parameters that stand in one more source; what was found before stays."""
+    for name, key, inner in places:
+        if name in found:
+            continue
+        held = source.get(key) if inner is None else mapping(source.get(key)).get(inner)
+        if held is not None and (type(held) in _SIMPLE_TYPES or (held := _usable(held)) is not None):
+            found[name] = [held] if name == "stop_sequences" and isinstance(held, str) else held
 
 
 def _usable(value: Any) -> Any:
@@ -151,40 +171,50 @@ def _usable(value: Any) -> Any:
     return None
 
 
-def _asks_for_json(params: Mapping[str, Any]) -> bool:
-    if _FORMAT_KEYS.isdisjoint(params):
-        return False
-    asked = [at(params, path) for path in _FORMATS if path[0] in params]
+def _asks_for_json(params: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> bool:
+    asked = [at(params, path) for path in paths]
     return any((isinstance(word, str) and "json" in word) or isinstance(word, Mapping) for word in asked)
 
 
 def server_of(arguments: Mapping[str, Any]) -> tuple[str | None, int | None]:
     """Return host and port of the address among a model's arguments, where there is one."""
-    for key in () if _URL_KEYS.isdisjoint(arguments) else _URLS:
+    return _server(arguments, [key for key in _URLS if key in arguments])
+
+
+def _server(arguments: Mapping[str, Any], keys: Sequence[str]) -> tuple[str | None, int | None]:
+    for key in keys:
         url = arguments.get(key)
         if isinstance(url, str) and "://" in url:
             return _host_and_port(url)
-    return None, None
+    return _NOWHERE
 
 
 @lru_cache(maxsize=256)
 def _host_and_port(url: str) -> tuple[str | None, int | None]:
     try:
         parts = urlsplit(url)
-        return parts.hostname, parts.port or _PORTS.get(parts.scheme)
+        return (parts.hostname, parts.port or _PORTS.get(parts.scheme)) if parts.hostname else _NOWHERE
     except ValueError:  # of a port that is no number
-        return None, None
+        return _NOWHERE
 
 
 # ---------------------------------------------------------------- tool definitions
 
 
-def _tools(params: Mapping[str, Any], options: Mapping[str, Any]) -> Sequence[Mapping[str, object]]:
-    for source in (params, options):
-        for path in () if _TOOL_KEYS.isdisjoint(source) else _TOOLS:
-            found = at(source, path) if path[0] in source else None
-            if isinstance(found, (list, tuple)) and found:
-                return [tool for item in found for tool in _definitions(item)]
+def _tools(
+    params: Mapping[str, Any], paths: Sequence[Sequence[str]], options: Mapping[str, Any]
+) -> Sequence[Mapping[str, object]]:
+    offered = _offered(params, paths) if paths else ()
+    if not offered and not _TOOL_KEYS.isdisjoint(options):
+        offered = _offered(options, _TOOLS)
+    return [tool for item in offered for tool in _definitions(item)] if offered else ()
+
+
+def _offered(source: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> Sequence[Any]:
+    for path in paths:
+        found = at(source, path)
+        if isinstance(found, (list, tuple)) and found:
+            return found
     return ()
 
 
@@ -192,11 +222,11 @@ def _definitions(tool: Any) -> Sequence[Mapping[str, object]]:
     """Return one definition as the conventions have it: type, name, description, parameters."""
     if isinstance(tool, str):
         return [{"type": "function", "name": tool}]
-    if not isinstance(tool, Mapping):
+    if type(tool) is not dict and not isinstance(tool, Mapping):
         return []
     if isinstance(several := tool.get("function_declarations"), (list, tuple)):  # Google
         return [definition for item in several for definition in _definitions(item)]
-    inner = next((tool[key] for key in ("function", "toolSpec") if isinstance(tool.get(key), Mapping)), tool)
+    inner = _inner(tool)
     name = inner.get("name") or inner.get("title") or inner.get("type")
     if not isinstance(name, str):
         return []
@@ -206,10 +236,18 @@ def _definitions(tool: Any) -> Sequence[Mapping[str, object]]:
         "type": kind if isinstance(kind, str) and kind not in ("object", "custom") else "function",
         "name": name,
     }
-    if isinstance(inner.get("description"), str):
-        definition["description"] = inner["description"]
-    for key in ("parameters", "input_schema", "inputSchema", "parameters_json_schema"):
-        if inner.get(key) is not None:
-            definition["parameters"] = inner[key]
+    if isinstance(description := inner.get("description"), str):
+        definition["description"] = description
+    for key in _SCHEMAS:
+        if (schema := inner.get(key)) is not None:
+            definition["parameters"] = schema
             break
     return [definition]
+
+
+def _inner(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    for key in ("function", "toolSpec"):
+        held = tool.get(key)
+        if type(held) is dict or isinstance(held, Mapping):
+            return held
+    return tool

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from .._model import Usage
-from ._read import at, mapping
+from ._read import Place, at, mapping, places_among
 
 __all__ = ["usage_of"]
 
@@ -49,7 +50,7 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "audio_input": ("prompt_tokens_details.audio_tokens",),
     "audio_output": ("completion_tokens_details.audio_tokens",),
 }
-_PATHS: Final = {field: tuple(tuple(path.split(".")) for path in paths) for field, paths in _FIELDS.items()}
+_TOTALS: Final = frozenset((*_FIELDS["input_tokens"], *_FIELDS["output_tokens"]))  # no usage is without one
 # What a provider counts apart from the total that it belongs to: Anthropic, Bedrock; Google.
 _APART_FROM_INPUT: Final = (
     "cache_read_input_tokens",
@@ -58,9 +59,12 @@ _APART_FROM_INPUT: Final = (
     "cacheWriteInputTokens",
 )
 _APART_FROM_OUTPUT: Final = ("thoughts_token_count",)
+# langchain-anthropic reports cache_creation 0, and the count by time to live.
+_WRITTEN_BY_TIME: Final = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 _MOST: Final = 1 << 53  # what a float counts exactly
 # Where they may stand in `response_metadata` and `llm_output`; last, those mappings themselves (Ollama).
 _PLACES: Final = (("token_usage",), ("usage",), ("usage_metadata",), ("tokens",), ("meta", "billed_units"))
+_HOLDERS: Final = frozenset(path[0] for path in _PLACES)
 
 
 def usage_of(message: Any, generation_info: Mapping[str, Any], llm_output: Mapping[str, Any]) -> Usage | None:
@@ -69,84 +73,98 @@ def usage_of(message: Any, generation_info: Mapping[str, Any], llm_output: Mappi
     Totals are inclusive: cached tokens are in the input, reasoning in the output, and no
     detail is larger than its total.
     """
-    own = getattr(message, "usage_metadata", None)
-    if isinstance(own, Mapping) and (usage := _standard(own)):
+    own = mapping(getattr(message, "usage_metadata", None))
+    if own and (usage := _standard(own)) is not None:
         return usage
-    sources = (mapping(getattr(message, "response_metadata", None)), generation_info, llm_output)
-    places = (place for source in sources for place in _places(source))
-    return next((usage for place in places if (usage := _raw(place))), None)
+    for source in (mapping(getattr(message, "response_metadata", None)), generation_info, llm_output):
+        if source and (usage := _within(source)) is not None:
+            return usage
+    return None
 
 
-def _places(source: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for path in _PLACES:
-        found = at(source, path)
-        if isinstance(found, Mapping):
-            yield found
-    yield source
+def _within(source: Mapping[str, Any]) -> Usage | None:
+    for path in () if _HOLDERS.isdisjoint(source) else _PLACES:
+        if (usage := _raw(mapping(at(source, path)))) is not None:
+            return usage
+    return _raw(source)
 
 
 def _standard(counts: Mapping[str, Any]) -> Usage | None:
     """Read LangChain's own form, which every integration of today fills."""
-    of_input = mapping(counts.get("input_token_details"))
-    of_output = mapping(counts.get("output_token_details"))
-    if not of_input and not of_output:
-        return _usage(_count(counts.get("input_tokens")), _count(counts.get("output_tokens")), {})
-    # langchain-anthropic reports cache_creation 0, and the count by time to live.
-    by_time = (of_input.get("ephemeral_5m_input_tokens"), of_input.get("ephemeral_1h_input_tokens"))
-    return _usage(
-        _count(counts.get("input_tokens")),
-        _count(counts.get("output_tokens")),
-        {
-            "cache_read": _count(of_input.get("cache_read")),
-            "cache_write": _count(of_input.get("cache_creation")) or _sum(by_time),
-            "reasoning": _count(of_output.get("reasoning")),
-            "audio_input": _count(of_input.get("audio")),
-            "audio_output": _count(of_output.get("audio")),
-        },
-    )
+    usage = _totals(_count(counts.get("input_tokens")), _count(counts.get("output_tokens")))
+    of_input, of_output = counts.get("input_token_details"), counts.get("output_token_details")
+    if usage is None or (of_input is None and of_output is None):
+        return usage
+    if of_input := mapping(of_input):
+        usage.cache_read = _count(of_input.get("cache_read"))
+        usage.cache_write = _count(of_input.get("cache_creation")) or _sum(of_input, _WRITTEN_BY_TIME)
+        usage.audio_input = _count(of_input.get("audio"))
+    if of_output := mapping(of_output):
+        usage.reasoning = _count(of_output.get("reasoning"))
+        usage.audio_output = _count(of_output.get("audio"))
+    return _consistent(usage)
+
+
+@lru_cache(maxsize=256)
+def _shape(keys: tuple[str, ...]) -> Sequence[Place]:
+    return tuple(places_among(frozenset(keys), _FIELDS))
 
 
 def _raw(counts: Mapping[str, Any]) -> Usage | None:
     """Read the form of some provider."""
-    values = {field: _first(counts, paths) for field, paths in _PATHS.items()}
-    total_input, total_output = values.pop("input_tokens"), values.pop("output_tokens")
-    if total_input is not None:
-        total_input += _sum([counts.get(name) for name in _APART_FROM_INPUT]) or 0
-    if total_output is not None:
-        total_output += _sum([counts.get(name) for name in _APART_FROM_OUTPUT]) or 0
-    return _usage(total_input, total_output, values)
+    if _TOTALS.isdisjoint(counts):
+        return None
+    found = _found(counts)
+    if "input_tokens" in found:
+        found["input_tokens"] += _sum(counts, _APART_FROM_INPUT) or 0
+    if "output_tokens" in found:
+        found["output_tokens"] += _sum(counts, _APART_FROM_OUTPUT) or 0
+    usage = _totals(found.pop("input_tokens", None), found.pop("output_tokens", None))
+    if usage is None or not found:
+        return usage
+    for field, count in found.items():
+        setattr(usage, field, count)
+    return _consistent(usage)
 
 
-def _usage(total_input: int | None, total_output: int | None, details: dict[str, int | None]) -> Usage | None:
+def _found(counts: Mapping[str, Any]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for field, key, inner in _shape(tuple(counts)):
+        if found.get(field):
+            continue
+        count = _count(counts.get(key) if inner is None else mapping(counts.get(key)).get(inner))
+        if count is not None:
+            found[field] = count  # 0 in one place may be the true count in another
+    return found
+
+
+def _totals(total_input: int | None, total_output: int | None) -> Usage | None:
     total_input = total_input or None  # no call has an empty input: 0 is an integration that did not look
     if total_input is None and not total_output:
         return None
-    if not details:
-        return Usage(input_tokens=total_input, output_tokens=total_output)
-    cached = (details["cache_read"] or 0) + (details["cache_write"] or 0)
-    if cached > (total_input or 0):
-        total_input = (total_input or 0) + cached  # counted apart, by an integration that we do not know
-    if (reasoning := details["reasoning"] or 0) > (total_output or 0):
-        total_output = (total_output or 0) + reasoning
-    for detail, total in (("audio_input", total_input), ("audio_output", total_output)):
-        if (details[detail] or 0) > (total or 0):
-            details[detail] = None
-    return Usage(input_tokens=total_input, output_tokens=total_output, **details)
+    return Usage(input_tokens=total_input, output_tokens=total_output)
 
 
-def _first(counts: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> int | None:
-    best: int | None = None
-    for path in paths:
-        found = _count(counts.get(path[0]) if len(path) == 1 else at(counts, path))
-        if found:
-            return found
-        best = found if best is None else best  # 0 in one place may be the true count in another
-    return best
+def _consistent(usage: Usage) -> Usage:
+    """Have no detail larger than its total."""
+    cached = (usage.cache_read or 0) + (usage.cache_write or 0)
+    if cached > (usage.input_tokens or 0):
+        usage.input_tokens = (usage.input_tokens or 0) + cached  # counted apart, by an integration that we do not know
+    if (usage.reasoning or 0) > (usage.output_tokens or 0):
+        usage.output_tokens = (usage.output_tokens or 0) + (usage.reasoning or 0)
+    if (usage.audio_input or 0) > (usage.input_tokens or 0):
+        usage.audio_input = None
+    if (usage.audio_output or 0) > (usage.output_tokens or 0):
+        usage.audio_output = None
+    return usage
 
 
-def _sum(values: Iterable[Any]) -> int | None:
-    known = [count for value in values if (count := _count(value)) is not None]
-    return sum(known) if known else None
+def _sum(counts: Mapping[str, Any], keys: Sequence[str]) -> int | None:
+    total: int | None = None
+    for key in keys:
+        if (count := _count(counts.get(key))) is not None:
+            total = count + (total or 0)
+    return total
 
 
 def _count(value: Any) -> int | None:
