@@ -61,6 +61,10 @@ class Spans:
         trace_id, _, _, flags, state, is_valid = parent  # its properties are six calls
         if self._keeps_sampled and is_valid and flags in _SAMPLED:
             identity = SpanContext(trace_id, tracer.id_generator.generate_span_id(), False, flags, state)
+        elif self._takes_roots and not is_valid:
+            ids = tracer.id_generator
+            flags = _RANDOMLY if ids.is_trace_id_random() else _SIMPLY
+            identity = SpanContext(ids.generate_trace_id(), ids.generate_span_id(), False, flags)
         else:
             identity, _ = self._ask(where, "", SpanKind.INTERNAL, {})
             if not identity.trace_flags.sampled:
