@@ -69,19 +69,22 @@ def exportable(attributes: dict[str, Any], gate: Gate) -> dict[str, AttributeVal
 
 def checked(attributes: Mapping[str, Any]) -> dict[str, AttributeValue]:
     """Return attributes without those that cannot be exported; the one place where values are checked."""
-    return {
-        key: value if type(value) is str and len(value) <= _LONGEST and value.isascii() else _exportable(key, value)
-        for key, value in attributes.items()
-        if value is not None
-    }
+    result: dict[str, AttributeValue] = {}
+    for key, value in attributes.items():
+        kind = type(value)
+        if kind is str and len(value) <= _LONGEST and value.isascii():
+            result[key] = value
+        elif value is not None:
+            result[key] = value if kind is bool or kind is float else _exportable(key, value)
+    return result
 
 
 def _exportable(key: str, value: Any) -> AttributeValue:
     kind = type(value)  # not isinstance: a value may lie about its class
+    if kind is int and -_INT64 <= value < _INT64:
+        return cast("AttributeValue", value)
     if issubclass(kind, str):
         return _exportable_text(value) if key.startswith(_CONTENT) else _short(value)
-    if kind in (bool, float) or (kind is int and -_INT64 <= value < _INT64):
-        return cast("AttributeValue", value)
     if kind in (list, tuple):
         return tuple([_short(item) for item in value[:_MOST_ITEMS]])  # as the SDK keeps it
     return _short(value)

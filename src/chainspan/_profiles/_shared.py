@@ -199,7 +199,8 @@ def span_name(run: RunStart) -> str:
 
 
 def _model_name(run: RunStart) -> str | None:
-    return run.model.model if run.model else None
+    request = run.model
+    return request.model if request else None
 
 
 def _tool_name(run: RunStart) -> str | None:
@@ -246,15 +247,17 @@ def add_usage(attributes: Attributes, response: ModelResponse, table: Mapping[st
 
     What came from LangChain's own cache was not billed: it is marked, and counted apart.
     """
-    usage = response.usage or Usage()
+    usage = response.usage
     if response.cache_hit:
+        usage = usage or Usage()
         attributes[names.CHAINSPAN_CACHE_HIT] = True
         attributes[names.CHAINSPAN_SAVED_INPUT_TOKENS] = usage.input_tokens
         attributes[names.CHAINSPAN_SAVED_OUTPUT_TOKENS] = usage.output_tokens
-    elif response.usage is not None:
+    elif usage is not None:
         for field, name in table.items():
             count = getattr(usage, field)
-            attributes[name] = count if count or field in _TOTALS else None
+            if count or field in _TOTALS:
+                attributes[name] = count
 
 
 def error_type(error: BaseException) -> str:
