@@ -6,6 +6,7 @@ until its end is reported, and ends each span exactly once, whatever raises in b
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable
 from types import FrameType
 from uuid import UUID
@@ -88,17 +89,13 @@ class Lifecycle:
         frame, task, elsewhere = find_caller(start)
         if self._has_scope:
             self._settle_below(context, start, frame)
-        run = self._open(start, recording, context, frame)
+        parent = self._parent_of(start, context)
+        context = _scope.without_past(context)
+        run = self._open(start, recording, parent, context, frame)
         run.seat = _stack.Seat(frame, task)
         self._runs.add(run)
         if self._has_scope:
-            try:
-                if elsewhere is None:
-                    _scope.attach(run, frame, context)
-                else:
-                    elsewhere.run(_scope.attach, run, frame)
-            except Exception as fault:
-                _ATTACH.caught(fault)
+            _make_current(run, frame, context, elsewhere)
         if start.run_type in FORGOTTEN:
             self._orphans.watch(run)
 
@@ -181,8 +178,9 @@ class Lifecycle:
         for run in reversed(self.in_flight()):
             self._close_orphan(run, Outcome.ABANDONED)
 
-    def _open(self, start: RunStart, recording: Recording, context: Context, frame: FrameType | None) -> Run:
-        parent = self._parent_of(start, context)
+    def _open(
+        self, start: RunStart, recording: Recording, parent: Run | None, context: Context, frame: FrameType | None
+    ) -> Run:
         where = place(parent, context, frame) if self._has_scope else place_apart(parent, context)
         trace = parent.trace if parent is not None else Trace(self._clock)
         run = Run(
@@ -269,6 +267,17 @@ def _described(start: RunStart, recording: Recording, gate: Gate) -> Description
         attributes = describe_barely(start, fault)
     name = profile.span_name(start)
     return gate.name(name) if gate.policy.redact_patterns else name, profile.span_kind(start), attributes
+
+
+def _make_current(run: Run, frame: FrameType | None, context: Context, elsewhere: contextvars.Context | None) -> None:
+    """Put a run's scope in place: here, or in the context of the code that started the run."""
+    try:
+        if elsewhere is None:
+            _scope.attach(run, frame, context)
+        else:
+            elsewhere.run(_scope.attach, run, frame)
+    except Exception as fault:
+        _ATTACH.caught(fault)
 
 
 def _is_suppressed(context: Context) -> bool:

@@ -47,6 +47,7 @@ __all__ = [
     "raw_span",
     "restore",
     "with_span",
+    "without_past",
 ]
 
 # Types are compared with `type(...) is` below: every isinstance of a Span is a call into its abstract base class.
@@ -217,17 +218,13 @@ def attach(run: Run, frame: FrameType | None, current: Context | None = None) ->
     Args:
         run: The run.
         frame: The frame that started it.
-        current: The context that is current here; None: to be looked up.
+        current: The context that is current here, without past scopes; None: to be looked up.
     """
     if current is None:
-        current = otel_context.get_current()
+        current = without_past(otel_context.get_current())
     top = raw_span(current)
-    if type(top) is ScopeSpan:
-        if top.run.id == run.id or (top.run is run.parent and is_named_throughout(run, frame)):
-            return
-        if not top.run.open:
-            current = _clean(current)
-            top = raw_span(current)
+    if type(top) is ScopeSpan and (top.run.id == run.id or (top.run is run.parent and is_named_throughout(run, frame))):
+        return
     run.attached = _put(ScopeSpan(run, top), current)
     take_seat(run, frame)
 
@@ -243,7 +240,18 @@ def restore(run: Run) -> None:
         return
     current = otel_context.get_current()
     if type(current) is ScopedContext and not current.scope.run.open:
-        otel_context.attach(_clean(current))
+        otel_context.attach(without_past(current))
+
+
+def without_past(context: Context) -> Context:
+    """Return the newest context below whose scope is not over; the same values otherwise."""
+    while type(context) is ScopedContext and not context.scope.run.open:
+        context = context.previous
+    if type(context) is ScopedContext:
+        return context
+    top = raw_span(context)
+    live = _live(top)
+    return context if live is top else Context(_with_span(dict(context), live))
 
 
 def with_span(context: Context, span: Span) -> Context:
@@ -275,19 +283,6 @@ def _live(span: Span | None) -> Span | None:
     while type(span) is ScopeSpan and not span.run.open:
         span = span.under
     return span
-
-
-def _clean(context: Context) -> Context:
-    """Return the newest context below whose scope is not over; the same values otherwise."""
-    while type(context) is ScopedContext and not context.scope.run.open:
-        context = context.previous
-    if type(context) is ScopedContext:
-        return context
-    top = raw_span(context)
-    live = _live(top)
-    if live is top:
-        return context
-    return Context(_with_span(dict(context), live))
 
 
 def _resolve(scope: ScopeSpan, above: FrameType | None) -> Span | None:

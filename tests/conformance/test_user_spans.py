@@ -122,6 +122,47 @@ def test_spans_in_functions_in_functions(bench: Bench, mode: Mode) -> None:
 
 
 @modes(CALLS)
+def test_span_in_a_function_around_several_calls(bench: Bench, mode: Mode) -> None:
+    """Each of several calls one after the other is in the span around them, whatever the call before left behind."""
+
+    def scenario(stage: Stage) -> Any:
+        model, sequence = stage.model(), PROMPT | stage.model("m2")
+
+        def run(given: Any, config: RunnableConfig) -> Any:
+            with stage.native("native:user"):
+                model.invoke("one", config)
+                sequence.invoke(WORD, config)
+                stage.mark("native:between")
+                return model.invoke("two", config)
+
+        async def arun(given: Any, config: RunnableConfig) -> Any:
+            with stage.native("native:user"):
+                await model.ainvoke("one", config)
+                await sequence.ainvoke(WORD, config)
+                stage.mark("native:between")
+                return await model.ainvoke("two", config)
+
+        return mode.run(RunnableLambda(run, arun, name="outer"), "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          native:user
+            llm:m1
+              native:model:m1
+            chain:RunnableSequence
+              prompt:ChatPromptTemplate
+              llm:m2
+                native:model:m2
+            native:between
+            llm:m1
+              native:model:m1
+        """,
+    )
+
+
+@modes(CALLS)
 def test_span_in_a_node_around_a_model(bench: Bench, mode: Mode) -> None:
     """In a graph's node, too, the application's span stands between the node and the model."""
 
