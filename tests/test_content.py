@@ -334,6 +334,24 @@ def test_a_message_in_a_state_is_written_as_elsewhere() -> None:
     assert "HM" not in (gate.messages([said]) or "")
 
 
+@pytest.mark.parametrize("held", [[], [_said("hi")], [_said("hi"), _said("sk-" + "a1" * 12)]], ids=len)
+def test_messages_that_stand_alone_are_written_as_among_others(held: list[Message]) -> None:
+    """A state of nothing but messages goes a shorter way, to the same text."""
+    gate = Gate.of(True)
+
+    alone, among_others = gate.json({"messages": held}), gate.json({"messages": held, "more": [1]})
+
+    assert alone == (among_others or "").replace(',"more":[1]', "")
+    assert "a1a1" not in (alone or "")
+
+
+def test_messages_may_be_redacted_by_their_key() -> None:
+    """Who hides what stands under ``messages`` hides them in a state of nothing else too."""
+    gate = Gate.of(ContentPolicy(capture=True, redact_keys=["messages"]))
+
+    assert gate.json({"messages": [_said("hi")]}) == '{"messages":"[redacted]"}'
+
+
 def test_policies_do_not_share_what_they_wrote() -> None:
     """A message that one policy has written is written anew for another."""
     message = _said("hello Ada")

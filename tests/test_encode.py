@@ -14,6 +14,7 @@ from tests import strategies
 
 from chainspan._encode import (
     dumps,
+    flat,
     is_secret_key,
     is_suspicious,
     mask_text,
@@ -44,6 +45,42 @@ def test_a_budget_holds(value: object, limit: int) -> None:
 
     assert len(text.encode()) <= limit
     json.loads(text)
+
+
+@given(st.dictionaries(st.one_of(st.text(max_size=9), st.integers()), strategies.hostile_values, max_size=3))
+def test_what_is_taken_without_a_walk_is_what_a_walk_makes_of_it(value: dict[Any, Any]) -> None:
+    """The short way that most inputs go leads to the same place."""
+    taken = flat(value, lambda _: None)
+
+    assert taken is None or dumps(taken) == to_json(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"text": "x", "number": 1, "ratio": 0.5, "flag": True, "nothing": None},
+        {},
+    ],
+)
+def test_short_plain_values_are_taken_without_a_walk(value: dict[str, object]) -> None:
+    """What most steps are given is copied, since another thread may change it meanwhile."""
+    taken = flat(value, lambda _: None)
+
+    assert taken == value
+    assert taken is not value
+
+
+@pytest.mark.parametrize(
+    "held",
+    ["x" * 256, 1 << 63, float("nan"), float("inf"), [], {}, b"x", type("Text", (str,), {})("x")],
+    ids=repr,
+)
+def test_other_values_are_left_to_a_walk(held: object) -> None:
+    """What has to be counted, changed or gone into is not taken as it is."""
+    assert flat({"key": held}, lambda _: None) is None
+    assert flat({"key": "x"}, lambda key: f"[{key}]") is None
+    assert flat({1: "x"}, lambda _: None) is None
+    assert flat(dict.fromkeys(map(str, range(33)), "x"), lambda _: None) is None
 
 
 @given(strategies.json_values)

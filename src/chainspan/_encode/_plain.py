@@ -7,24 +7,48 @@ from typing import Any, Final
 
 from .._model import Message
 from ._json import size_of
-from ._safe import attempt
-from ._visitors import VISITORS, convert_of
+from ._visitors import CONVERTERS, VISITORS
 from ._walk import MOST_NODES, SCALARS, TooMuchError, Walk
 
 __all__ = ["message_of", "plain", "shortened", "some_messages"]
 
 _MOST_MESSAGES: Final = 1_000
 _FIRST_MESSAGES: Final = 32  # of them
+_MOST_IN_STATE: Final = 500  # of them; where there are more, a walk leaves out those in the middle
 _MARGIN: Final = 4_096  # characters: longer than keys are, but for data
 
 
 def message_of(value: object) -> Message | None:
     """Return the message that a framework's object is, or None for anything else."""
-    if type(value) is Message:
-        return value
-    convert = convert_of(type(value))
-    made = attempt(lambda: convert(value), None) if convert is not None else None
+    made = _converted(value)
     return made if isinstance(made, Message) else None
+
+
+def conversation_of(value: object) -> Message | list[Message] | None:
+    """Return the message that a value is, or those that it holds as ``messages`` and nothing else; else None."""
+    made = _converted(value)
+    if type(made) is Message:
+        return made
+    held = made.get("messages") if type(made) is dict and len(made) == 1 else None
+    if type(held) is not list or len(held) > _MOST_IN_STATE:
+        return None
+    messages: list[Message] = []
+    for item in held:
+        said = _converted(item)
+        if type(said) is not Message:
+            return None
+        messages.append(said)
+    return messages
+
+
+def _converted(value: object) -> object:
+    convert = CONVERTERS[type(value)]
+    if convert is None:
+        return value
+    try:
+        return convert(value)
+    except Exception:  # noqa: BLE001  # foreign code
+        return None
 
 
 def some_messages(given: Sequence[Any]) -> Sequence[Any]:

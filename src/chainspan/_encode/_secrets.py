@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from pydantic_core import SchemaValidator, core_schema
@@ -118,18 +118,16 @@ _SUSPICIOUS: Final = SchemaValidator(
     )
 )
 
+is_suspicious: Final[Callable[[bytes | str], bool]] = _SUSPICIOUS.isinstance_python
+"""Whether a text may hold a secret or binary data, and has to be looked at more closely.
+
+Errs on the safe side. The text is ASCII, or is bytes in UTF-8, and may be JSON.
+"""
+
 
 def is_secret_key(key: str) -> bool:
     """Return whether what stands under this key is a secret: ``x-api-key``, ``client_secret``, ``accessToken``."""
     return key.lower().endswith(_LAST_LETTERS) and _SECRET_KEY.fullmatch(_CAMEL.sub("_", key)) is not None
-
-
-def is_suspicious(text: bytes) -> bool:
-    """Return whether a text may hold a secret or binary data, and has to be looked at more closely.
-
-    Errs on the safe side. The text is UTF-8, and may be JSON.
-    """
-    return _SUSPICIOUS.isinstance_python(text)
 
 
 def mask_text(text: str, *, keep_data: bool = False) -> str:

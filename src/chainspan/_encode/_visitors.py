@@ -29,7 +29,7 @@ from ._safe import attempt, type_name, unprintable
 from ._secrets import SECRET, binary_marker, without_data
 from ._walk import PLACE, SCALARS, Visitor, Walk
 
-__all__ = ["VISITORS", "convert_of", "register"]
+__all__ = ["CONVERTERS", "VISITORS", "register"]
 
 _MOST_TYPES: Final = 4_096
 _LONGEST_REPR: Final = 2_000
@@ -44,7 +44,7 @@ def register(base: str, convert: Callable[[Any], object]) -> None:
     function's result is walked in turn; it may hold anything but the value itself.
     """
     _converters[base] = convert
-    _convert_by_class.clear()
+    CONVERTERS.clear()
     VISITORS.reset()
 
 
@@ -194,7 +194,23 @@ _BY_BASE: Final[tuple[tuple[Any, Visitor], ...]] = (
 _SECRET_CLASSES: Final = frozenset({"pydantic.types.SecretStr", "pydantic.types.SecretBytes", "pydantic.types.Secret"})
 
 _converters: dict[str, Callable[[Any], object]] = {}
-_convert_by_class: dict[type, Callable[[Any], object] | None] = {}
+
+
+class _ConvertByClass(dict[type, "Callable[[Any], object] | None"]):
+    """What makes the values of each class plain; found when it is first asked for, then remembered."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], object] | None:
+        nothing: frozenset[str] = frozenset()
+        names = attempt(lambda: _names_of(kind), nothing)
+        found = next((_converters[name] for name in _converters if name in names), None)
+        if len(self) >= _MOST_TYPES:
+            self.clear()
+        self[kind] = found
+        return found
+
+
+CONVERTERS: Final = _ConvertByClass()
+"""What was registered for a class or one of its bases, or None."""
 
 
 class _Visitors(dict[type, Visitor]):
@@ -220,7 +236,7 @@ VISITORS: Final = _Visitors(_EXACT)
 def _resolve(kind: type) -> Visitor:
     if _names_of(kind) & _SECRET_CLASSES:
         return _secret
-    if convert := convert_of(kind):
+    if convert := CONVERTERS[kind]:
         return _converting(convert)
     for bases, visitor in _BY_BASE:
         if issubclass(kind, bases):
@@ -230,17 +246,6 @@ def _resolve(kind: type) -> Visitor:
 
 def _names_of(kind: type) -> frozenset[str]:
     return frozenset(f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__)
-
-
-def convert_of(kind: type) -> Callable[[Any], object] | None:
-    """Return what was registered for a class or one of its bases, or None."""
-    if kind not in _convert_by_class:
-        if len(_convert_by_class) >= _MOST_TYPES:
-            _convert_by_class.clear()
-        nothing: frozenset[str] = frozenset()
-        names = attempt(lambda: _names_of(kind), nothing)
-        _convert_by_class[kind] = next((_converters[name] for name in _converters if name in names), None)
-    return _convert_by_class[kind]
 
 
 def _by_shape(kind: type) -> Visitor:
