@@ -429,6 +429,20 @@ def test_of_far_too_long_a_history_the_newest_is_kept() -> None:
     assert messages[0].memo == {}
 
 
+def test_where_there_is_room_messages_are_left_out_whole() -> None:
+    """The newest of a long history are kept as they are, as many as fit."""
+    messages = [_said(f"{number} {'x' * 1_000}") for number in range(100)]
+
+    text = Gate.of(ContentPolicy(capture=True, max_attribute_bytes=70_000)).messages(messages) or ""
+
+    written = json.loads(text)
+    assert written[0] == f"[+{101 - len(written)}]"
+    assert [message["parts"][0]["content"] for message in written[1:]] == [
+        f"{number} {'x' * 1_000}" for number in range(101 - len(written), 100)
+    ]
+    assert 68_000 < len(text) <= 70_000
+
+
 def test_a_secret_at_the_edge_of_a_cut_is_masked() -> None:
     """What is cut out of a long text is masked with what surrounds it: half of a key is not told for a key."""
     key = "sk-proj-abcdefghijklmnopqrstuvwx"
@@ -438,6 +452,7 @@ def test_a_secret_at_the_edge_of_a_cut_is_masked() -> None:
         text = f"{'.' * shift}{f'{key} ' * 500}"
         assert "abcdefgh" not in (gate.text(text) or "")
         assert "abcdefgh" not in (gate.json([text]) or "")
+        assert "abcdefgh" not in (Gate.of(True).json([text * 100]) or "")
 
 
 def test_a_span_keeps_to_its_budget() -> None:

@@ -27,6 +27,7 @@ from ._policy import ContentPolicy
 __all__ = ["Writer", "Written"]
 
 _LONG: Final = 64 * 1024  # characters of a text that may have to be cut before it is written
+_SAID: Final = 64  # bytes that it takes to say how many messages were left out
 _SPARE: Final = 256  # values that are visited beyond what the limit has room for
 _PLACE: Final = f'"{PLACE}"'
 _MOST_POLICIES: Final = 4  # whose texts a message keeps
@@ -68,13 +69,16 @@ class Writer:
 
         A message that was written before under the same policy is not written again.
         """
-        mask, most, size = self._mask, max(2 * limit, _LONG), 1
+        is_roomy = limit >= _LONG  # then the oldest are left out whole; else all are shortened
+        most = limit - _SAID if is_roomy else max(2 * limit, _LONG)
+        mask, size = self._mask, 1
         texts: list[str] = []
         for message in reversed(messages):
-            if size > most:
+            written = None if size > most else message.memo.get(mask) or self._write(message)
+            if written is None or (is_roomy and texts and size + written[1] > most):
                 texts.append(f'"[+{len(messages) - len(texts)}]"')
                 break
-            text, length = message.memo.get(mask) or self._write(message)
+            text, length = written
             if finish_reason and message.finish_reason:
                 text = f'{text[:-1]},"finish_reason":{dumps(message.finish_reason)}}}'
                 length = size_of(text)
@@ -103,10 +107,13 @@ class Writer:
     def _plain(self, value: object, limit: int, apart: list[Message] | None = None) -> Any:
         """Return a value as plain data of about so many bytes at most."""
         room = 2 * limit // 64 + _SPARE
-        return plain(value, hide=self._mask.hide, apart=apart, room=room, shorten=self._shortened)
+        most = limit - _SPARE if limit >= _LONG else limit  # what fits need not be cut again
 
-    def _shortened(self, text: str, length: int) -> str:
-        return shortened(text, length, self.changed)
+        def shorten(text: str, length: int) -> str:
+            is_changed_again = not self._mask.is_active
+            return shortened(text, min(length, most), self.changed, is_changed_again=is_changed_again)
+
+        return plain(value, hide=self._mask.hide, apart=apart, room=room, shorten=shorten)
 
     def _write(self, message: Message) -> Written:
         """Return a message as JSON with its size, and note both on it: this policy need not write it again."""

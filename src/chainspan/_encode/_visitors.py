@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
 from numbers import Integral, Real
+from time import thread_time_ns
 from typing import Any, Final
 
 from .._model import Message
@@ -33,8 +34,10 @@ __all__ = ["CONVERTERS", "VISITORS", "register"]
 
 _MOST_TYPES: Final = 4_096
 _LONGEST_REPR: Final = 2_000
+_SLOW_NS: Final = 500_000  # of CPU; a callback is to take no more than a millisecond
 _INT64: Final = 1 << 63
-_MESSAGE: Final = 16  # other values take as long as a message
+_MESSAGE: Final = 16  # other values take as long as a message, and as it takes to write one for the first time
+_NEW_MESSAGE: Final = 64
 
 
 def register(base: str, convert: Callable[[Any], object]) -> None:
@@ -138,7 +141,7 @@ def _model(walk: Walk, value: Any) -> Any:
 
 def _message(walk: Walk, value: Message) -> Any:
     if walk.apart is not None:
-        walk.take(_MESSAGE)
+        walk.take(_MESSAGE if value.memo else _NEW_MESSAGE)
         walk.apart.append(value)
         return PLACE
     fields: dict[str, object] = {"role": value.role, "parts": [without_data(part) for part in value.parts]}
@@ -150,10 +153,18 @@ def _dataclass(walk: Walk, value: Any) -> Any:
     return walk.items([(name, getattr(value, name, None)) for name in names])
 
 
-def _unknown(_walk: Walk, value: Any) -> Any:
+def _named(_walk: Walk, value: Any) -> Any:
+    return f"[{type_name(value)}]"
+
+
+def _unknown(walk: Walk, value: Any) -> Any:
+    """Print a value; nothing can stop what its class does then, so of one that is slow the others are named only."""
     if getattr(type(value), "__repr__", None) is object.__repr__:
-        return f"[{type_name(value)}]"  # the default text holds nothing but an address
+        return _named(walk, value)  # the default text holds nothing but an address
+    began_ns = thread_time_ns()
     text = attempt(lambda: repr(value), unprintable(value))
+    if thread_time_ns() - began_ns > _SLOW_NS:
+        VISITORS[type(value)] = _named
     return text if len(text) <= _LONGEST_REPR else f"{text[:_LONGEST_REPR]}[+{len(text) - _LONGEST_REPR} characters]"
 
 
