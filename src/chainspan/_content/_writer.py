@@ -71,21 +71,28 @@ class Writer:
         """
         is_roomy = limit >= _LONG  # then the oldest are left out whole; else all are shortened
         most = limit - _SAID if is_roomy else max(2 * limit, _LONG)
-        mask, size = self._mask, 1
+        mask, size, length = self._mask, 1, 0
         texts: list[str] = []
         for message in reversed(messages):
-            written = None if size > most else message.memo.get(mask) or self._write(message)
-            if written is None or (is_roomy and texts and size + written[1] > most):
-                texts.append(f'"[+{len(messages) - len(texts)}]"')
-                break
-            text, length = written
+            text, length = message.memo.get(mask) or self._write(message)
             if finish_reason and message.finish_reason:
                 text = f'{text[:-1]},"finish_reason":{dumps(message.finish_reason)}}}'
                 length = size_of(text)
             texts.append(text)
             size += length + 1
+            if size > most:
+                break
+        if size > most and is_roomy and len(texts) > 1:
+            texts.pop()
+            size -= length + 1
+        if len(texts) < len(messages):
+            texts.append(f'"[+{len(messages) - len(texts)}]"')
+        if not texts:
+            return "[]", 2
         texts.reverse()
-        return f"[{','.join(texts)}]", max(size, 2)
+        texts[0] = f"[{texts[0]}"
+        texts[-1] = f"{texts[-1]}]"
+        return ",".join(texts), size  # copied once, and it may be long
 
     def changed(self, text: str) -> str:
         """Return one text masked."""

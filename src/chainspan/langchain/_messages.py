@@ -51,11 +51,13 @@ def messages(given: Any) -> Sequence[Message]:
 
 
 def _history(items: Sequence[Any]) -> list[Message]:
-    """Take what is known of messages as `message` does, without a call for each: nearly all are known and texts."""
+    """Take what is known of messages as `message` does, without a call for each: nearly all are known and texts.
+
+    What is remembered goes before its message does, hence is that of the message with this id.
+    """
     found: list[Message] = []
-    for item in items:
-        known = _memory.get(id(item))
-        if known is not None and known() is item:
+    for item, known in zip(items, map(_memory.get, map(id, items)), strict=True):
+        if known is not None:
             fields = item.__dict__
             if known.state is fields.get("content") and not fields.get("tool_calls"):
                 found.append(known.made)
