@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bench_import, bench_memory, bench_runs, bench_scope
+from benchmarks import bench_import, bench_memory, bench_runs, bench_scope, bench_states
 from benchmarks.counts import save
 from benchmarks.harness import Cost, Row, measure
 
@@ -74,7 +74,19 @@ def _others(runs: int) -> dict[str, Any]:
     print(f"| an open run | {held.bytes:,.0f} bytes; the floor's {held.floor_bytes:,.0f} |")
     print(f"| after {kept.runs:,} runs, of which {kept.open:,} never closed | {kept.bytes / 1024:,.0f} KB |")
     print(f"| of that for each run that has ended | {kept.bytes_per_ended:.1f} bytes |")
-    return {"imports": [asdict(item) for item in imports], "held": asdict(held), "kept": asdict(kept)}
+    return {
+        "imports": [asdict(item) for item in imports],
+        "held": asdict(held),
+        "kept": asdict(kept),
+        "states": [asdict(item) for item in _states()],
+    }
+
+
+def _states() -> Iterable[bench_states.Taken]:
+    print("\n| a callback, given 5 MB | µs | the same again | at most |\n|---|--:|--:|--:|")
+    for item in bench_states.taken():
+        print(f"| {item.name} | {item.first_us:,.0f} | {item.again_us:,.0f} | {bench_states.AT_MOST_US:,.0f} |")
+        yield item
 
 
 def _machine() -> dict[str, Any]:

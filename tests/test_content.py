@@ -334,6 +334,24 @@ def test_a_message_in_a_state_is_written_as_elsewhere() -> None:
     assert "HM" not in (gate.messages([said]) or "")
 
 
+@pytest.mark.parametrize("held", [[], [_said("hi")], [_said("hi"), _said("sk-" + "a1" * 12)]], ids=len)
+def test_messages_that_stand_alone_are_written_as_among_others(held: list[Message]) -> None:
+    """A state of nothing but messages goes a shorter way, to the same text."""
+    gate = Gate.of(True)
+
+    alone, among_others = gate.json({"messages": held}), gate.json({"messages": held, "more": [1]})
+
+    assert alone == (among_others or "").replace(',"more":[1]', "")
+    assert "a1a1" not in (alone or "")
+
+
+def test_messages_may_be_redacted_by_their_key() -> None:
+    """Who hides what stands under ``messages`` hides them in a state of nothing else too."""
+    gate = Gate.of(ContentPolicy(capture=True, redact_keys=["messages"]))
+
+    assert gate.json({"messages": [_said("hi")]}) == '{"messages":"[redacted]"}'
+
+
 def test_policies_do_not_share_what_they_wrote() -> None:
     """A message that one policy has written is written anew for another."""
     message = _said("hello Ada")
@@ -411,6 +429,20 @@ def test_of_far_too_long_a_history_the_newest_is_kept() -> None:
     assert messages[0].memo == {}
 
 
+def test_where_there_is_room_messages_are_left_out_whole() -> None:
+    """The newest of a long history are kept as they are, as many as fit."""
+    messages = [_said(f"{number} {'x' * 1_000}") for number in range(100)]
+
+    text = Gate.of(ContentPolicy(capture=True, max_attribute_bytes=70_000)).messages(messages) or ""
+
+    written = json.loads(text)
+    assert written[0] == f"[+{101 - len(written)}]"
+    assert [message["parts"][0]["content"] for message in written[1:]] == [
+        f"{number} {'x' * 1_000}" for number in range(101 - len(written), 100)
+    ]
+    assert 68_000 < len(text) <= 70_000
+
+
 def test_a_secret_at_the_edge_of_a_cut_is_masked() -> None:
     """What is cut out of a long text is masked with what surrounds it: half of a key is not told for a key."""
     key = "sk-proj-abcdefghijklmnopqrstuvwx"
@@ -420,6 +452,7 @@ def test_a_secret_at_the_edge_of_a_cut_is_masked() -> None:
         text = f"{'.' * shift}{f'{key} ' * 500}"
         assert "abcdefgh" not in (gate.text(text) or "")
         assert "abcdefgh" not in (gate.json([text]) or "")
+        assert "abcdefgh" not in (Gate.of(True).json([text * 100]) or "")
 
 
 def test_a_span_keeps_to_its_budget() -> None:

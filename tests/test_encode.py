@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -13,13 +15,17 @@ from hypothesis import strategies as st
 from tests import strategies
 
 from chainspan._encode import (
+    base64_marker,
+    binary_marker,
     dumps,
+    flat,
     is_secret_key,
     is_suspicious,
     mask_text,
     message_of,
     plain,
     register,
+    shortened,
     shrink,
     to_json,
 )
@@ -44,6 +50,42 @@ def test_a_budget_holds(value: object, limit: int) -> None:
 
     assert len(text.encode()) <= limit
     json.loads(text)
+
+
+@given(st.dictionaries(st.one_of(st.text(max_size=9), st.integers()), strategies.hostile_values, max_size=3))
+def test_what_is_taken_without_a_walk_is_what_a_walk_makes_of_it(value: dict[Any, Any]) -> None:
+    """The short way that most inputs go leads to the same place."""
+    taken = flat(value, lambda _: None)
+
+    assert taken is None or dumps(taken) == to_json(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"text": "x", "number": 1, "ratio": 0.5, "flag": True, "nothing": None},
+        {},
+    ],
+)
+def test_short_plain_values_are_taken_without_a_walk(value: dict[str, object]) -> None:
+    """What most steps are given is copied, since another thread may change it meanwhile."""
+    taken = flat(value, lambda _: None)
+
+    assert taken == value
+    assert taken is not value
+
+
+@pytest.mark.parametrize(
+    "held",
+    ["x" * 256, 1 << 63, float("nan"), float("inf"), [], {}, b"x", type("Text", (str,), {})("x")],
+    ids=repr,
+)
+def test_other_values_are_left_to_a_walk(held: object) -> None:
+    """What has to be counted, changed or gone into is not taken as it is."""
+    assert flat({"key": held}, lambda _: None) is None
+    assert flat({"key": "x"}, lambda key: f"[{key}]") is None
+    assert flat({1: "x"}, lambda _: None) is None
+    assert flat(dict.fromkeys(map(str, range(33)), "x"), lambda _: None) is None
 
 
 @given(strategies.json_values)
@@ -90,6 +132,52 @@ def test_a_value_that_contains_itself_ends() -> None:
     values.append(values)
 
     assert to_json(values) == '[[1],[1],"[cycle]"]'
+
+
+class Slow:
+    """Takes its time to print."""
+
+    printed = 0
+
+    def __repr__(self) -> str:
+        Slow.printed += 1
+        until = time.thread_time() + 0.01
+        while time.thread_time() < until:
+            pass
+        return "Slow()"
+
+
+def test_a_class_that_prints_slowly_is_asked_once() -> None:
+    """Nothing can stop foreign code that runs, but it need not be run again."""
+    texts = [to_json(Slow()) for _ in range(3)]
+
+    assert texts == ['"Slow()"', *[f'"[{__name__}.Slow]"'] * 2]
+    assert Slow.printed == 1
+
+
+def test_of_much_data_the_beginning_is_hashed() -> None:
+    """To hash megabytes takes longer than a callback may; data as it is and as base64 are known by the same hash."""
+    data = bytes(range(256)) * 1_000
+    of_first = hashlib.sha256(data[: 64 * 1024]).hexdigest()[:16]
+
+    marker = f"[image/png 256000 bytes first 64 KB sha256:{of_first}]"
+    assert binary_marker("image/png", data) == marker
+    assert base64_marker("image/png", base64.b64encode(data)) == marker
+    assert base64_marker("image/png", base64.encodebytes(data)) == marker
+
+
+def test_of_a_very_long_text_characters_are_counted() -> None:
+    """How many bytes those are that are not ASCII would take a look at each of them."""
+    assert shortened("ä" * 1_000_000, 300) == f"{'ä' * 66}[+999901 characters]{'ä' * 33}"
+    assert shortened("ä" * 1_000, 300) == f"{'ä' * 66}[+1802 bytes]{'ä' * 33}"
+
+
+def test_rows_of_plain_values_are_all_kept() -> None:
+    """A table counts by its values, anything deeper by its containers as well."""
+    rows = [{"id": number, "name": "x", "ok": True} for number in range(300)]
+
+    assert plain({"rows": rows}, room=1_300) == {"rows": rows}
+    assert len(plain({"rows": [{**row, "more": []} for row in rows]}, room=1_300)["rows"]) == 65
 
 
 def test_depth_and_number_are_bounded() -> None:

@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import chain
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from pydantic_core import from_json
 
-from .._encode import (
-    PLACE,
-    attempt,
-    dump_bytes,
-    dumps,
-    is_suspicious,
-    label,
-    mask_text,
-    plain,
-    shortened,
-    shrink,
-    size_of,
-    well_formed,
-    without_data,
-)
+from .._encode import attempt, label, plain, shortened, shrink, size_of
 from .._model import AttributeValue, Message, RunStart
 from ._exceptions import stack_of, type_of
 from ._mask import Mask, mask_of
 from ._policy import ContentPolicy
+from ._writer import Writer, Written
 
 __all__ = ["Gate"]
 
 _LEAST_BYTES: Final = 256  # what an attribute gets even when its span's budget is spent
 _MARKER: Final = 32  # bytes that it takes to say how many were cut away
-_LONG: Final = 64 * 1024  # characters of a text that may have to be cut before it is written
 _MOST_NAMES: Final = 32  # tags, or keys of metadata; a span holds 128 attributes, and then forgets the first
 _OFF_TAGS: Final = ("chainspan:no-content", "chainspan.content=false")
 _OFF_METADATA: Final = "chainspan.content"
 _UNBOUNDED: Final = 1 << 62
-_PLACE: Final = f'"{PLACE}"'
-_MOST_POLICIES: Final = 4  # whose texts a message keeps
 
 
 class Gate:
@@ -52,13 +35,15 @@ class Gate:
         policy: What the user set.
     """
 
-    __slots__ = ("_left", "_mask", "on", "policy")
+    __slots__ = ("_left", "_limit", "_mask", "_writer", "on", "policy")
 
-    def __init__(self, policy: ContentPolicy, mask: Mask, *, on: bool, left: int = _UNBOUNDED) -> None:
+    def __init__(self, policy: ContentPolicy, mask: Mask, writer: Writer, *, on: bool, left: int = _UNBOUNDED) -> None:
         self.policy = policy
         self.on = on
         self._mask = mask
+        self._writer = writer
         self._left = left  # bytes that the run may still write; a handler's own gate has no bound
+        self._limit = min(policy.max_attribute_bytes, max(left, _LEAST_BYTES))  # bytes that the next attribute may have
 
     @classmethod
     def of(cls, content: bool | ContentPolicy | None = None, *, in_events: bool = False) -> Gate:
@@ -69,7 +54,8 @@ class Gate:
             in_events: Whether it is for events of the Logs API rather than for spans.
         """
         policy = content if isinstance(content, ContentPolicy) else ContentPolicy(capture=content)
-        return cls(policy, mask_of(policy), on=policy.captures(in_events=in_events))
+        mask = mask_of(policy)
+        return cls(policy, mask, Writer(policy, mask), on=policy.captures(in_events=in_events))
 
     def for_run(self, run: RunStart) -> Gate:
         """Return the gate of one run: with a budget of its own, and off where its tags or metadata say so.
@@ -79,7 +65,7 @@ class Gate:
         if not self.on and self.policy.metadata is None:
             return self
         on = self.on and not _switched_off(run)
-        return type(self)(self.policy, self._mask, on=on, left=self.policy.max_span_bytes)
+        return type(self)(self.policy, self._mask, self._writer, on=on, left=self.policy.max_span_bytes)
 
     # ------------------------------------------------------------ content
 
@@ -87,49 +73,28 @@ class Gate:
         """Return a text to be recorded, or None where content is off."""
         return self._fitted(text) if self.on else None
 
-    def _fitted(self, text: str) -> str:
-        limit = self._limit()
-        own = text if type(text) is str else attempt(lambda: str.__str__(text), "[unreadable]")
-        masked = shortened(own, limit - _MARKER, self._changed) if len(own) > 2 * limit else self._changed(own)
-        size = size_of(masked)
-        if size > limit:
-            masked = str(from_json(shrink(masked, limit)))
-            size = size_of(masked)
-        self._left -= size
-        return masked
-
     def json(self, value: object) -> str | None:
         """Return any value as JSON text to be recorded, or None where content is off."""
-        return self._written(value) if self.on else None
+        return self._spent(self._writer.value(value, self._limit)) if self.on else None
 
     def value(self, value: object) -> tuple[str, bool] | None:
         """Return a value as a text and whether that is JSON: a str stays as it is."""
         if not self.on:
             return None
-        is_text = issubclass(type(value), str)  # not isinstance: a value may lie about its class
-        text = self.text(cast("str", value)) if is_text else self.json(value)
-        return (text or "", not is_text)
+        if issubclass(type(value), str):  # not isinstance: a value may lie about its class
+            return self._fitted(cast("str", value)), False
+        return self._spent(self._writer.value(value, self._limit)), True
 
     def messages(self, messages: Sequence[Message], *, finish_reason: bool = False) -> str | None:
         """Return messages as one JSON text, or None where content is off.
 
-        A message that was written before under the same policy is not written again.
+        Args:
+            messages: Of a conversation, in their order.
+            finish_reason: Whether to say of each why the model stopped.
         """
         if not self.on:
             return None
-        texts: list[str] = []
-        mask, size, most = self._mask, 1, max(2 * self._limit(), _LONG)
-        for message in reversed(messages):
-            if size > most:  # and the oldest are left out
-                texts.append(f'"[+{len(messages) - len(texts)}]"')
-                break
-            text, length = message.memo.get(mask) or self._write(message)
-            if finish_reason and message.finish_reason:
-                text = f'{text[:-1]},"finish_reason":{dumps(message.finish_reason)}}}'
-                length = size_of(text)
-            texts.append(text)
-            size += length + 1
-        return self._spent(f"[{','.join(reversed(texts))}]", max(size, 2))
+        return self._spent(self._writer.messages(messages, self._limit, finish_reason=finish_reason))
 
     # ------------------------------------------------------------ exceptions
 
@@ -174,75 +139,30 @@ class Gate:
             return self._fitted(tree)
         if tree is None or isinstance(tree, (bool, int, float)):
             return tree
-        return self._written(tree)
+        return self._spent(self._writer.value(tree, self._limit))
 
     # ------------------------------------------------------------ inside
 
-    def _changed(self, text: str) -> str:
-        return self._mask.text(well_formed(text))
+    def _fitted(self, text: str) -> str:
+        if type(text) is str and len(text) <= self._limit and text.isascii() and self._mask.leaves(text):
+            return self._spent((text, len(text)))
+        limit, change = self._limit, self._writer.changed
+        own = text if type(text) is str else attempt(lambda: str.__str__(text), "[unreadable]")
+        masked = shortened(own, limit - _MARKER, change) if len(own) > 2 * limit else change(own)
+        if size_of(masked) > limit:
+            masked = str(from_json(shrink(masked, limit)))
+        return self._spent((masked, size_of(masked)))
 
-    def _plain(self, value: object, limit: int, apart: list[Message] | None = None) -> Any:
-        """Return a value as plain data of about so many bytes at most."""
-        room = 2 * limit // 64 + _LEAST_BYTES
-        return plain(value, hide=self._mask.hide, apart=apart, room=room, shorten=self._shortened)
-
-    def _shortened(self, text: str, length: int) -> str:
-        return shortened(text, length, self._changed)
-
-    def _write(self, message: Message) -> tuple[str, int]:
-        """Return a message as JSON with its size, and note both on it: this policy need not write it again."""
-        fields: dict[str, object] = {"role": message.role, "parts": self._parts(message)}
-        if message.name:
-            fields["name"] = message.name
-        data = self._masked(fields, of_messages=True)
-        if len(message.memo) >= _MOST_POLICIES:
-            message.memo.clear()
-        written = message.memo[self._mask] = (data.decode(), len(data))
-        return written
-
-    def _parts(self, message: Message) -> list[object]:
-        parts = [part for part in message.parts if self.policy.reasoning or part.get("type") != "reasoning"]
-        limit = self.policy.max_attribute_bytes
-        return [part if _is_short_text(part) else self._plain(without_data(part), limit) for part in parts]
-
-    def _masked(self, tree: Any, *, of_messages: bool = False) -> bytes:
-        """Return the JSON of plain data, masked."""
-        data = dump_bytes(tree)
-        change = self._mask.text if self._mask.is_active else mask_text if is_suspicious(data) else None
-        if change is None:
-            return data
-        return dump_bytes((self._mask.messages if of_messages else self._mask.tree)(tree, change))
-
-    def _written(self, value: object) -> str:
-        found: list[Message] = []
-        data = self._masked(self._plain(value, self._limit(), found))
-        text, size = data.decode(), len(data)
-        if found:
-            written = [message.memo.get(self._mask) or self._write(message) for message in found]
-            texts = [*[text for text, _ in written], ""]
-            text = "".join(chain(*zip(text.split(_PLACE), texts, strict=True)))
-            size += sum([size for _, size in written])
-        return self._spent(text, size)
-
-    def _spent(self, text: str, size: int) -> str:
+    def _spent(self, written: Written) -> str:
         """Return JSON, shortened where it is too large, and take its size off what is left."""
-        limit = self._limit()
-        if size > limit:
-            text = shrink(from_json(text), limit)
+        text, size = written
+        if size > self._limit:
+            text = shrink(from_json(text), self._limit)
             size = size_of(text)
         self._left -= size
+        if self._left < self._limit:
+            self._limit = min(self._limit, max(self._left, _LEAST_BYTES))
         return text
-
-    def _limit(self) -> int:
-        most = self.policy.max_attribute_bytes
-        return min(most, max(self._left, _LEAST_BYTES))
-
-
-def _is_short_text(part: Mapping[str, object]) -> bool:
-    if type(part) is not dict or len(part) != 2 or part.get("type") != "text":
-        return False
-    content = part.get("content")
-    return type(content) is str and len(content) < _LONG
 
 
 def _switched_off(run: RunStart) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any, Final
 
-from .._encode import PLACE, REDACTED, SECRET, attempt, is_secret_key, mask_text
+from .._encode import PLACE, REDACTED, SECRET, attempt, is_secret_key, is_suspicious, mask_text
 from ._policy import ContentPolicy
 
 __all__ = ["MASK_FAILED", "Mask", "mask_of"]
@@ -56,6 +56,10 @@ class Mask:
         if self.is_active and text != PLACE:
             text = attempt(lambda: self.user_masked(text), MASK_FAILED)
         return mask_text(text)
+
+    def leaves(self, text: str) -> bool:
+        """Return whether an ASCII text surely stays as it is."""
+        return not self.is_active and not is_suspicious(text)
 
     def name(self, name: str) -> str:
         """Return a name or an id masked by the user's patterns; the function is for texts."""

@@ -8,9 +8,10 @@ in square brackets, such as ``[cycle]`` or ``[+1234 bytes]``.
 
 from __future__ import annotations
 
+from ._flat import flat
 from ._json import dump_bytes, dumps, shrink, size_of, well_formed
 from ._labels import label
-from ._plain import message_of, plain, shortened, some_messages
+from ._plain import conversation_of, message_of, plain, shortened, some_messages
 from ._safe import attempt
 from ._secrets import (
     REDACTED,
@@ -32,8 +33,10 @@ __all__ = [
     "attempt",
     "base64_marker",
     "binary_marker",
+    "conversation_of",
     "dump_bytes",
     "dumps",
+    "flat",
     "is_secret_key",
     "is_suspicious",
     "label",

@@ -7,24 +7,50 @@ from typing import Any, Final
 
 from .._model import Message
 from ._json import size_of
-from ._safe import attempt
-from ._visitors import VISITORS, convert_of
+from ._secrets import is_suspicious
+from ._visitors import CONVERTERS, VISITORS
 from ._walk import MOST_NODES, SCALARS, TooMuchError, Walk
 
 __all__ = ["message_of", "plain", "shortened", "some_messages"]
 
 _MOST_MESSAGES: Final = 1_000
 _FIRST_MESSAGES: Final = 32  # of them
+_MOST_IN_STATE: Final = 500  # of them; where there are more, a walk leaves out those in the middle
+_MOST_COUNTED: Final = 256 * 1024  # characters whose size is found out
 _MARGIN: Final = 4_096  # characters: longer than keys are, but for data
 
 
 def message_of(value: object) -> Message | None:
     """Return the message that a framework's object is, or None for anything else."""
-    if type(value) is Message:
-        return value
-    convert = convert_of(type(value))
-    made = attempt(lambda: convert(value), None) if convert is not None else None
+    made = _converted(value)
     return made if isinstance(made, Message) else None
+
+
+def conversation_of(value: object) -> Message | list[Message] | None:
+    """Return the message that a value is, or those that it holds as ``messages`` and nothing else; else None."""
+    made = _converted(value)
+    if type(made) is Message:
+        return made
+    held = made.get("messages") if type(made) is dict and len(made) == 1 else None
+    if type(held) is not list or len(held) > _MOST_IN_STATE:
+        return None
+    messages: list[Message] = []
+    for item in held:
+        said = _converted(item)
+        if type(said) is not Message:
+            return None
+        messages.append(said)
+    return messages
+
+
+def _converted(value: object) -> object:
+    convert = CONVERTERS[type(value)]
+    if convert is None:
+        return value
+    try:
+        return convert(value)
+    except Exception:  # noqa: BLE001  # foreign code
+        return None
 
 
 def some_messages(given: Sequence[Any]) -> Sequence[Any]:
@@ -69,19 +95,40 @@ def plain(
         return "[unreadable]"
 
 
-def shortened(text: str, length: int, change: Callable[[str], str] = str) -> str:
+def shortened(text: str, length: int, change: Callable[[str], str] = str, *, is_changed_again: bool = False) -> str:
     """Return the head and the tail of a text, about so many characters, each changed.
 
     What somebody has to find who changes them is not cut in two: they get more of the
     text than is kept of it.
+
+    Args:
+        text: A long text.
+        length: Characters to keep.
+        change: Takes out what must not be seen.
+        is_changed_again: Whether the result is; then nothing is changed here unless there
+            may be something at a cut.
     """
     length = length if text.isascii() else length // 3  # characters, which take up to four bytes then
     head, tail = 2 * length // 3, length // 3
     margin = min(_MARGIN, len(text) - head, len(text) - tail)
-    first = change(text[: head + margin])
-    last = change(text[len(text) - tail - margin :])
-    lost = len(text) - head - tail if text.isascii() else size_of(text[head : len(text) - tail])
-    return f"{first[: max(len(first) - margin, 0)]}[+{lost} bytes]{last[margin:]}"
+    after = len(text) - tail
+    lost = _lost(text, head, tail)
+    if is_changed_again and not any(_is_suspicious_at(text, cut) for cut in (head, after)):
+        return f"{text[:head]}{lost}{text[after:]}"
+    first, last = change(text[: head + margin]), change(text[after - margin :])
+    return f"{first[: max(len(first) - margin, 0)]}{lost}{last[margin:]}"
+
+
+def _is_suspicious_at(text: str, cut: int) -> bool:
+    return is_suspicious(text[max(cut - _MARGIN, 0) : cut + _MARGIN].encode("utf-8", "replace"))
+
+
+def _lost(text: str, head: int, tail: int) -> str:
+    """Say how much is cut out: bytes, or characters where it would take long to count those."""
+    count = len(text) - head - tail
+    if text.isascii():
+        return f"[+{count} bytes]"
+    return f"[+{size_of(text[head : len(text) - tail])} bytes]" if count <= _MOST_COUNTED else f"[+{count} characters]"
 
 
 def _nothing_hidden(_key: str) -> None:

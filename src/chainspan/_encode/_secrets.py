@@ -11,8 +11,8 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from pydantic_core import SchemaValidator, core_schema
 
@@ -34,6 +34,10 @@ _TOKEN_CHARACTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 _AS_TOKEN: Final = bytes(ord("a") if i in _TOKEN_CHARACTERS else ord(" ") for i in range(256))
 _TOKEN: Final = b"a" * 16  # the shortest run of such characters that may be a key
 _LONGEST_RUN: Final = 64  # of base64 that is left alone
+_MOST_HASHED: Final = 64 * 1024  # bytes of data: to hash more takes too long in a callback
+_OF_FIRST: Final = "first 64 KB "
+_ENOUGH: Final = 4_096  # bytes of a run that tell what it is
+_NO_LETTERS: Final = (b"=", b"%", b" ", b"\n", b"\r", b"\t")  # which base64 may have between its letters
 _MARGIN: Final = 40  # bytes before a spot that belong to it, such as ``data:image/png;base64,``
 
 _NAMES: Final = (
@@ -100,23 +104,35 @@ _PREFIX: Final = re.compile(
 )
 
 
-# All of the above at once, a little wider, and in JSON too, where a line break is a backslash and
+def _search(pattern: str) -> Callable[[bytes | str], bool]:
+    return SchemaValidator(core_schema.str_schema(pattern=f"(?x-u){pattern}")).isinstance_python
+
+
+# All of the above, a little wider, and in JSON too, where a line break is a backslash and
 # a letter. Without the Unicode classes it is one table of states, which takes a nanosecond a byte.
 _ANYWHERE: Final = _FORMATS.replace(r"\b", "")
-_SUSPICIOUS: Final = SchemaValidator(
-    core_schema.str_schema(
-        pattern=rf"""(?x-u)
+_ASSIGNMENT: Final = r"""
         (?i: (?:key|secret|pass|token|authorization|credential|cookie)(?:w(?:or)?d|phrase|s)?
              ["'\\nrtfu0b\s]*[:=] )
+"""
+_has_words: Final = _search(r"(?i: bearer\x20|basic\x20 ) | :// | data: | -----BEGIN")
+_is_assigning: Final = _search(_ASSIGNMENT)
+_has_known: Final = _search(_ANYWHERE)
+
+is_suspicious: Final = _search(
+    rf"""{_ASSIGNMENT}
       | (?i: bearer\x20+[A-Za-z0-9._~+/=-]{{8}} )
       | (?u: ://[^\s/:@"']*:[^\s/@"']+@ )
       | data:[\w.+/;=-]*;base64,
       | -----BEGIN[\x20A-Z]*PRIVATE\x20KEY-----
       | [A-Za-z0-9+/_-]{{{_LONGEST_RUN + 1}}}
       | {_ANYWHERE}
-        """
-    )
+    """
 )
+"""Whether a text may hold a secret or binary data, and has to be looked at more closely.
+
+Errs on the safe side. The text is ASCII, or is bytes in UTF-8, and may be JSON.
+"""
 
 
 def is_secret_key(key: str) -> bool:
@@ -124,37 +140,43 @@ def is_secret_key(key: str) -> bool:
     return key.lower().endswith(_LAST_LETTERS) and _SECRET_KEY.fullmatch(_CAMEL.sub("_", key)) is not None
 
 
-def is_suspicious(text: bytes) -> bool:
-    """Return whether a text may hold a secret or binary data, and has to be looked at more closely.
-
-    Errs on the safe side. The text is UTF-8, and may be JSON.
-    """
-    return _SUSPICIOUS.isinstance_python(text)
-
-
 def mask_text(text: str, *, keep_data: bool = False) -> str:
     """Return a text without secrets, and with binary data replaced by type, size and hash, or kept."""
-    if not is_suspicious(text.encode("utf-8", "replace")):
+    sought = text.encode("utf-8", "replace")
+    if not is_suspicious(sought):
         return text
+    signs = _Signs(_is_assigning(sought), _has_known(sought), _has_words(sought))
     data = text.encode("utf-8", "surrogatepass")
-    windows = _windows(sorted(_spots(data)), data)
+    windows = _windows(sorted(_spots(data, signs)), data)
     if not windows:
         return text
     pieces, done = [], 0
     for start, end in windows:
-        pieces += [data[done:start], (_without_secrets if keep_data else _masked)(data[start:end])]
+        pieces += [data[done:start], (_without_secrets if keep_data else _masked)(data[start:end], signs)]
         done = end
     return b"".join([*pieces, data[done:]]).decode("utf-8", "surrogatepass")
 
 
-def binary_marker(kind: str, data: bytes) -> str:
-    """Return what stands in place of binary data: its type, size and hash."""
-    return f"[{kind} {len(data)} bytes sha256:{hashlib.sha256(data).hexdigest()[:16]}]"
+def binary_marker(kind: str, data: bytes, size: int | None = None) -> str:
+    """Return what stands in place of binary data: its type, its size, and its hash, of much data that of the first.
+
+    Args:
+        kind: The type.
+        data: All of it, or at least its first 64 KB.
+        size: How many bytes there are, where not all are given.
+    """
+    size = len(data) if size is None else size
+    digest = hashlib.sha256(memoryview(data)[:_MOST_HASHED]).hexdigest()[:16]
+    return f"[{kind} {size} bytes {_OF_FIRST if size > _MOST_HASHED else ''}sha256:{digest}]"
 
 
 def base64_marker(kind: str, text: str | bytes) -> str:
-    """Return what stands in place of data given as base64: as for the data itself."""
-    return binary_marker(kind, _decoded(text.encode("utf-8", "replace") if isinstance(text, str) else text))
+    """Return what stands in place of binary data given as base64: as for the data itself."""
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    if len(data) <= 2 * _MOST_HASHED:
+        return binary_marker(kind, _decoded(data))
+    letters = len(data) - sum(map(data.count, _NO_LETTERS))
+    return binary_marker(kind, _decoded(data[: 2 * _MOST_HASHED]), letters * 3 // 4)
 
 
 def without_data(part: Mapping[str, object]) -> Mapping[str, object]:
@@ -170,12 +192,22 @@ def without_data(part: Mapping[str, object]) -> Mapping[str, object]:
 # ---------------------------------------------------------------- where to look
 
 
-def _spots(text: bytes) -> Iterator[tuple[int, int]]:
+class _Signs(NamedTuple):
+    """Which of what takes longest to find is there at all."""
+
+    assignments: bool
+    known: bool
+    words: bool
+
+
+def _spots(text: bytes, signs: _Signs) -> Iterator[tuple[int, int]]:
     """Yield where a text may hold a secret: the first and the last byte of what gives it away."""
-    yield from _runs(text)
-    lower = text.lower()
-    yield from _assignments(lower)
-    yield from _matches(text, lower, _BEARER, _SCHEME)
+    yield from _runs(text, signs)
+    if signs.assignments:
+        yield from _assignments(text.lower())
+    if not signs.words:
+        return
+    yield from _matches(text, text.lower(), _BEARER, _SCHEME)
     yield from _matches(text, text, b"://", _IN_URL)
     yield from _matches(text, text, b"data:", _DATA_URL)
     yield from _matches(text, text, b"-----BEGIN", _PEM)
@@ -200,14 +232,14 @@ def _matches(text: bytes, searched: bytes, word: bytes, pattern: re.Pattern[byte
         at = searched.find(word, at + 1)
 
 
-def _runs(text: bytes) -> Iterator[tuple[int, int]]:
+def _runs(text: bytes, signs: _Signs) -> Iterator[tuple[int, int]]:
     """Yield the long runs of characters that keys and base64 consist of, without plain words and paths."""
     tokens = text.translate(_AS_TOKEN)
     start = tokens.find(_TOKEN)
     while start >= 0:
         end = tokens.find(b" ", start)
         end = len(tokens) if end < 0 else end
-        if end - start > _LONGEST_RUN or _PREFIX.search(text, start, end):
+        if end - start > _LONGEST_RUN or (signs.known and _PREFIX.search(text, start, end)):
             yield start, end
         start = tokens.find(_TOKEN, end)
 
@@ -236,21 +268,26 @@ _WORD_END: Final = re.compile(rb"(?:[\"'\\]*\s*[\"'\\]*(?:bearer|basic)?)\s*[^\s
 # ---------------------------------------------------------------- what to put there
 
 
-def _masked(text: bytes) -> bytes:
-    return _RUN.sub(_replace_run, _without_secrets(_DATA_URL.sub(_replace_data_url, text)))
+def _masked(text: bytes, signs: _Signs) -> bytes:
+    text = _DATA_URL.sub(_replace_data_url, text) if signs.words else text
+    return _RUN.sub(_replace_run, _without_secrets(text, signs))
 
 
-def _without_secrets(text: bytes) -> bytes:
+def _without_secrets(text: bytes, signs: _Signs) -> bytes:
+    text = _without_words(text) if signs.words else text
+    if signs.known and _PREFIX.search(text) is not None:
+        text = _KNOWN.sub(b"[secret]", text)
+    has_assignment = signs.assignments and next(_assignments(text.lower()), None) is not None
+    return _ASSIGNED.sub(rb"\1[secret]", text) if has_assignment else text
+
+
+def _without_words(text: bytes) -> bytes:
     if b"-----BEGIN" in text:
         text = _PEM.sub(b"[secret]", text)
-    if _PREFIX.search(text) is not None:
-        text = _KNOWN.sub(b"[secret]", text)
     lower = text.lower()
     if b"bearer " in lower or b"basic " in lower:
         text = _SCHEME.sub(rb"\1\2[secret]", text)
-    if b"://" in text:
-        text = _IN_URL.sub(rb"\1[secret]", text)
-    return _ASSIGNED.sub(rb"\1[secret]", text) if next(_assignments(lower), None) is not None else text
+    return _IN_URL.sub(rb"\1[secret]", text) if b"://" in text else text
 
 
 def _replace_data_url(match: re.Match[bytes]) -> bytes:
@@ -264,6 +301,7 @@ def _replace_run(match: re.Match[bytes]) -> bytes:
 
 def _is_base64(run: bytes) -> bool:
     # A path, a slug or a line of one letter is no base64: that mixes cases and has few separators.
+    run = run[:_ENOUGH]
     separators = run.count(b"/") + run.count(b"-") + run.count(b"_")
     return run != run.lower() and run != run.upper() and separators * 12 <= len(run)
 

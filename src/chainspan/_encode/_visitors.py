@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
 from numbers import Integral, Real
+from time import thread_time_ns
 from typing import Any, Final
 
 from .._model import Message
@@ -29,12 +30,14 @@ from ._safe import attempt, type_name, unprintable
 from ._secrets import SECRET, binary_marker, without_data
 from ._walk import PLACE, SCALARS, Visitor, Walk
 
-__all__ = ["VISITORS", "convert_of", "register"]
+__all__ = ["CONVERTERS", "VISITORS", "register"]
 
 _MOST_TYPES: Final = 4_096
 _LONGEST_REPR: Final = 2_000
+_SLOW_NS: Final = 500_000  # of CPU; a callback is to take no more than a millisecond
 _INT64: Final = 1 << 63
-_MESSAGE: Final = 16  # other values take as long as a message
+_MESSAGE: Final = 16  # other values take as long as a message, and as it takes to write one for the first time
+_NEW_MESSAGE: Final = 64
 
 
 def register(base: str, convert: Callable[[Any], object]) -> None:
@@ -44,7 +47,7 @@ def register(base: str, convert: Callable[[Any], object]) -> None:
     function's result is walked in turn; it may hold anything but the value itself.
     """
     _converters[base] = convert
-    _convert_by_class.clear()
+    CONVERTERS.clear()
     VISITORS.reset()
 
 
@@ -138,7 +141,7 @@ def _model(walk: Walk, value: Any) -> Any:
 
 def _message(walk: Walk, value: Message) -> Any:
     if walk.apart is not None:
-        walk.take(_MESSAGE)
+        walk.take(_MESSAGE if value.memo else _NEW_MESSAGE)
         walk.apart.append(value)
         return PLACE
     fields: dict[str, object] = {"role": value.role, "parts": [without_data(part) for part in value.parts]}
@@ -150,10 +153,18 @@ def _dataclass(walk: Walk, value: Any) -> Any:
     return walk.items([(name, getattr(value, name, None)) for name in names])
 
 
-def _unknown(_walk: Walk, value: Any) -> Any:
+def _named(_walk: Walk, value: Any) -> Any:
+    return f"[{type_name(value)}]"
+
+
+def _unknown(walk: Walk, value: Any) -> Any:
+    """Print a value; nothing can stop what its class does then, so of one that is slow the others are named only."""
     if getattr(type(value), "__repr__", None) is object.__repr__:
-        return f"[{type_name(value)}]"  # the default text holds nothing but an address
+        return _named(walk, value)  # the default text holds nothing but an address
+    began_ns = thread_time_ns()
     text = attempt(lambda: repr(value), unprintable(value))
+    if thread_time_ns() - began_ns > _SLOW_NS:
+        VISITORS[type(value)] = _named
     return text if len(text) <= _LONGEST_REPR else f"{text[:_LONGEST_REPR]}[+{len(text) - _LONGEST_REPR} characters]"
 
 
@@ -194,7 +205,23 @@ _BY_BASE: Final[tuple[tuple[Any, Visitor], ...]] = (
 _SECRET_CLASSES: Final = frozenset({"pydantic.types.SecretStr", "pydantic.types.SecretBytes", "pydantic.types.Secret"})
 
 _converters: dict[str, Callable[[Any], object]] = {}
-_convert_by_class: dict[type, Callable[[Any], object] | None] = {}
+
+
+class _ConvertByClass(dict[type, "Callable[[Any], object] | None"]):
+    """What makes the values of each class plain; found when it is first asked for, then remembered."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], object] | None:
+        nothing: frozenset[str] = frozenset()
+        names = attempt(lambda: _names_of(kind), nothing)
+        found = next((_converters[name] for name in _converters if name in names), None)
+        if len(self) >= _MOST_TYPES:
+            self.clear()
+        self[kind] = found
+        return found
+
+
+CONVERTERS: Final = _ConvertByClass()
+"""What was registered for a class or one of its bases, or None."""
 
 
 class _Visitors(dict[type, Visitor]):
@@ -220,7 +247,7 @@ VISITORS: Final = _Visitors(_EXACT)
 def _resolve(kind: type) -> Visitor:
     if _names_of(kind) & _SECRET_CLASSES:
         return _secret
-    if convert := convert_of(kind):
+    if convert := CONVERTERS[kind]:
         return _converting(convert)
     for bases, visitor in _BY_BASE:
         if issubclass(kind, bases):
@@ -230,17 +257,6 @@ def _resolve(kind: type) -> Visitor:
 
 def _names_of(kind: type) -> frozenset[str]:
     return frozenset(f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__)
-
-
-def convert_of(kind: type) -> Callable[[Any], object] | None:
-    """Return what was registered for a class or one of its bases, or None."""
-    if kind not in _convert_by_class:
-        if len(_convert_by_class) >= _MOST_TYPES:
-            _convert_by_class.clear()
-        nothing: frozenset[str] = frozenset()
-        names = attempt(lambda: _names_of(kind), nothing)
-        _convert_by_class[kind] = next((_converters[name] for name in _converters if name in names), None)
-    return _convert_by_class[kind]
 
 
 def _by_shape(kind: type) -> Visitor:

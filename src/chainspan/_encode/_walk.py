@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from .._model import Message
+from ._flat import flat
 from ._safe import attempt, unprintable
 from ._secrets import SECRET
 
@@ -19,6 +20,10 @@ SCALARS: Final = frozenset({str, bool, type(None)})  # plain already
 _MOST_DEPTH: Final = 64
 _LONG: Final = 256  # characters of a text that is worth counting
 _PER_NODE: Final = 64  # of them count as much as another value
+_PER_VISIT: Final = 4  # texts take as long as another value
+_PER_CONTAINER: Final = 16  # texts take as long as going into a container
+_PER_ROW: Final = 2  # values, or more, are in each of many
+_PER_CUT: Final = 64  # the same where there is far too much, and most is cut away anyhow
 _FEW: Final = 32  # elements that are left at each end of a container where there is far too much
 _LEAST: Final = 256  # characters that are left of any text there
 _INT64: Final = 1 << 63
@@ -72,7 +77,8 @@ class Walk:
         if len(path) >= _MOST_DEPTH:
             return TOO_DEEP
         if self.left < 0:
-            return TOO_MANY
+            return self._beyond()
+        self.left -= _PER_VISIT
         path.add(here)
         try:
             return self._visitors[type(value)](self, value)
@@ -101,6 +107,8 @@ class Walk:
 
     def values(self, values: Collection[Any]) -> list[Any]:
         """Return values as a list."""
+        if self._shorten is None and len(values) * _PER_ROW > self.left and _are_visited(values):
+            raise TooMuchError
         return [
             value if (type(value) is str and len(value) < _LONG) or value is None else self._value(value)
             for value in self._some(values, in_pairs=False)
@@ -120,24 +128,40 @@ class Walk:
             return self.text(value)
         if kind is bool or (kind is int and -_INT64 <= value < _INT64) or (kind is float and value - value == 0):
             return value
+        if kind is dict and (taken := flat(value, self.hide)) is not None:
+            self.take(len(taken))
+            return taken
         return self.visit(value)
 
     def _some(self, values: Collection[Any], *, in_pairs: bool) -> list[Any]:
         """Return values, or the first and the last of them where there is far too much."""
-        missing = len(values) - 2 * _FEW
-        if self._shorten is None or missing <= 1:
-            self.take(len(values))
+        if self._shorten is None:
+            self.take(len(values) + _PER_CONTAINER)
             return list(values)
-        self.take(2 * _FEW)
+        missing = len(values) - 2 * _FEW
+        self.take(min(len(values), 2 * _FEW) + _PER_CUT)
+        if missing <= 1:
+            return list(values)
         gap = f"[+{missing}]"
         last = list(islice(reversed(values), _FEW))  # type: ignore[call-overload]
         return [*islice(values, _FEW), (gap, "") if in_pairs else gap, *reversed(last)]
+
+    def _beyond(self) -> str:
+        if self._shorten is None:
+            raise TooMuchError
+        return TOO_MANY
 
     def take(self, count: int) -> None:
         """Take so much off what may still be visited."""
         self.left -= count
         if self.left < 0 and self._shorten is None:
             raise TooMuchError
+
+
+def _are_visited(values: Collection[Any]) -> bool:
+    """Return whether, as far as the first and the last of many tell, values are all to be gone into."""
+    ends = next(iter(values)), next(iter(reversed(values)))  # type: ignore[call-overload]
+    return all(not isinstance(end, (str, int, float, type(None))) for end in ends)
 
 
 def _other_name(name: str, taken: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ def add_input(attributes: Attributes, run: RunStart, value: object, gate: Gate) 
     """Record what went into a run: the messages of a graph's state, else the whole value."""
     if not gate.on:
         return
-    messages = attempt(lambda: _messages_in(value), _NO_MESSAGES) if run.kind in _WITH_MESSAGES else _NO_MESSAGES
+    messages = attempt(lambda: _messages_in(value), _NO_MESSAGES) if run.kind in _WITH_MESSAGES else None
     if messages:
         attributes[names.GEN_AI_INPUT_MESSAGES] = gate.messages(messages)
         io(attributes, last_text(messages), gate, INPUT)
@@ -47,7 +47,7 @@ def add_output(attributes: Attributes, run: RunStart, value: object, gate: Gate)
     """Record what came out of a run: the last message of a graph's state, else the whole value."""
     if not gate.on:
         return
-    messages = attempt(lambda: _messages_in(value), _NO_MESSAGES) if run.kind in _WITH_MESSAGES else _NO_MESSAGES
+    messages = attempt(lambda: _messages_in(value), _NO_MESSAGES) if run.kind in _WITH_MESSAGES else None
     if messages:
         attributes[names.GEN_AI_OUTPUT_MESSAGES] = gate.messages(messages[-1:])
         io(attributes, last_text(messages), gate, OUTPUT)

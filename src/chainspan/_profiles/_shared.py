@@ -171,14 +171,14 @@ def user_metadata(run: RunStart, gate: Gate) -> Mapping[str, AttributeValue]:
     """Return the user's own metadata that may be recorded."""
     if not run.metadata or (not gate.on and not gate.policy.metadata):
         return {}
-    mine = {key: value for key, value in run.metadata.items() if _is_users(key, gate)}
+    given: Mapping[Any, object] = run.metadata
+    asked = gate.policy.metadata or ()
+    mine = {
+        key: value
+        for key, value in given.items()
+        if isinstance(key, str) and (not key.startswith(_THEIR_METADATA) or key in asked)
+    }
     return gate.metadata(mine) if mine else {}
-
-
-def _is_users(key: object, gate: Gate) -> bool:
-    if not isinstance(key, str):
-        return False
-    return key in (gate.policy.metadata or ()) or not key.startswith(_THEIR_METADATA)
 
 
 def metadatum(run: RunStart, keys: tuple[str, ...], gate: Gate) -> str | None:
@@ -234,12 +234,11 @@ def parameters(request: ModelRequest, table: Mapping[str, str]) -> Attributes:
 
 def io(attributes: Attributes, value: object, gate: Gate, keys: tuple[str, str]) -> None:
     """Record what went into a run or came out of it, with its type; nothing where there was nothing."""
-    if value is None or not gate.on:
-        return
-    written = gate.value(value)
+    written = None if value is None else gate.value(value)
     if written is not None:
-        attributes[keys[0]] = written[0]
-        attributes[keys[1]] = names.MIME_JSON if written[1] else names.MIME_TEXT
+        text, is_json = written
+        attributes[keys[0]] = text
+        attributes[keys[1]] = names.MIME_JSON if is_json else names.MIME_TEXT
 
 
 def add_usage(attributes: Attributes, response: ModelResponse, table: Mapping[str, str]) -> None:

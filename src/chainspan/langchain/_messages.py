@@ -43,10 +43,29 @@ Part = Mapping[str, object]
 
 def messages(given: Any) -> Sequence[Message]:
     """Return messages as the conventions have them; what is no message is left out."""
-    if isinstance(given, (list, tuple)):
-        return [made for item in some_messages(given) if (made := message(item)) is not None]
-    made = message(given)
-    return [] if made is None else [made]
+    items = some_messages(given if isinstance(given, (list, tuple)) else (given,))
+    try:
+        return _history(items)
+    except Exception:  # noqa: BLE001  # of a foreign object, without which the others are taken
+        return [made for item in items if (made := message(item)) is not None]
+
+
+def _history(items: Sequence[Any]) -> list[Message]:
+    """Take what is known of messages as `message` does, without a call for each: nearly all are known and texts.
+
+    What is remembered goes before its message does, hence is that of the message with this id.
+    """
+    found: list[Message] = []
+    for item, known in zip(items, map(_memory.get, map(id, items)), strict=True):
+        if known is not None:
+            fields = item.__dict__
+            if known.state is fields.get("content") and not fields.get("tool_calls"):
+                found.append(known.made)
+                continue
+        made = message(item)
+        if made is not None:
+            found.append(made)
+    return found
 
 
 def message(given: Any) -> Message | None:
@@ -58,12 +77,11 @@ def message(given: Any) -> Message | None:
     """
     known = _memory.get(id(given))
     try:
-        if known is not None and known() is given:
-            fields = given.__dict__
-            is_same_text = known.state is fields.get("content") and not fields.get("tool_calls")
-            if is_same_text or known.state == _state(fields):
-                return known.made
-        return _remembered(given)
+        if known is None or known() is not given:
+            return _remembered(given)
+        fields = given.__dict__
+        is_same_text = known.state is fields.get("content") and not fields.get("tool_calls")
+        return known.made if is_same_text or known.state == _state(fields) else _remembered(given)
     except Exception:  # noqa: BLE001  # of a foreign object
         return None
 
@@ -98,11 +116,14 @@ _memory: dict[int, _Known] = {}  # by the id of the message
 
 
 def _remembered(given: Any) -> Message | None:
-    made = _made(given)
-    if made is None or isinstance(given, (str, Message)):
-        return made
-    state = _state(given.__dict__)
-    if state is not None:
+    if isinstance(given, str):
+        return Message(role="user", parts=[_text(given)])
+    if type(given) is Message:
+        return given
+    fields = given.__dict__  # the fields of a model; asking for one that a class has not is slow
+    made = _made(given, fields)
+    state = None if made is None else _state(fields)
+    if made is not None and state is not None:
         known = _Known(given, _forget)
         known.key, known.made, known.state = id(given), made, state
         if len(_memory) >= _MOST_REMEMBERED:
@@ -137,12 +158,7 @@ def _forget(known: _Known) -> None:
 # ---------------------------------------------------------------- making
 
 
-def _made(given: Any) -> Message | None:
-    if isinstance(given, str):
-        return Message(role="user", parts=[_text(given)])
-    if type(given) is Message:
-        return given
-    fields = given.__dict__  # the fields of a model; asking for one that a class has not is slow
+def _made(given: Any, fields: Mapping[str, Any]) -> Message | None:
     kind = fields.get("type")
     if not isinstance(kind, str) or kind == "remove" or "content" not in fields:
         return None
@@ -165,14 +181,16 @@ def _tool_parts(fields: Mapping[str, Any]) -> list[Part]:
 def _parts(given: Any, fields: Mapping[str, Any]) -> list[Part]:
     content = fields["content"]
     if isinstance(content, str):
-        parts = [_text(content)] if content else []
+        parts: list[Part] = [{"type": "text", "content": content}] if content else []
     else:
         parts = [part for block in _blocks(given, content) for part in _block(block)]
-    thought = (fields.get("additional_kwargs") or {}).get("reasoning_content")  # beside the content: DeepSeek's way
+    more = fields.get("additional_kwargs")
+    thought = more.get("reasoning_content") if more else None  # beside the content: DeepSeek's way
     if isinstance(thought, str) and thought and not any(part.get("type") == "reasoning" for part in parts):
         parts.insert(0, {"type": "reasoning", "content": thought})
-    calls = [*(fields.get("tool_calls") or ()), *(fields.get("invalid_tool_calls") or ())]
-    if calls:
+    called, failed = fields.get("tool_calls"), fields.get("invalid_tool_calls")
+    if called or failed:
+        calls = [*(called or ()), *(failed or ())]
         seen = {part.get("id") for part in parts if part.get("type") == "tool_call"}
         parts += [_tool_call(call) for call in calls if call.get("id") not in seen]
     return parts
