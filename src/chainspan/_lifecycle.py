@@ -19,7 +19,7 @@ from . import _scope, _stack
 from ._content import Gate
 from ._guard import Guard
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
-from ._orphans import FORGOTTEN, Orphans
+from ._orphans import FALLBACKS, FORGOTTEN, Orphans
 from ._placement import Place, find_caller, place, place_apart
 from ._recording import (
     Attributes,
@@ -98,6 +98,8 @@ class Lifecycle:
             _make_current(run, frame, context, elsewhere)
         if start.run_type in FORGOTTEN:
             self._orphans.watch(run)
+        elif run.seat.module == FALLBACKS and frame is not None:
+            self._orphans.watch_fallbacks(run, frame)
 
     def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
         """Close a run that ended well; `read` is called only if it is recorded."""

@@ -22,10 +22,13 @@ from typing import Any
 from ._model import Outcome, RunStart
 from ._runs import Run
 
-__all__ = ["FORGOTTEN", "Orphans"]
+__all__ = ["FALLBACKS", "FORGOTTEN", "Orphans"]
 
 FORGOTTEN = frozenset({"llm", "retriever", "tool"})
 """The types of run that LangChain may not close."""
+
+FALLBACKS = "langchain_core.runnables.fallbacks"
+"""The module whose streams report no end where they are left at their first chunk."""
 
 _FRAMEWORK = "langchain_core"  # whose functions execute the runs that they start; callers by hand may not
 _LOOK_AGAIN_S = 0.25
@@ -60,6 +63,16 @@ class Orphans:
             seat.task.add_done_callback(self._task_done)
         runs[run.id] = run
         self._look_later(seat.task.get_loop())
+
+    def watch_fallbacks(self, run: Run, frame: FrameType) -> None:
+        """Look after a stream of fallbacks: it is over when its generator is, with which goes its callback manager."""
+        manager = frame.f_locals.get("callback_manager")
+        if manager is not None:
+            weakref.finalize(manager, self._left, run).atexit = False
+
+    def _left(self, run: Run) -> None:
+        if run.open:
+            self._close(run, Outcome.ABANDONED)
 
     def forget(self, run: Run) -> None:
         """Stop looking after a run that has ended."""

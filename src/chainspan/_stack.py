@@ -28,7 +28,8 @@ _AWAITED = (  # how to go from one awaiting object to its frame, and to what it 
 )
 
 _DISPATCH = "langchain_core.callbacks"
-_BETWEEN = ("chainspan", "contextlib")  # a callback and the code that it is about
+# Between a callback and the code that it is about; the last wraps whatever becomes a task.
+_BETWEEN = ("chainspan", "contextlib", "opentelemetry.instrumentation.asyncio")
 _DRIVER = "chainspan._decorators._drive"  # around the body of a decorated function, and only around that
 _PASSING = frozenset(  # functions that report a start and return before the run has executed
     {"<listcomp>", "<genexpr>", "_start", "_astart"}  # the last two are langgraph's (RunnableSeq)
@@ -44,25 +45,26 @@ class Seat:
 
     Attributes:
         frame_id: The address of the frame that started the run.
+        module: The name of the module that the code is from.
         code: That frame's code; together with the address it names one living frame. None
             where the event loop itself called back: its frames are shared by everybody.
         thread_id: The thread that the run was started in.
         task: The asyncio task that it was started in, or None.
     """
 
-    __slots__ = ("_module", "code", "frame_id", "task", "thread_id")
+    __slots__ = ("code", "frame_id", "module", "task", "thread_id")
 
     def __init__(self, frame: FrameType | None, task: asyncio.Task[Any] | None) -> None:
         self.frame_id = id(frame)
         self.code: CodeType | None = frame.f_code if frame is not None else None
-        self._module: str = frame.f_globals.get("__name__", "") if frame is not None else ""
+        self.module: str = frame.f_globals.get("__name__", "") if frame is not None else ""
         self.thread_id = threading.get_ident()
         self.task = task
 
     @property
     def package(self) -> str:
         """The top-level package of the code that started the run, such as ``langgraph``."""
-        return self._module.partition(".")[0]
+        return self.module.partition(".")[0]
 
     @property
     def is_generator(self) -> bool:
@@ -167,6 +169,7 @@ class _Role(Enum):
 
 
 _DISPATCHING, _TRANSPARENT, _LOOPING = _Role.DISPATCH, _Role.TRANSPARENT, _Role.EVENT_LOOP
+_OF_CALLBACKS = (_DISPATCHING, _TRANSPARENT)
 
 
 @lru_cache(maxsize=4096)
@@ -214,8 +217,8 @@ def _inside(awaiting: object, *, depth: int = 3) -> object:
 
 
 def is_dispatch(frame: FrameType) -> bool:
-    """Return whether a frame belongs to LangChain's dispatch of callbacks."""
-    return _role(frame.f_globals.get("__name__", "")) is _Role.DISPATCH
+    """Return whether a frame belongs to LangChain's dispatch of callbacks, or to what stands in between."""
+    return _role(frame.f_globals.get("__name__", "")) in _OF_CALLBACKS
 
 
 def has_package(package: str, frame: FrameType | None) -> bool:
@@ -225,7 +228,8 @@ def has_package(package: str, frame: FrameType | None) -> bool:
     threads as they are, with no frame of its own around them.
     """
     while frame is not None:
-        if _package(frame) == package or _derives_from(package, frame):
+        # A handler may derive from a class of the framework as well, and is not it.
+        if not is_dispatch(frame) and (_package(frame) == package or _derives_from(package, frame)):
             return True
         frame = frame.f_back
     return False

@@ -18,6 +18,7 @@ _WORD_LAGS = sys.version_info < (3, 11)
 """Whether LangChain's word may be an ancestor's: asyncio could not give a task a context before
 Python 3.11, so asynchronous code runs in the context of what called it."""
 
+_NAMES_ALL = "langchain_core"  # the package that names the run in all code that it calls for one
 _KEEPS_CONTEXTS = frozenset({"chainspan", ""})  # decorated functions, told of from tasks too
 
 _BRIEF = frozenset({"prompt", "parser"})  # types of run that start nothing which outlives them
@@ -156,6 +157,14 @@ def _pulled(named: Run, frame: FrameType | None) -> Run | None:
     return None if is_left else named
 
 
+def _handed(frame: FrameType) -> int:
+    """Return the id of the run whose manager a function of a model was handed, else 0."""
+    if "run_manager" not in frame.f_code.co_varnames:
+        return 0
+    run_id = getattr(frame.f_locals.get("run_manager"), "run_id", None)
+    return getattr(run_id, "int", 0)
+
+
 def _seated_in(frame: FrameType) -> Run | None:
     """Return the open run that a frame started last."""
     run = _starters.get(id(frame))
@@ -177,9 +186,7 @@ def _of_twins(run: Run, frame: FrameType | None) -> Run:
     named: Run | None = None
     while frame is not None and run.seat is not None and not run.seat.holds(frame):
         code = frame.f_code
-        if named is None and "run_manager" in code.co_varnames:
-            run_id = getattr(frame.f_locals.get("run_manager"), "run_id", None)
-            named = by_id.get(getattr(run_id, "int", 0))
+        named = named or by_id.get(_handed(frame))
         if code.co_name in _ONE_BY_ONE and frame.f_globals.get("__name__") == _TEXT_MODELS:
             done = len(frame.f_locals.get("generations", ()))
             return twins[done] if done < len(twins) else run
@@ -204,4 +211,6 @@ def _inherits(run: Run, seat: _stack.Seat, frame: FrameType | None) -> bool:
     if run.is_leaf and (not run.chunks or _stack.current_task() is not None):
         # Once it has begun, another task is its consumer's: a stream keeps its frame, whoever pulls it.
         return not run.chunks
+    if not run.is_leaf and seat.package == _NAMES_ALL and not _WORD_LAGS:
+        return False  # its body runs with a word of its own, which was asked
     return _stack.has_package(seat.package, frame)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig, chain
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from opentelemetry import trace
@@ -138,6 +139,74 @@ def test_span_between_tokens_of_a_graph(bench: Bench, mode: Mode) -> None:
           chain:b
             native:node:b
         native:consumer  x3
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_span_between_chunks_that_a_function_hands_on(bench: Bench, mode: Mode) -> None:
+    """A function that streams a chain on is in its own body between two of the chain's chunks."""
+
+    async def scenario(stage: Stage) -> None:
+        inner = sequence(stage)
+
+        @chain  # type: ignore[arg-type]  # which it takes
+        def outer(_: Any, config: RunnableConfig) -> Iterator[str]:
+            for chunk in inner.stream(WORD, config):
+                stage.mark("native:between")
+                yield chunk
+
+        @chain  # type: ignore[arg-type]  # which it takes
+        async def aouter(_: Any, config: RunnableConfig) -> AsyncIterator[str]:
+            async for chunk in inner.astream(WORD, config):
+                stage.mark("native:between")
+                yield chunk
+
+        async for _ in each(mode, opened(mode, aouter if mode.is_async else outer, "hi", stage.config)):
+            stage.mark("native:consumer")
+
+    bench.check(
+        scenario,
+        f"""
+        chain:{"aouter" if mode.is_async else "outer"}
+          chain:RunnableSequence
+            prompt:ChatPromptTemplate
+            llm:m1
+              native:model:m1
+            parser:StrOutputParser
+          native:between  x3
+        native:consumer  x3
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_calls_at_once_between_chunks_of_a_graph(bench: Bench, mode: Mode) -> None:
+    """Chains that the consumer of a graph calls in a batch are traces of their own (pains #1)."""
+
+    async def scenario(stage: Stage) -> None:
+        other = PROMPT | stage.model("other")
+        stream = opened(mode, graph_of(stage, mode), EMPTY, stage.config, stream_mode="updates")
+        async for _ in each(mode, stream):
+            if mode.is_async:
+                await other.abatch([WORD, WORD], stage.config)
+            else:
+                other.batch([WORD, WORD], stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:a
+            native:node:a
+            llm:m1
+              native:model:m1
+          chain:b
+            native:node:b
+        chain:RunnableSequence  x4
+          prompt:ChatPromptTemplate
+          llm:other
+            native:model:other
         """,
     )
 
@@ -400,6 +469,35 @@ def test_stream_closed(bench: Bench) -> None:
     seen = bench.check(lambda stage: close(stage, sequence(stage).stream(WORD, stage.config)), LEFT)
 
     assert failed(seen) == []
+
+
+FALLBACKS_LEFT = """
+    chain:RunnableWithFallbacks
+      llm:m1
+        native:model:m1
+      llm:m2
+        native:model:m2
+    native:afterwards
+"""
+
+
+def fallbacks(stage: Stage) -> Any:
+    """Return a model that answers nothing, with one that does behind it."""
+    return stage.model("m1", ValueError("down")).with_fallbacks([stage.model("m2")])
+
+
+def test_stream_of_fallbacks_broken_off(bench: Bench) -> None:
+    """LangChain tells of no end where a stream of fallbacks is left at its first chunk; its span ends all the same."""
+    seen = bench.check(lambda stage: break_off(stage, fallbacks(stage).stream("hi", stage.config)), FALLBACKS_LEFT)
+
+    assert failed(seen) == ["chat fake"]  # the first model alone
+
+
+def test_async_stream_of_fallbacks_closed(bench: Bench) -> None:
+    """So it is with an asynchronous one."""
+    seen = bench.check(lambda stage: aclose(stage, fallbacks(stage).astream("hi", stage.config)), FALLBACKS_LEFT)
+
+    assert failed(seen) == ["chat fake"]  # the first model alone
 
 
 def test_stream_never_finished(bench: Bench) -> None:

@@ -314,6 +314,34 @@ def test_http_request_of_a_model(bench: Bench, mode: Mode) -> None:
 
 
 @modes(CALLS)
+def test_text_model_under_instrumentations(bench: Bench, mode: Mode) -> None:
+    """Instrumented tasks stand between LangChain's report of a text model's start and its cause, and change nothing."""
+
+    def scenario(stage: Stage) -> Any:
+        chain = both(stage, "first") | stage.llm()
+
+        async def acall() -> Any:
+            with instrumented(stage):
+                return await mode.run(chain, "hi", stage.config)
+
+        if mode.is_async:
+            return acall()
+        with instrumented(stage):
+            return mode.run(chain, "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          chain:first
+            native:lambda:first
+          llm:t1
+            native:llm:t1
+        """,
+    )
+
+
+@modes(CALLS)
 def test_graph_under_instrumentations(bench: Bench, mode: Mode) -> None:
     """Instrumented threads and tasks carry the same contexts that LangGraph carries."""
 
