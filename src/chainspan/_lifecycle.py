@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from uuid import UUID
 
@@ -81,16 +82,15 @@ class Lifecycle:
         context, run_id = otel_context.get_current(), start.run_id.int
         if (context and _is_suppressed(context)) or self._runs.get(run_id) is not None:
             return
-        above = None if start.parent_id is None else self._runs.get(start.parent_id.int)
-        if above is not None and above.drops and not is_reported(start, recording):
-            self._runs.add_as(run_id, above)
+        parent = None if start.parent_id is None else self._parent(start.parent_id.int, context)
+        if parent is not None and parent.drops and parent.open and not is_reported(start, recording):
+            self._runs.add_as(run_id, parent)
             return
         self._orphans.sweep()
         frame, task, elsewhere = find_caller(start)
-        if self._has_scope:
+        if self._has_scope and context:
             self._settle_below(context, start, frame)
-        parent = self._parent_of(start, context)
-        context = _scope.without_past(context)
+            context = _scope.without_past(context)
         run = self._open(start, recording, parent, context, frame)
         run.seat = _stack.Seat(frame, task)
         self._runs.add(run)
@@ -204,21 +204,17 @@ class Lifecycle:
             run.drops = parent.drops
         return run
 
-    def _parent_of(self, start: RunStart, context: Context) -> Run | None:
-        """Return the parent run; an ended one too, where the work goes on in its context."""
-        if start.parent_id is None:
-            return None
-        parent = self._runs.get(start.parent_id.int)
-        if parent is None and self._has_scope:
-            parent = _scope.displaced_run(context, start.parent_id.int)
-        return parent
+    def _parent(self, run_id: int, context: Context) -> Run | None:
+        """Return a run that another one starts in; an ended one too, where the work goes on in its context."""
+        parent = self._runs.get(run_id)
+        return parent if parent is not None or not self._has_scope else _scope.displaced_run(context, run_id)
 
     def _start_span(self, run: Run, start: RunStart, where: Place) -> Span:
         recording: Recording = run.keep
         run.gate = recording.gate.for_run(start)
         if start.tool is not None:
             where.links = (*where.links, *links_to_caller(run, start))
-        return self._spans.start(where, lambda: _described(start, recording, run.gate), run.started_ns)
+        return self._spans.start(where, partial(_described, start, recording, run.gate), run.started_ns)
 
     def _settle_below(self, context: Context, start: RunStart, frame: FrameType | None) -> None:
         span = _scope.raw_span(context)
