@@ -83,7 +83,7 @@ class Lifecycle:
         if (context and _is_suppressed(context)) or self._runs.get(run_id) is not None:
             return
         parent = None if start.parent_id is None else self._parent(start.parent_id.int, context)
-        if parent is not None and parent.drops and parent.open and not is_reported(start, recording):
+        if parent is not None and parent.drops and self._is_needless(start, recording, parent, context):
             self._runs.add_as(run_id, parent)
             return
         self._orphans.sweep()
@@ -179,6 +179,11 @@ class Lifecycle:
         """End every run that is still open; for when the process ends."""
         for run in reversed(self.in_flight()):
             self._close_orphan(run, Outcome.ABANDONED)
+
+    def _is_needless(self, start: RunStart, recording: Recording, parent: Run, context: Context) -> bool:
+        """Return whether nobody would know of a run below one that is not recorded: its parent stands for it."""
+        is_current = not self._has_scope or _scope.stands_on_top(parent, context)
+        return parent.open and is_current and not is_reported(start, recording)
 
     def _open(
         self, start: RunStart, recording: Recording, parent: Run | None, context: Context, frame: FrameType | None

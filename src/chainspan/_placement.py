@@ -65,9 +65,9 @@ def place(parent: Run | None, context: Context, frame: FrameType | None) -> Plac
     if parent is None:
         around = _scope.ambient_span(context, frame) or INVALID_SPAN
         return Place(_scope.with_span(context, around), around, _ids(around))
-    inner = _scope.raw_span(context)
-    if inner is not None and type(inner) is not _scope.ScopeSpan and _is_native_inside(inner, parent):
-        return Place(context, inner, _ids(inner))
+    inner = _scope.native_span(context, parent)
+    if inner is not None and _is_native_inside(inner, parent):
+        return Place(_scope.with_span(context, inner), inner, _ids(inner))
     return Place(_scope.with_span(context, parent.span), parent.span)
 
 

@@ -44,8 +44,10 @@ __all__ = [
     "ambient_span",
     "attach",
     "displaced_run",
+    "native_span",
     "raw_span",
     "restore",
+    "stands_on_top",
     "with_span",
     "without_past",
 ]
@@ -196,6 +198,24 @@ def ambient_span(context: Context, above: FrameType | None) -> Span | None:
     if type(span) is ScopeSpan:
         return _resolve(span, above)
     return span
+
+
+def native_span(context: Context, parent: Run) -> Span | None:
+    """Return the foreign span that may stand between a run and one that starts in it, or None.
+
+    Over it there may be the scopes of others that started there: of a batch, or of a stream
+    between two of whose chunks the new run starts.
+    """
+    span = raw_span(context)
+    while type(span) is ScopeSpan and span.run is not parent and not parent.is_within(span.run):
+        span = span.under
+    return None if type(span) is ScopeSpan else span
+
+
+def stands_on_top(run: Run, context: Context) -> bool:
+    """Return whether a run's scope is the newest in a context."""
+    span = raw_span(context)
+    return type(span) is ScopeSpan and span.run is run
 
 
 def displaced_run(context: Context, run_id: int) -> Run | None:
