@@ -98,8 +98,10 @@ class Lifecycle:
             _make_current(run, frame, context, elsewhere)
         if start.run_type in FORGOTTEN:
             self._orphans.watch(run)
-        elif run.seat.module == FALLBACKS and frame is not None:
-            self._orphans.watch_fallbacks(run, frame)
+        elif run.seat.module == FALLBACKS:
+            self._orphans.watch_fallbacks(run)
+        elif parent is None and task is not None:
+            self._orphans.watch_root(run)
 
     def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
         """Close a run that ended well; `read` is called only if it is recorded."""
@@ -210,8 +212,8 @@ class Lifecycle:
         return run
 
     def _parent(self, run_id: int, context: Context) -> Run | None:
-        """Return a run that another one starts in; an ended one too, where the work goes on in its context."""
-        parent = self._runs.get(run_id)
+        """Return a run that another one starts in; an ended one too, where the work goes on."""
+        parent = self._runs.get(run_id) or self._runs.past(run_id)
         return parent if parent is not None or not self._has_scope else _scope.displaced_run(context, run_id)
 
     def _start_span(self, run: Run, start: RunStart, where: Place) -> Span:
@@ -242,7 +244,7 @@ class Lifecycle:
         finally:
             if self._has_scope:
                 _scope.restore(run)
-            if run.is_watched:
+            if run.is_watched or run.parent is None:
                 self._orphans.forget(run)
             run.let_go()
             if run.children:

@@ -21,6 +21,7 @@ from typing import Any
 
 from ._model import Outcome, RunStart
 from ._runs import Run
+from ._stack import Seat, reporter
 
 __all__ = ["FALLBACKS", "FORGOTTEN", "Orphans"]
 
@@ -55,18 +56,29 @@ class Orphans:
         if seat is None or seat.is_generator or seat.package != _FRAMEWORK:
             return
         run.is_watched = True
-        if seat.task is None or not seat.is_coroutine or seat.task.done():
-            return
-        runs = self._by_task.get(seat.task)
-        if runs is None:
-            runs = self._by_task[seat.task] = {}
-            seat.task.add_done_callback(self._task_done)
-        runs[run.id] = run
-        self._look_later(seat.task.get_loop())
+        if seat.task is not None and self._end_with(seat.task, run):
+            self._look_later(seat.task.get_loop())
 
-    def watch_fallbacks(self, run: Run, frame: FrameType) -> None:
+    def watch_root(self, run: Run) -> None:
+        """Look after a root of another type, whose task may be cancelled while its start is still being reported."""
+        seat = run.seat
+        if seat is not None and seat.task is not None and seat.package == _FRAMEWORK:
+            self._end_with(seat.task, run)
+
+    def _end_with(self, task: Task[Any], run: Run) -> bool:
+        """Have a run end with its task, if it lives in a coroutine of that."""
+        if run.seat is None or not run.seat.is_coroutine or task.done():
+            return False
+        runs = self._by_task.get(task)
+        if runs is None:
+            runs = self._by_task[task] = {}
+            task.add_done_callback(self._task_done)
+        runs[run.id] = run
+        return True
+
+    def watch_fallbacks(self, run: Run) -> None:
         """Look after a stream of fallbacks: it is over when its generator is, with which goes its callback manager."""
-        manager = frame.f_locals.get("callback_manager")
+        manager = reporter()
         if manager is not None:
             weakref.finalize(manager, self._left, run).atexit = False
 
@@ -83,7 +95,8 @@ class Orphans:
         """Close what an ended run has left open below it, now where certain, else later."""
         below = run.open_below()
         for orphan in below:
-            if orphan.is_watched and orphan.seat is not None and orphan.seat.is_over():
+            seat = orphan.seat
+            if seat is not None and (orphan.is_watched or _is_awaited(seat)) and seat.is_over():
                 self._close(orphan, _outcome_below(outcome))
         if any(orphan.open for orphan in below):
             self._overdue.append((time.monotonic_ns() + _GRACE_NS, run))
@@ -128,6 +141,11 @@ class Orphans:
     def _task_done(self, task: Task[Any]) -> None:
         for run in list(self._by_task.pop(task, {}).values()):
             self._close(run, Outcome.CANCELLED if task.cancelled() else Outcome.ABANDONED)
+
+
+def _is_awaited(seat: Seat) -> bool:
+    """Return whether a run lives in a coroutine of the framework's, which executes it, and ends with it."""
+    return seat.is_coroutine and seat.package == _FRAMEWORK
 
 
 def _prepares(frame: FrameType | None, start: RunStart) -> bool:

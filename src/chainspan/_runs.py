@@ -24,6 +24,7 @@ from ._stack import Seat
 __all__ = ["Run", "RunRegistry", "Trace"]
 
 _MOST_CALLS = 10_000  # tool calls remembered for one trace
+_MOST_PAST = 64  # ended runs that are remembered for those that start in them late
 
 
 @dataclass(slots=True, eq=False)
@@ -212,6 +213,8 @@ class RunRegistry:
         self._on_evict = on_evict
         self._lock = threading.Lock()
         self._open: dict[int, Run] = {}  # oldest first
+        self._past: dict[int, Run] = {}
+        self._long_past: dict[int, Run] = {}
         self.get: Callable[[int], Run | None] = self._open.get
 
     def add(self, run: Run) -> None:
@@ -232,10 +235,13 @@ class RunRegistry:
             self._make_room()
 
     def take(self, run_id: int) -> Run | None:
-        """Forget a run that has ended, and return it; None too where another one stood for it."""
+        """Forget an open run that has ended, and return it; None too where another one stood for it."""
         run = self._open.pop(run_id, None)
         if run is None:
             return None
+        self._past[run_id] = run
+        if len(self._past) * 2 >= _MOST_PAST:
+            self._long_past, self._past = self._past, {}
         if run.id != run_id:
             if run.stands_for is not None:
                 run.stands_for.discard(run_id)
@@ -244,6 +250,14 @@ class RunRegistry:
             for other in run.stands_for.copy():
                 self._open.pop(other, None)
         return run
+
+    def past(self, run_id: int) -> Run | None:
+        """Return a run that ended not long ago, or None.
+
+        A thread that was given a run's config may start its work when that run has ended, and
+        belongs there all the same.
+        """
+        return self._past.get(run_id) or self._long_past.get(run_id)
 
     def __contains__(self, run_id: int) -> bool:
         """Return whether a run is open."""

@@ -311,8 +311,19 @@ def _resolve(scope: ScopeSpan, above: FrameType | None) -> Span | None:
     while type(span) is ScopeSpan:
         found = asker.inside(span.run, is_mixed=span.is_mixed)
         if found is not None:
-            return found.span
+            model = _model_below(span, found) if span.is_mixed and asker.executes_model(found) else None
+            return (model or found).span
         if type(span.under) is ScopeSpan and not span.under.run.open:
             span.under = _live(span.under)  # keeps chains short where ends come in any order
         span = span.under
     return span
+
+
+def _model_below(scope: ScopeSpan, named: Run) -> Run | None:
+    """Return the innermost open model below a scope in the same trace: the one that the named run pulls."""
+    span: Span | None = scope
+    while type(span) is ScopeSpan:
+        if span.run.is_leaf and span.run.open and span.run.trace is named.trace:
+            return span.run
+        span = span.under
+    return None

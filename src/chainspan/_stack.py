@@ -19,7 +19,16 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["Seat", "current_task", "has_package", "is_dispatch", "starter", "suspended_frames"]
+__all__ = [
+    "Seat",
+    "current_task",
+    "has_method_of",
+    "has_package",
+    "is_dispatch",
+    "reporter",
+    "starter",
+    "suspended_frames",
+]
 
 _AWAITED = (  # how to go from one awaiting object to its frame, and to what it awaits
     ("cr_frame", "cr_await"),
@@ -159,6 +168,22 @@ def starter(frame: FrameType | None) -> FrameType | None:
     return outside
 
 
+def reporter() -> object | None:
+    """Return the callback manager that reports the start of a chain right now, or None.
+
+    Its own frame is asked, which is gone in a moment: looking at the locals of a generator's
+    would keep these alive, and what they hold open.
+    """
+    frame = sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
+    for _ in range(_MOST_FRAMES):
+        if frame.f_code.co_name == "on_chain_start" and _role(frame.f_globals.get("__name__", "")) is _DISPATCHING:
+            return frame.f_locals.get("self")
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return None
+
+
 class _Role(Enum):
     """What a module has to do with a callback that it stands on the stack of."""
 
@@ -240,9 +265,21 @@ def _package(frame: FrameType) -> str:
     return name.partition(".")[0]
 
 
+def has_method_of(module: str, frame: FrameType | None) -> bool:
+    """Return whether a method of a class that derives from one of a module's is on the stack."""
+    while frame is not None:
+        if any(base.__module__.startswith(module) for base in _bases_of_self(frame)):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _derives_from(package: str, frame: FrameType) -> bool:
+    return any(base.__module__.partition(".")[0] == package for base in _bases_of_self(frame))
+
+
+def _bases_of_self(frame: FrameType) -> tuple[type, ...]:
     code = frame.f_code
     if not code.co_argcount or code.co_varnames[0] != "self":
-        return False
-    bases = type(frame.f_locals.get("self")).__mro__
-    return any(base.__module__.partition(".")[0] == package for base in bases)
+        return ()
+    return type(frame.f_locals.get("self")).__mro__

@@ -27,6 +27,7 @@ _BRACKETS = frozenset() if _WORD_LAGS else frozenset({"_call_with_config", "_aca
 
 _RUNNABLES = "langchain_core.runnables.base"
 
+_MODELS = "langchain_core.language_models"
 _TEXT_MODELS = "langchain_core.language_models.llms"
 _ONE_BY_ONE = frozenset({"_generate", "_agenerate"})  # functions there that call a model prompt by prompt
 
@@ -105,13 +106,27 @@ class Asker:
             return self._by_stack(run)
         return _pulled(named, self._frame) if is_mixed or _lags(named) else named
 
+    def executes_model(self, named: Run) -> bool:
+        """Return whether a worker thread executes a model here, on behalf of the run that the framework names.
+
+        An asynchronous stream of a model that has only a synchronous one is pulled chunk by chunk
+        in worker threads, in the context of whoever pulls (``BaseChatModel._astream``).
+        """
+        if named.seat is None or named.seat.is_here() or _stack.current_task() is not None:
+            return False
+        return _stack.has_method_of(_MODELS, self._frame)
+
+    def _is_named(self, run: Run) -> bool:
+        """Return whether the framework's word names an open run of the pipeline that a run is of."""
+        return self._current is not None and run.registry.get(self._current) is not None
+
     def _by_stack(self, run: Run) -> Run | None:
         """Return the run that the stack, or else inheritance, says the code is inside of."""
         seat = run.seat
         if not run.open or seat is None:
             return None
         found = self._on_stack(run)
-        if found is None and _inherits(run, seat, self._frame):
+        if found is None and _inherits(run, seat, self._frame, is_elsewhere=self._is_named(run)):
             found = run
         return found if found is None or found.twin is None else _of_twins(found, self._frame)
 
@@ -202,7 +217,7 @@ def _twins_of(run: Run) -> list[Run]:
     return twins[::-1]
 
 
-def _inherits(run: Run, seat: _stack.Seat, frame: FrameType | None) -> bool:
+def _inherits(run: Run, seat: _stack.Seat, frame: FrameType | None, *, is_elsewhere: bool) -> bool:
     """Return whether code in another thread or task belongs to a run whose context it copied."""
     if seat.shares_stack():
         return False  # it would have been found there
@@ -211,6 +226,6 @@ def _inherits(run: Run, seat: _stack.Seat, frame: FrameType | None) -> bool:
     if run.is_leaf and (not run.chunks or _stack.current_task() is not None):
         # Once it has begun, another task is its consumer's: a stream keeps its frame, whoever pulls it.
         return not run.chunks
-    if not run.is_leaf and seat.package == _NAMES_ALL and not _WORD_LAGS:
-        return False  # its body runs with a word of its own, which was asked
+    if is_elsewhere and not run.is_leaf and seat.package == _NAMES_ALL and not _WORD_LAGS:
+        return False  # its body would have said so
     return _stack.has_package(seat.package, frame)
