@@ -18,11 +18,12 @@ from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableLambda
 from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, SamplingResult
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from tests._traces import Traces, traces
 from typing_extensions import override
 
@@ -157,6 +158,31 @@ def test_runs_below_an_unsampled_one_are_not_kept() -> None:
 
     assert [run.id for run in kept] == [root.int]
     assert lifecycle.span_of(forgotten.int) is None
+
+
+def test_nothing_below_an_unsampled_run_is_sampled_where_no_context_was_carried() -> None:
+    """A bare thread with the config of an unsampled run keeps to that run's decision, while it runs and after."""
+    traced, kept = Traces(), list[Any]()
+    unsampled = NonRecordingSpan(SpanContext(7, 9, is_remote=True, trace_flags=TraceFlags(0)))
+
+    def request(word: str) -> str:
+        traced.tracer.start_span("request").end()
+        return word
+
+    inner = RunnableLambda(request)
+
+    def body(word: str, config: Any) -> str:
+        kept.append(config)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(inner.invoke, word, config).result()
+        return word
+
+    with trace.use_span(unsampled):
+        RunnableLambda(body).invoke("x", {"callbacks": [OtelHandler(tracer_provider=traced.provider)]})
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(inner.invoke, "x", kept[0]).result()
+
+    assert list(traced.spans) == []
 
 
 def test_what_stands_for_others_makes_room_once() -> None:

@@ -8,8 +8,10 @@ from collections.abc import Awaitable
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.graph import START, StateGraph
+from typing_extensions import override
 
 from ._bench import Bench
 from ._python310 import handed_on
@@ -69,6 +71,43 @@ def test_cancelled_in_a_model(bench: Bench) -> None:
         await cancelled(stage, hang, model_chain(stage, hang).ainvoke(WORD, stage.config))
 
     seen = bench.check(scenario, CUT_OFF)
+
+    assert errors(seen) == []
+
+
+class Slow(AsyncCallbackHandler):
+    """A user's handler that takes its time over starts of the type that it is told."""
+
+    def __init__(self, hang: Hang, name: str) -> None:
+        self._hang, self._name = hang, name
+
+    @override
+    async def on_chain_start(self, *args: Any, **kwargs: Any) -> None:
+        """Hang where the name is the one."""
+        if kwargs.get("name") == self._name:
+            await self._hang(None)
+
+
+@pytest.mark.parametrize("name", ["RunnableSequence", "inner"])
+def test_cancelled_while_a_start_is_reported(bench: Bench, name: str) -> None:
+    """LangChain says nothing of a chain that is cancelled while another handler hears of its start."""
+
+    async def scenario(stage: Stage) -> None:
+        hang = Hang()
+        inner: Any = RunnableLambda(str, name="inner")
+        config = {"callbacks": [*stage.callbacks, Slow(hang, name)]}
+        await cancelled(stage, hang, (PROMPT | inner).ainvoke(WORD, config))
+
+    below = "prompt:ChatPromptTemplate\n          chain:inner" if name == "inner" else ""
+    seen = bench.check(
+        scenario,
+        f"""
+        chain:RunnableSequence
+          {below}
+        native:afterwards
+        """,
+        without="A",  # whether a handler in a thread hears of the start before the cancellation is a matter of luck
+    )
 
     assert errors(seen) == []
 

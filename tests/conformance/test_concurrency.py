@@ -465,6 +465,39 @@ def test_thread_that_outlives_its_root(bench: Bench) -> None:
     )
 
 
+def test_bare_thread_that_begins_after_its_root(bench: Bench) -> None:
+    """A bare thread that was given the config begins when the run is over, and belongs below it all the same."""
+
+    def scenario(stage: Stage) -> None:
+        model, ended = stage.model(), threading.Event()
+        left: list[Future[Any]] = []
+        pool = ThreadPoolExecutor(1)
+
+        def later(config: RunnableConfig) -> None:
+            ended.wait()
+            model.invoke("hi", config)
+
+        def run(word: str, config: RunnableConfig) -> str:
+            left.append(pool.submit(later, config))
+            return word
+
+        RunnableLambda(run, name="outer").invoke("hi", stage.config)
+        ended.set()
+        left[0].result()
+        pool.shutdown()
+        stage.mark("native:afterwards")
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          llm:m1
+            native:model:m1
+        native:afterwards
+        """,
+    )
+
+
 @pytest.mark.parametrize("count", [20])
 def test_streams_in_many_tasks(bench: Bench, count: int) -> None:
     """Streams that many tasks pull at the same time leave each consumer where it stood."""

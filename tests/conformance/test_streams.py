@@ -526,3 +526,25 @@ def test_model_that_reports_tokens_without_streaming(bench: Bench, mode: Mode) -
           parser:StrOutputParser
         """,
     )
+
+
+@modes(CALLS)
+def test_second_request_of_a_model_that_knows_no_async(bench: Bench, mode: Mode) -> None:
+    """LangChain pulls its stream chunk by chunk in worker threads, in the context of the parser that pulls."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.sync_model(midway=lambda _: stage.mark("native:second"))
+        return mode.run(PROMPT | model | PARSER, WORD, stage.config)
+
+    second = "native:second" if "stream" in mode.name else ""
+    bench.check(
+        scenario,
+        f"""
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+            {second}
+          parser:StrOutputParser
+        """,
+    )

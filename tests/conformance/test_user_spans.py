@@ -162,6 +162,70 @@ def test_span_in_a_function_around_several_calls(bench: Bench, mode: Mode) -> No
     )
 
 
+@modes(SYNC_ASYNC)
+def test_span_in_a_function_around_a_batch(bench: Bench, mode: Mode) -> None:
+    """All items of a batch are in the span around it, though each starts over the scope of the one before."""
+
+    def scenario(stage: Stage) -> Any:
+        sequence = PROMPT | stage.model()
+
+        def run(given: Any, config: RunnableConfig) -> Any:
+            with stage.native("native:user"):
+                return sequence.batch([WORD] * 3, config)
+
+        async def arun(given: Any, config: RunnableConfig) -> Any:
+            with stage.native("native:user"):
+                return await sequence.abatch([WORD] * 3, config)
+
+        return mode.run(RunnableLambda(run, arun, name="outer"), "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          native:user
+            chain:RunnableSequence  x3
+              prompt:ChatPromptTemplate
+              llm:m1
+                native:model:m1
+        """,
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_span_in_a_function_around_a_stream_with_calls(bench: Bench, mode: Mode) -> None:
+    """What is called between two chunks of a stream is in the span around both, and not in the stream."""
+
+    def scenario(stage: Stage) -> Any:
+        sequence, quick = PROMPT | stage.model(), stage.model("quick")
+
+        def run(given: Any, config: RunnableConfig) -> None:
+            with stage.native("native:user"):
+                for _ in sequence.stream(WORD, config):
+                    quick.invoke("hi", config)
+
+        async def arun(given: Any, config: RunnableConfig) -> None:
+            with stage.native("native:user"):
+                async for _ in sequence.astream(WORD, config):
+                    await quick.ainvoke("hi", config)
+
+        return mode.run(RunnableLambda(run, arun, name="outer"), "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:outer
+          native:user
+            chain:RunnableSequence
+              prompt:ChatPromptTemplate
+              llm:m1
+                native:model:m1
+            llm:quick  x3
+              native:model:quick
+        """,
+    )
+
+
 @modes(CALLS)
 def test_span_in_a_node_around_a_model(bench: Bench, mode: Mode) -> None:
     """In a graph's node, too, the application's span stands between the node and the model."""
