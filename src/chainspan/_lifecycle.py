@@ -99,7 +99,7 @@ class Lifecycle:
         if start.run_type in FORGOTTEN:
             self._orphans.watch(run)
         elif run.seat.module == FALLBACKS:
-            self._orphans.watch_fallbacks(run)
+            self._orphans.watch_manager(run)
         elif parent is None and task is not None:
             self._orphans.watch_root(run)
 

@@ -31,6 +31,7 @@ FORGOTTEN = frozenset({"llm", "retriever", "tool"})
 FALLBACKS = "langchain_core.runnables.fallbacks"
 """The module whose streams report no end where they are left at their first chunk."""
 
+_STARTS_ONLY = "ensure_started"  # what starts a model's stream of events (v3), and returns before the body executes
 _FRAMEWORK = "langchain_core"  # whose functions execute the runs that they start; callers by hand may not
 _LOOK_AGAIN_S = 0.25
 _GRACE_NS = 300 * 1_000_000_000
@@ -55,6 +56,9 @@ class Orphans:
         seat = run.seat
         if seat is None or seat.is_generator or seat.package != _FRAMEWORK:
             return
+        if seat.code is not None and seat.code.co_name == _STARTS_ONLY:
+            self.watch_manager(run)
+            return
         run.is_watched = True
         if seat.task is not None and self._end_with(seat.task, run):
             self._look_later(seat.task.get_loop())
@@ -76,8 +80,8 @@ class Orphans:
         runs[run.id] = run
         return True
 
-    def watch_fallbacks(self, run: Run) -> None:
-        """Look after a stream of fallbacks: it is over when its generator is, with which goes its callback manager."""
+    def watch_manager(self, run: Run) -> None:
+        """Look after a stream that is over when it is dropped, and with it the callback manager that reports it."""
         manager = reporter()
         if manager is not None:
             weakref.finalize(manager, self._left, run).atexit = False

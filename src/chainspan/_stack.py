@@ -43,6 +43,7 @@ _DRIVER = "chainspan._decorators._drive"  # around the body of a decorated funct
 _PASSING = frozenset(  # functions that report a start and return before the run has executed
     {"<listcomp>", "<genexpr>", "_start", "_astart"}  # the last two are langgraph's (RunnableSeq)
 )
+_REPORTS = frozenset({"on_chain_start", "on_chat_model_start"})
 _MOST_FRAMES = 12  # of dispatch between a callback and the code that caused it
 
 
@@ -169,14 +170,14 @@ def starter(frame: FrameType | None) -> FrameType | None:
 
 
 def reporter() -> object | None:
-    """Return the callback manager that reports the start of a chain right now, or None.
+    """Return the callback manager that reports the start of a chain or of a model right now, or None.
 
     Its own frame is asked, which is gone in a moment: looking at the locals of a generator's
     would keep these alive, and what they hold open.
     """
     frame = sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
     for _ in range(_MOST_FRAMES):
-        if frame.f_code.co_name == "on_chain_start" and _role(frame.f_globals.get("__name__", "")) is _DISPATCHING:
+        if frame.f_code.co_name in _REPORTS and _role(frame.f_globals.get("__name__", "")) is _DISPATCHING:
             return frame.f_locals.get("self")
         if frame.f_back is None:
             break

@@ -27,6 +27,7 @@ _BRACKETS = frozenset() if _WORD_LAGS else frozenset({"_call_with_config", "_aca
 
 _RUNNABLES = "langchain_core.runnables.base"
 
+_PUMPED = "_iter_v2_events"  # the generator that a model's stream of events is pulled from, piece by piece
 _MODELS = "langchain_core.language_models"
 _TEXT_MODELS = "langchain_core.language_models.llms"
 _ONE_BY_ONE = frozenset({"_generate", "_agenerate"})  # functions there that call a model prompt by prompt
@@ -137,6 +138,8 @@ class Asker:
         while self._left is not None:
             frame, self._left = self._left, self._left.f_back
             found = _seated_in(frame) if id(frame) in _starters else None
+            if frame.f_code.co_name == _PUMPED:
+                found = scope_run.registry.get(_handed(frame))
             if found is not None:
                 self._seated.append(found)
                 if found.is_within(scope_run):

@@ -11,6 +11,8 @@ from contextlib import aclosing, closing
 from functools import partial
 from typing import Any, cast
 
+import pytest
+from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda, RunnableParallel
 
 from ._bench import Bench
@@ -546,5 +548,58 @@ def test_second_request_of_a_model_that_knows_no_async(bench: Bench, mode: Mode)
             native:model:m1
             {second}
           parser:StrOutputParser
+        """,
+    )
+
+
+HAS_V3 = hasattr(BaseChatModel, "_chat_model_stream_v3")  # in beta; older releases of langchain-core have none
+V3 = pytest.mark.skipif(not HAS_V3, reason="this langchain-core has no stream of events of a model, version 3")
+
+
+@V3
+@pytest.mark.filterwarnings("ignore:.*stream_events")
+def test_events_of_a_model(bench: Bench) -> None:
+    """What starts such a stream returns before the body executes, and another call in between ends nothing."""
+
+    def scenario(stage: Stage) -> None:
+        quick, model = stage.model("quick"), stage.model(midway=lambda _: stage.mark("native:second"))
+        stream: Any = model.stream_events("hi", stage.config, version="v3")
+        for _ in stream.text:
+            stage.mark("native:consumer")
+            quick.invoke("hi", stage.config)
+
+    seen = bench.check(
+        scenario,
+        """
+        llm:m1
+          native:model:m1
+          native:second
+        native:consumer  x3
+        llm:quick  x3
+          native:model:quick
+        """,
+    )
+
+    assert [span.attributes.get("chainspan.run.outcome") for span in seen.spans if span.attributes] == [None] * 4
+
+
+@V3
+@pytest.mark.filterwarnings("ignore:.*stream_events")
+def test_events_of_a_model_dropped(bench: Bench) -> None:
+    """Of such a stream that is dropped LangChain reports no end; its span ends all the same."""
+
+    def scenario(stage: Stage) -> None:
+        stream: Any = stage.model().stream_events("hi", stage.config, version="v3")
+        texts = iter(stream.text)
+        next(texts)
+        del texts, stream
+        stage.mark("native:afterwards")
+
+    bench.check(
+        scenario,
+        """
+        llm:m1
+          native:model:m1
+        native:afterwards
         """,
     )
