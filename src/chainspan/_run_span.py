@@ -87,7 +87,6 @@ class RunSpan(SdkSpan):
 
     _events: Any = _WhenAsked(lambda span: BoundedList(span._limits.max_events))
     _links: Any = _WhenAsked(lambda span: BoundedList(span._limits.max_links))
-    _end_time: int | None = None
     _status = Status(StatusCode.UNSET)
     _trace_config = None
     _record_exception = _set_status_on_exception = True
@@ -110,6 +109,7 @@ class RunSpan(SdkSpan):
         self._parent = parent
         self._kind = kind
         self._start_time = start_ns
+        self._end_time = None
         self._lock = threading.Lock()
         self._resource = tracer.resource
         self._sampler = tracer.sampler
@@ -199,6 +199,7 @@ _FIELDS: Final = frozenset(
     {
         "_attributes",
         "_context",
+        "_end_time",
         "_instrumentation_info",
         "_instrumentation_scope",
         "_kind",

@@ -86,7 +86,7 @@ class Trace:
         return sums
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Run:
     """One run, from its start until nobody refers to it any more.
 
@@ -127,7 +127,6 @@ class Run:
     started_ns: int = 0
     keep: Any = None
     children: dict[int, Run] = field(default_factory=dict)
-    # What is not known at the start stands in the class until it is: a run is made all the time.
     open: bool = field(default=True, init=False)
     first_chunk_ns: int | None = field(default=None, init=False)
     chunks: int = field(default=0, init=False)
