@@ -20,9 +20,8 @@ from typing import Any, Final
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace import Span as SdkSpan
-from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, Span, SpanContext, SpanKind, Status, StatusCode
 from typing_extensions import override
@@ -35,6 +34,7 @@ __all__ = ["RunSpan", "knows_the_sdk", "say"]
 
 Attributes = dict[str, AttributeValue]
 
+_HAS_ENDING: Final = hasattr(SpanProcessor, "_on_ending")  # from SDK 1.40
 _logger = logging.getLogger("opentelemetry.sdk.trace")  # where the SDK's own spans say it
 
 
@@ -54,13 +54,9 @@ class _WhenAsked:
 class _Checked(BoundedAttributes):
     """Attributes that are kept as they are given: checked, and no more than a span may have."""
 
-    def __init__(self, attributes: Attributes, most: int | None) -> None:  # the base's would check them again
+    def __init__(self, attributes: Attributes, most: int | None) -> None:
+        super().__init__(most, immutable=False)
         self._dict = attributes  # type: ignore[assignment]
-        self.maxlen = most
-        self.dropped = 0
-        self.max_value_len = None
-        self._lock = threading.Lock()
-        self._immutable = False
 
     def has_room_for(self, attributes: Attributes) -> bool:
         """Return whether so many attributes more are certainly not too many."""
@@ -158,7 +154,8 @@ class RunSpan(SdkSpan):
             self._end_time = end_time
             held: Any = self._attributes
             held._immutable = True
-        self._span_processor._on_ending(self)
+        if _HAS_ENDING:
+            self._span_processor._on_ending(self)
         self._span_processor.on_end(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ReadableSpan:
@@ -182,9 +179,8 @@ def knows_the_sdk() -> bool:
         ours = {*vars(RunSpan), *_FIELDS}
         return (
             vars(theirs).keys() <= ours
-            and vars(theirs._attributes).keys() == vars(_Checked({}, None)).keys()
+            and {"_dict", "_immutable", "maxlen"} <= vars(theirs._attributes).keys()
             and type(theirs._events) is type(theirs._links) is BoundedList
-            and hasattr(SdkTracer, "_is_enabled")
         )
     except Exception:  # noqa: BLE001 - of a version that is quite different
         return False

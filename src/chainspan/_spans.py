@@ -38,6 +38,9 @@ class Spans:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer: Any = tracer
         self._is_known = type(tracer) is SdkTracer and knows_the_sdk() and not _counts_spans(tracer)
+        # From SDK 1.40, and 1.42; before, every tracer was on, and no trace id said to be random.
+        self._is_on: Callable[[], bool] = getattr(tracer, "_is_enabled", _yes)
+        self._is_random: Callable[[], bool] = getattr(getattr(tracer, "id_generator", None), "is_trace_id_random", _no)
         sampler: Any = getattr(tracer, "sampler", None)
         follows_parents = _follows_parents(sampler)
         self._keeps_sampled = follows_parents or sampler is ALWAYS_ON
@@ -55,7 +58,7 @@ class Spans:
             start_ns: Nanoseconds since the epoch.
         """
         tracer = self._tracer
-        if not self._asks_first or not tracer._is_enabled():  # noqa: SLF001
+        if not self._asks_first or not self._is_on():
             return self._start_described(where, *describe(), start_ns)
         parent = where.around.get_span_context()
         trace_id, _, _, flags, state, is_valid = parent  # its properties are six calls
@@ -63,7 +66,7 @@ class Spans:
             identity = SpanContext(trace_id, tracer.id_generator.generate_span_id(), False, flags, state)
         elif self._takes_roots and not is_valid:
             ids = tracer.id_generator
-            flags = _RANDOMLY if ids.is_trace_id_random() else _SIMPLY
+            flags = _RANDOMLY if self._is_random() else _SIMPLY
             identity = SpanContext(ids.generate_trace_id(), ids.generate_span_id(), False, flags)
         else:
             identity, _ = self._ask(where, "", SpanKind.INTERNAL, {})
@@ -78,7 +81,7 @@ class Spans:
     def _start_described(self, where: Place, name: str, kind: SpanKind, attributes: Attributes, start_ns: int) -> Span:
         """Start a span where the sampler, or a tracer that is not known, looks at all of it."""
         tracer = self._tracer
-        if not self._is_known or not tracer._is_enabled():  # noqa: SLF001
+        if not self._is_known or not self._is_on():
             made: Span = tracer.start_span(name, where.context, kind, attributes, where.links, start_ns)
             return made
         identity, said = self._ask(where, name, kind, attributes)
@@ -103,10 +106,18 @@ class Spans:
         above = parent if parent.is_valid else None
         trace_id = ids.generate_trace_id() if above is None else above.trace_id
         said = tracer.sampler.should_sample(where.context, trace_id, name, kind, attributes, where.links)
-        is_random = ids.is_trace_id_random() if above is None else above.trace_flags & _RANDOM
+        is_random = self._is_random() if above is None else above.trace_flags & _RANDOM
         bits = (TraceFlags.SAMPLED if said.decision.is_sampled() else 0) | (_RANDOM if is_random else 0)
         flags, state = TraceFlags(bits), said.trace_state
         return SpanContext(trace_id, ids.generate_span_id(), False, flags, state), said
+
+
+def _yes() -> bool:
+    return True
+
+
+def _no() -> bool:
+    return False
 
 
 def _decides_by_trace(sampler: object) -> bool:
