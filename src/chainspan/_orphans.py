@@ -31,7 +31,6 @@ FORGOTTEN = frozenset({"llm", "retriever", "tool"})
 FALLBACKS = "langchain_core.runnables.fallbacks"
 """The module whose streams report no end where they are left at their first chunk."""
 
-_STARTS_ONLY = "ensure_started"  # what starts a model's stream of events (v3), and returns before the body executes
 _FRAMEWORK = "langchain_core"  # whose functions execute the runs that they start; callers by hand may not
 _LOOK_AGAIN_S = 0.25
 _GRACE_NS = 300 * 1_000_000_000
@@ -56,7 +55,7 @@ class Orphans:
         seat = run.seat
         if seat is None or seat.is_generator or seat.package != _FRAMEWORK:
             return
-        if seat.code is not None and seat.code.co_name == _STARTS_ONLY:
+        if seat.only_starts:
             self.watch_manager(run)
             return
         run.is_watched = True

@@ -43,6 +43,7 @@ _DRIVER = "chainspan._decorators._drive"  # around the body of a decorated funct
 _PASSING = frozenset(  # functions that report a start and return before the run has executed
     {"<listcomp>", "<genexpr>", "_start", "_astart"}  # the last two are langgraph's (RunnableSeq)
 )
+_ONLY_STARTS = "ensure_started"  # inside BaseChatModel.stream_events and .astream_events
 _REPORTS = frozenset({"on_chain_start", "on_chat_model_start"})
 _MOST_FRAMES = 12  # of dispatch between a callback and the code that caused it
 
@@ -85,6 +86,11 @@ class Seat:
     def is_coroutine(self) -> bool:
         """Whether the run lives in a coroutine, hence is over when its task is done."""
         return self._has(CO_COROUTINE)
+
+    @property
+    def only_starts(self) -> bool:
+        """Whether what started the run returns before its body executes, as of a model's stream of events (v3)."""
+        return self.code is not None and self.code.co_name == _ONLY_STARTS
 
     def is_here(self) -> bool:
         """Return whether the caller runs in the same thread and the same task."""

@@ -225,7 +225,7 @@ def _inherits(run: Run, seat: _stack.Seat, frame: FrameType | None, *, is_elsewh
     if seat.shares_stack():
         return False  # it would have been found there
     if not seat.is_generator:
-        return run.is_watched or not seat.is_over()  # started by hand, it may be open for ever
+        return run.is_watched or seat.only_starts or not seat.is_over()  # started by hand, it may be open for ever
     if run.is_leaf and (not run.chunks or _stack.current_task() is not None):
         # Once it has begun, another task is its consumer's: a stream keeps its frame, whoever pulls it.
         return not run.chunks

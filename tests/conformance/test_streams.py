@@ -557,7 +557,7 @@ V3 = pytest.mark.skipif(not HAS_V3, reason="this langchain-core has no stream of
 
 
 @V3
-@pytest.mark.filterwarnings("ignore:.*stream_events")
+@pytest.mark.filterwarnings("ignore:.*is in beta")
 def test_events_of_a_model(bench: Bench) -> None:
     """What starts such a stream returns before the body executes, and another call in between ends nothing."""
 
@@ -584,7 +584,29 @@ def test_events_of_a_model(bench: Bench) -> None:
 
 
 @V3
-@pytest.mark.filterwarnings("ignore:.*stream_events")
+@pytest.mark.filterwarnings("ignore:.*is in beta")
+def test_async_events_of_a_model(bench: Bench) -> None:
+    """Asynchronously the body executes in a task of its own, which is the model's as long as it is open."""
+
+    async def scenario(stage: Stage) -> None:
+        model: Any = stage.model(midway=lambda _: stage.mark("native:second"))
+        stream = await model.astream_events("hi", stage.config, version="v3")
+        async for _ in stream.text:
+            stage.mark("native:consumer")
+
+    bench.check(
+        scenario,
+        """
+        llm:m1
+          native:model:m1
+          native:second
+        native:consumer  x3
+        """,
+    )
+
+
+@V3
+@pytest.mark.filterwarnings("ignore:.*is in beta")
 def test_events_of_a_model_dropped(bench: Bench) -> None:
     """Of such a stream that is dropped LangChain reports no end; its span ends all the same."""
 
