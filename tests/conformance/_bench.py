@@ -7,9 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from ._play import Observation, play
 from ._properties import PROPERTIES
 from ._stage import Scenario, Stage
-from ._trees import parse, without_runs
+from ._trees import Node, parse, without_runs
 
 __all__ = ["PROPERTIES", "Bench", "Observation"]
+
+Played = tuple[str, Observation, Observation]
+
+_MORE_PLAYS = 2
+"""How often a scenario is played again where only other handlers hear otherwise than usual. With nobody
+watching, too, LangChain now and then reports a cancellation for a closed generator or the other way
+round; what a handler changes it changes each time."""
 
 
 class Bench:
@@ -46,6 +53,18 @@ class Bench:
         __tracebackhide__ = True
         wanted = without_runs(parse(tree), self._lost)
         plays = list(_plays(scenario, fails, alone=alone))
+        held, report = self._judge(plays, wanted, without)
+        for _ in range(_MORE_PLAYS):
+            if [letter for letter in held if not held[letter]] == ["A"]:
+                plays = list(_plays(scenario, fails, alone=alone))
+                held, report = self._judge(plays, wanted, without)
+        self._score(held)
+        assert not report, "\n" + "\n".join(report)
+        return plays[-1][1]
+
+    def _judge(
+        self, plays: Sequence[Played], wanted: tuple[Node, ...], without: str
+    ) -> tuple[dict[str, bool], list[str]]:
         held: dict[str, bool] = {}
         report: list[str] = []
         for letter in [letter for letter in PROPERTIES if letter not in without + self._without]:
@@ -55,12 +74,10 @@ class Bench:
                     found.setdefault(complaint, []).append(variant)
             held[letter] = not found
             report += [f"{letter} [{' '.join(variants)}] {complaint}" for complaint, variants in found.items()]
-        self._score(held)
-        assert not report, "\n" + "\n".join(report)
-        return plays[-1][1]
+        return held, report
 
 
-def _plays(scenario: Scenario, fails: str, *, alone: bool) -> Iterator[tuple[str, Observation, Observation]]:
+def _plays(scenario: Scenario, fails: str, *, alone: bool) -> Iterator[Played]:
     """Play the scenario in each variant: its name, what was seen, and what is usual."""
     for inline in (True, False):
         usual = play(scenario, Stage(inline=inline, watched=False), ambient=False)
