@@ -92,13 +92,18 @@ def request_of(name: str) -> bytes:
 
 def files_in(directory: Path) -> dict[str, list[str]]:
     """Return the names of the spans in each file, by the file's state and the number of spans that its name tells."""
+    return dict(listed_in(directory))
+
+
+def listed_in(directory: Path) -> list[tuple[str, list[str]]]:
+    """Return the same of all files, those too that are alike."""
     try:
-        return {
-            f"{path.stem.rpartition('-')[2]}{path.suffix}": [span.name for span in spans_of(path.read_bytes())]
+        return [
+            (f"{path.stem.rpartition('-')[2]}{path.suffix}", [span.name for span in spans_of(path.read_bytes())])
             for path in sorted(directory.glob("*-*"))
-        }
+        ]
     except FileNotFoundError:  # the sender has given one another name since they were listed
-        return files_in(directory)
+        return listed_in(directory)
 
 
 def test_spans_share_a_file(tmp_path: Path, make: Callable[..., SpoolExporter]) -> None:
@@ -198,7 +203,7 @@ def test_forked_child_begins_a_file_of_its_own(tmp_path: Path, make: Callable[..
     exporter.flush(0)
     adopt(SpoolFiles(tmp_path))
 
-    names = sorted(name for names in files_in(tmp_path).values() for name in names)
+    names = sorted(name for _, names in listed_in(tmp_path) for name in names)  # the look may have come in between
     assert names == ["child", "parent 1", "parent 2"]
 
 
