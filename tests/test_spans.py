@@ -171,7 +171,7 @@ def _by_us(tracer: Tracer) -> Start:
 
     def start(above: Span, attributes: dict[str, Any], links: tuple[Link, ...]) -> Span:
         where = Place(set_span_in_context(above), above, (), links)
-        return spans.start(where, lambda: ("n", SpanKind.CLIENT, attributes), 100)
+        return spans.start(where, lambda said: ("n", SpanKind.CLIENT, said), attributes, 100)
 
     return start
 
@@ -228,8 +228,8 @@ def test_a_sampler_that_hands_no_attributes_on_takes_none_away() -> None:
     tracer, kept = _tracer(Terse())
     spans, root = Spans(tracer), Place(Context(), INVALID_SPAN)
 
-    spans.start(root, lambda: ("none", SpanKind.INTERNAL, {"run": "r1"}), 100).end(200)
-    spans.start(root, lambda: ("some", SpanKind.INTERNAL, {"run": "r1"}), 100).end(200)
+    spans.start(root, lambda name: (name, SpanKind.INTERNAL, {"run": "r1"}), "none", 100).end(200)
+    spans.start(root, lambda name: (name, SpanKind.INTERNAL, {"run": "r1"}), "some", 100).end(200)
 
     assert [dict(span.attributes or {}) for span in kept.spans] == [{"run": "r1"}, {"run": "r1", "by": ("Terse",)}]
 
@@ -240,11 +240,11 @@ def test_what_nobody_records_is_not_described(sampler: str, described: int) -> N
     made: list[int] = []
     spans, root = Spans(_tracer(SAMPLERS[sampler])[0]), Place(Context(), INVALID_SPAN)
 
-    def describe() -> tuple[str, SpanKind, dict[str, Any]]:
+    def describe(name: str) -> tuple[str, SpanKind, dict[str, Any]]:
         made.append(1)
-        return "n", SpanKind.INTERNAL, {}
+        return name, SpanKind.INTERNAL, {}
 
-    spans.start(root, describe, 100)
+    spans.start(root, describe, "n", 100)
 
     assert len(made) == described
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable
-from functools import partial
 from types import FrameType
 from uuid import UUID
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
-from opentelemetry.trace import Span, Tracer
+from opentelemetry.trace import NonRecordingSpan, Span, Tracer
 
 from . import _scope, _stack
-from ._content import Gate
 from ._guard import Guard
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
 from ._orphans import FALLBACKS, FORGOTTEN, Orphans
@@ -26,9 +24,9 @@ from ._recording import (
     Attributes,
     Recording,
     conclude,
-    describe_barely,
     describe_end,
     describe_failure,
+    describe_start,
     is_reported,
     links_to_caller,
     note,
@@ -36,13 +34,14 @@ from ._recording import (
     report_orphan,
 )
 from ._runs import Run, RunRegistry, Trace
-from ._spans import Description, Spans
+from ._spans import Spans
 
 __all__ = ["Lifecycle"]
 
 _END, _FAIL, _FINISH = Guard("lifecycle.end"), Guard("lifecycle.fail"), Guard("lifecycle.finish")
-_ATTACH, _DESCRIBE = Guard("lifecycle.attach"), Guard("lifecycle.describe")
-_SUPPRESS_PLAIN = "suppress_instrumentation"  # opentelemetry-instrumentation sets both keys
+_ATTACH = Guard("lifecycle.attach")
+_SUPPRESSING = frozenset({_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation"})
+"""What is set in a context in which nothing is to be traced; opentelemetry-instrumentation sets both."""
 
 
 class Lifecycle:
@@ -80,15 +79,20 @@ class Lifecycle:
         A run that is open already, because two handlers feed this pipeline, stays as it is.
         """
         context, run_id = otel_context.get_current(), start.run_id.int
-        if (context and _is_suppressed(context)) or self._runs.get(run_id) is not None:
+        if not _SUPPRESSING.isdisjoint(context) and _is_suppressed(context):
             return
-        parent = None if start.parent_id is None else self._parent(start.parent_id.int, context)
+        if self._find(run_id) is not None:
+            return
+        parent = None
+        if start.parent_id is not None:
+            parent = self._find(start.parent_id.int) or self._late_parent(start.parent_id.int, context)
         if parent is not None and parent.drops and self._is_needless(start, recording, parent, context):
             self._runs.add_as(run_id, parent)
             return
-        self._orphans.sweep()
+        if self._orphans.overdue:
+            self._orphans.sweep()
         frame, task, elsewhere = find_caller(start)
-        if self._has_scope and context:
+        if self._has_scope and context and not _scope.is_settled(context):
             self._settle_below(context, start, frame)
             context = _scope.without_past(context)
         run = self._open(start, recording, parent, context, frame)
@@ -108,7 +112,8 @@ class Lifecycle:
         run = self._runs.take(run_id.int)
         if run is None:
             return
-        outcome, attributes = Outcome.OK, Attributes()
+        outcome = Outcome.OK
+        attributes: Attributes = {}
         try:
             if run.own and run.span.is_recording():
                 if run.start is not None:
@@ -126,7 +131,7 @@ class Lifecycle:
         run = self._runs.take(run_id.int)
         if run is None:
             return
-        attributes = Attributes()
+        attributes: Attributes = {}
         try:
             if run.own and run.span.is_recording():
                 if run.start is not None:
@@ -154,7 +159,7 @@ class Lifecycle:
         if run is None or not run.own or not run.span.is_recording():
             return
         recording: Recording = run.keep
-        attributes = Attributes()
+        attributes: Attributes = {}
         data = recording.encode_event(event.data, run.gate) if event.data is not None else None
         if data is not None:
             attributes["data"] = data
@@ -192,36 +197,23 @@ class Lifecycle:
     ) -> Run:
         where = place(parent, context, frame) if self._has_scope else place_apart(parent, context)
         trace = parent.trace if parent is not None else Trace(self._clock)
-        run = Run(
-            id=start.run_id.int,
-            start=start,
-            span=where.around,
-            own=recording.keeps is None or recording.keeps(start),
-            parent=parent,
-            registry=self._runs,
-            trace=trace,
-            natives=where.natives,
-            started_ns=trace.now_ns(),
-            keep=recording,
-        )
+        run = Run(start, where.around, parent, trace, self._runs, recording)
+        run.natives = where.natives
+        run.own = recording.keeps is None or recording.keeps(start)
         if run.own:
-            run.span = self._start_span(run, start, where)
-            run.drops = self._spans.drops_below_dropped and not run.span.is_recording()
+            run.gate = recording.gate.for_run(start)
+            if start.tool is not None:
+                where.links = (*where.links, *links_to_caller(run, start))
+            run.span = self._spans.start(where, describe_start, run, run.started_ns)
+            run.drops = type(run.span) is NonRecordingSpan and self._spans.drops_below_dropped
         elif parent is not None:
             run.drops = parent.drops
         return run
 
-    def _parent(self, run_id: int, context: Context) -> Run | None:
-        """Return a run that another one starts in; an ended one too, where the work goes on."""
-        parent = self._runs.get(run_id) or self._runs.past(run_id)
+    def _late_parent(self, run_id: int, context: Context) -> Run | None:
+        """Return a run that has ended, and that another one starts in, as the work goes on."""
+        parent = self._runs.past(run_id)
         return parent if parent is not None or not self._has_scope else _scope.displaced_run(context, run_id)
-
-    def _start_span(self, run: Run, start: RunStart, where: Place) -> Span:
-        recording: Recording = run.keep
-        run.gate = recording.gate.for_run(start)
-        if start.tool is not None:
-            where.links = (*where.links, *links_to_caller(run, start))
-        return self._spans.start(where, partial(_described, start, recording, run.gate), run.started_ns)
 
     def _settle_below(self, context: Context, start: RunStart, frame: FrameType | None) -> None:
         span = _scope.raw_span(context)
@@ -255,23 +247,11 @@ class Lifecycle:
             with Guard("lifecycle.close"):
                 if run.keep.report is not None:
                     report_orphan(run)
-                self._finish(run, outcome, Attributes())
+                self._finish(run, outcome, {})
 
     def _evict(self, run: Run) -> None:
         with Guard("lifecycle.evict"):
-            self._finish(run, Outcome.EVICTED, Attributes())
-
-
-def _described(start: RunStart, recording: Recording, gate: Gate) -> Description:
-    """Return the name and the kind of a run's span, and what the span says from its start."""
-    profile = recording.profile
-    try:
-        attributes = profile.start(start, gate)
-    except Exception as fault:
-        _DESCRIBE.caught(fault)
-        attributes = describe_barely(start, fault)
-    name = profile.span_name(start)
-    return gate.name(name) if gate.policy.redact_patterns else name, profile.span_kind(start), attributes
+            self._finish(run, Outcome.EVICTED, {})
 
 
 def _make_current(run: Run, frame: FrameType | None, context: Context, elsewhere: contextvars.Context | None) -> None:
@@ -286,4 +266,4 @@ def _make_current(run: Run, frame: FrameType | None, context: Context, elsewhere
 
 
 def _is_suppressed(context: Context) -> bool:
-    return bool(dict.get(context, _SUPPRESS_INSTRUMENTATION_KEY) or dict.get(context, _SUPPRESS_PLAIN))
+    return any(dict.get(context, key) for key in _SUPPRESSING)

@@ -189,7 +189,7 @@ class Streaming:
     first_content_s: float | None = None
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, eq=False)
 class RunStart:
     """What is reported when a run starts.
 

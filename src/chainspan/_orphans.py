@@ -40,20 +40,23 @@ _MOST_KEPT = 10_000
 class Orphans:
     """Finds the runs that nobody will end, and has them closed.
 
+    Attributes:
+        overdue: The ended runs below which others are open still, and when these are ended at the latest.
+
     Args:
         close: Ends a run that is still open.
     """
 
     def __init__(self, close: Callable[[Run, Outcome], None]) -> None:
         self._close = close
-        self._overdue: deque[tuple[int, Run]] = deque(maxlen=_MOST_KEPT)
+        self.overdue: deque[tuple[int, Run]] = deque(maxlen=_MOST_KEPT)
         self._by_task: weakref.WeakKeyDictionary[Task[Any], dict[int, Run]] = weakref.WeakKeyDictionary()
         self._looking: weakref.WeakSet[AbstractEventLoop] = weakref.WeakSet()
 
     def watch(self, run: Run) -> None:
         """Look after a run that has just started, of a type that may be forgotten."""
         seat = run.seat
-        if seat is None or seat.is_generator or seat.package != _FRAMEWORK:
+        if seat is None or seat.package != _FRAMEWORK or seat.is_generator:
             return
         if seat.only_starts:
             self.watch_manager(run)
@@ -102,7 +105,7 @@ class Orphans:
             if seat is not None and (orphan.is_watched or _is_awaited(seat)) and seat.is_over():
                 self._close(orphan, _outcome_below(outcome))
         if any(orphan.open for orphan in below):
-            self._overdue.append((time.monotonic_ns() + _GRACE_NS, run))
+            self.overdue.append((time.monotonic_ns() + _GRACE_NS, run))
 
     def started_over(self, run: Run, start: RunStart, frame: FrameType | None) -> None:
         """Close a run in whose context another one starts, if its function has finished.
@@ -119,11 +122,11 @@ class Orphans:
 
     def sweep(self) -> None:
         """Close what is overdue, and forget those whose runs below have ended after them."""
-        while self._overdue:
-            due_ns, run = self._overdue[0]
+        while self.overdue:
+            due_ns, run = self.overdue[0]
             if run.children and due_ns > time.monotonic_ns():
                 return
-            self._overdue.popleft()
+            self.overdue.popleft()
             for orphan in run.open_below():
                 self._close(orphan, Outcome.ABANDONED)
 

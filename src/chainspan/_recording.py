@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from opentelemetry.trace import Link, Span, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 
 from . import _semconv as names
 from ._content import Gate
+from ._guard import Guard
 from ._model import AttributeValue, ModelResponse, Outcome, RunEnd, RunFailure, RunKind, RunStart
-from ._profiles import Ended, Price, Profile, Report, cost_of
+from ._profiles import METERED, Ended, Price, Profile, Report, cost_of
 from ._profiles._hints import hint_at_missing_usage
 from ._run_span import say
 from ._runs import Run
@@ -19,9 +20,9 @@ __all__ = [
     "Attributes",
     "Recording",
     "conclude",
-    "describe_barely",
     "describe_end",
     "describe_failure",
+    "describe_start",
     "is_reported",
     "links_to_caller",
     "note",
@@ -31,9 +32,12 @@ __all__ = [
 
 Attributes = dict[str, AttributeValue]
 
+_DESCRIBE = Guard("recording.start")
 _TELLING = {RunKind.LLM, RunKind.CHAT, RunKind.EMBEDDINGS, RunKind.TOOL, RunKind.RETRIEVER}
 _SILENT = frozenset(RunKind) - _TELLING
-"""Kinds of runs that, where content is off, have nothing to tell when they end."""
+"""Kinds of runs that, where content is off, have nothing to say when they end."""
+_UNREPORTED = frozenset(RunKind) - METERED
+"""Kinds of runs of which nothing is told apart from their spans."""
 
 
 def _as_json(data: object, gate: Gate) -> str | None:
@@ -68,7 +72,19 @@ def links_to_caller(run: Run, start: RunStart) -> list[Link]:
     return [Link(caller)] if caller is not None else []
 
 
-def describe_barely(start: RunStart, fault: Exception) -> Attributes:
+def describe_start(run: Run) -> tuple[str, SpanKind, Attributes]:
+    """Return the name and the kind of a run's span, and what the span says from its start."""
+    start, gate, profile = run.start, run.gate, run.keep.profile
+    try:
+        attributes = profile.start(start, gate)
+    except Exception as fault:
+        _DESCRIBE.caught(fault)
+        attributes = _barely(start, fault)
+    name = profile.span_name(start)
+    return gate.name(name) if gate.policy.redact_patterns else name, profile.span_kind(start), attributes
+
+
+def _barely(start: RunStart, fault: Exception) -> Attributes:
     """Return which run a span is about that cannot be described, and the class of what went wrong."""
     return {
         names.CHAINSPAN_RUN_ID: str(start.run_id),
@@ -87,8 +103,8 @@ def note(run: Run, fault: Exception) -> None:
 def describe_end(run: Run, start: RunStart, read: Callable[[], RunEnd]) -> tuple[Outcome, Attributes]:
     """Return how a run ended that did not raise, and what its span says of that."""
     recording: Recording = run.keep
-    reports = is_reported(start, recording)
-    if start.kind in _SILENT and not run.gate.on and not reports:
+    reports = start.kind not in _UNREPORTED and is_reported(start, recording)
+    if not reports and not run.gate.on and start.kind in _SILENT:
         return Outcome.OK, {}
     end = read()
     end.streaming = run.streaming()

@@ -23,12 +23,22 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.util import BoundedList
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, Span, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
+    Link,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 from typing_extensions import override
 
 from ._model import AttributeValue
 
-__all__ = ["RunSpan", "knows_the_sdk", "say"]
+__all__ = ["RunSpan", "identity", "knows_the_sdk", "say", "started"]
 
 # ruff: noqa: SLF001 - the SDK's own fields are what this is about
 
@@ -54,32 +64,25 @@ class _WhenAsked:
 class _Checked(BoundedAttributes):
     """Attributes that are kept as they are given: checked, and no more than a span may have."""
 
-    def __init__(self, attributes: Attributes, most: int | None) -> None:
-        super().__init__(most, immutable=False)
-        self._dict = attributes  # type: ignore[assignment]
+    dropped = 0
+    max_value_len = None
+    _immutable = _extended_attributes = False
+    _lock: Any = _WhenAsked(lambda _: threading.RLock())
 
-    def has_room_for(self, attributes: Attributes) -> bool:
-        """Return whether so many attributes more are certainly not too many."""
-        return self.maxlen is None or len(self._dict) + len(attributes) <= self.maxlen
+    def __init__(self, attributes: Attributes, most: int | None) -> None:  # as the base's, which is not called
+        self._dict: dict[str, Any] = attributes
+        self.maxlen = most
 
-    def take(self, attributes: Attributes) -> None:
-        """Keep more attributes that are checked, where there is room for them."""
+    def take(self, attributes: Attributes) -> bool:
+        """Keep more attributes that are checked, and return True, unless they may be too many."""
+        if self.maxlen is not None and len(self._dict) + len(attributes) > self.maxlen:
+            return False
         self._dict.update(attributes)
+        return True
 
 
 class RunSpan(SdkSpan):
-    """A run's span: to all who meet it a span of the SDK, which is what it is.
-
-    Args:
-        tracer: The SDK's tracer that it belongs to.
-        name: Its name.
-        context: Its identity.
-        parent: Its parent's identity; None for a root.
-        kind: Its kind.
-        attributes: What it says at its start.
-        start_ns: Nanoseconds since the epoch.
-        checked: Whether the attributes are known to be what the SDK would keep of them. The dict is the span's then.
-    """
+    """A run's span: to all who meet it a span of the SDK, which is what it is. Made by `started`."""
 
     _events: Any = _WhenAsked(lambda span: BoundedList(span._limits.max_events))
     _links: Any = _WhenAsked(lambda span: BoundedList(span._limits.max_links))
@@ -88,56 +91,13 @@ class RunSpan(SdkSpan):
     _record_exception = _set_status_on_exception = True
     _record_end_metrics: Callable[[], None] | None = None
 
-    def __init__(  # noqa: PLR0913, PLR0917 - as the base's, which is not called: it does what is left out here
-        self,
-        tracer: Any,
-        name: str,
-        context: SpanContext,
-        parent: SpanContext | None,
-        kind: SpanKind,
-        attributes: Attributes,
-        start_ns: int,
-        *,
-        checked: bool,
-    ) -> None:
-        self._name = name
-        self._context = context
-        self._parent = parent
-        self._kind = kind
-        self._start_time = start_ns
-        self._end_time = None
-        self._lock = threading.Lock()
-        self._resource = tracer.resource
-        self._sampler = tracer.sampler
-        self._span_processor = tracer.span_processor
-        self._instrumentation_info = tracer.instrumentation_info
-        self._instrumentation_scope = tracer._instrumentation_scope
-        self._limits = limits = tracer._span_limits
-        most, longest = limits.max_span_attributes, limits.max_span_attribute_length
-        if checked and longest is None and (most is None or len(attributes) <= most):
-            self._attributes = _Checked(attributes, most)
-        else:
-            self._attributes = BoundedAttributes(most, attributes, immutable=False, max_value_len=longest)
-
-    def begin(self, context: Context, links: Sequence[Link]) -> None:
-        """Link the span, and tell the processors that it has started.
-
-        Args:
-            context: Where its parent is current.
-            links: What it is linked to.
-        """
-        if links:
-            self._links = self._new_links(links)
-        self._span_processor.on_start(self, parent_context=context)
-
     def take(self, attributes: Attributes) -> None:
         """Set attributes that are checked, as those at the start."""
         held = self._attributes
         with self._lock:
             if self._end_time is not None:
                 return
-            if type(held) is _Checked and held.has_room_for(attributes):
-                held.take(attributes)
+            if type(held) is _Checked and held.take(attributes):
                 return
         self.set_attributes(attributes)
 
@@ -163,6 +123,63 @@ class RunSpan(SdkSpan):
         return copy.deepcopy(self._readable_span(), memo)
 
 
+def started(  # noqa: PLR0913, PLR0917 - what a span is made of
+    tracer: Any,
+    name: str,
+    context: SpanContext,
+    parent: SpanContext | None,
+    kind: SpanKind,
+    attributes: Attributes,
+    links: Sequence[Link],
+    start_ns: int,
+    around: Context,
+    *,
+    checked: bool,
+) -> RunSpan:
+    """Make a span, and tell the processors that it has started.
+
+    Args:
+        tracer: The SDK's tracer that it belongs to.
+        name: Its name.
+        context: Its identity.
+        parent: Its parent's identity; None for a root.
+        kind: Its kind.
+        attributes: What it says at its start.
+        links: What it is linked to.
+        start_ns: Nanoseconds since the epoch.
+        around: The context in which its parent is current.
+        checked: Whether the attributes are known to be what the SDK would keep of them. The dict is the span's then.
+    """
+    span = object.__new__(RunSpan)  # the class's own way lets only the SDK make one, and takes its time
+    span._name = name
+    span._context = context
+    span._parent = parent
+    span._kind = kind
+    span._start_time = start_ns
+    span._end_time = None
+    span._lock = threading.Lock()
+    span._resource = tracer.resource
+    span._sampler = tracer.sampler
+    span._span_processor = tracer.span_processor
+    span._instrumentation_info = tracer.instrumentation_info
+    span._instrumentation_scope = tracer._instrumentation_scope
+    span._limits = limits = tracer._span_limits
+    most, longest = limits.max_span_attributes, limits.max_span_attribute_length
+    if checked and longest is None and (most is None or len(attributes) <= most):
+        span._attributes = _Checked(attributes, most)
+    else:
+        span._attributes = BoundedAttributes(most, attributes, immutable=False, max_value_len=longest)
+    if links:
+        span._links = span._new_links(links)
+    span._span_processor.on_start(span, parent_context=around)
+    return span
+
+
+def identity(trace_id: int, span_id: int, flags: TraceFlags, state: TraceState) -> SpanContext:
+    """Return a valid identity of this process's own, as what it is: a tuple of this and that it is valid."""
+    return tuple.__new__(SpanContext, (trace_id, span_id, False, flags, state, True))
+
+
 def say(span: Span, attributes: Attributes) -> None:
     """Set attributes that are checked, on whatever span."""
     if type(span) is RunSpan:
@@ -179,7 +196,8 @@ def knows_the_sdk() -> bool:
         ours = {*vars(RunSpan), *_FIELDS}
         return (
             vars(theirs).keys() <= ours
-            and {"_dict", "_immutable", "maxlen"} <= vars(theirs._attributes).keys()
+            and vars(theirs._attributes).keys() <= {*vars(_Checked), "_dict", "maxlen"}
+            and SpanContext(1, 2, is_remote=False) == identity(1, 2, TraceFlags.get_default(), TraceState.get_default())
             and type(theirs._events) is type(theirs._links) is BoundedList
         )
     except Exception:  # noqa: BLE001 - of a version that is quite different

@@ -86,12 +86,19 @@ class Trace:
         return sums
 
 
-@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Run:
     """One run, from its start until nobody refers to it any more.
 
     An ended run may live on in a context that somebody copied. It then keeps its place
     and its span's identity, and lets go of everything else.
+
+    Args:
+        start: What is reported of its start.
+        around: The span that is current around it, until it has one of its own.
+        parent: The run that it was started by; None for a root.
+        trace: What it shares with the other runs below its root.
+        registry: The open runs of its pipeline.
+        keep: How the handler that claimed the run wants it recorded.
 
     Attributes:
         id: The run id's integer.
@@ -99,43 +106,66 @@ class Run:
         span: The span that is current inside; of a run that has no span of its own, its
             nearest ancestor's.
         own: Whether ``span`` is this run's own.
-        parent: The run that it was started by; None for a root.
+        started_ns: When it started, in nanoseconds since the epoch.
         children: The runs below that are open, by id.
         natives: The ids of the foreign span that the run's span hangs below, and of that one's parent.
         seat: Where the run was started; None once it has ended.
         first_chunk_ns: When the first content of a streamed answer came.
         chunks: How many pieces of a streamed answer came.
-        keep: How the handler that claimed the run wants it recorded.
         gate: What decides over the run's content.
         attached: The context that was made current at the start, where one was.
         is_watched: Whether it is looked for that the run is over without being reported.
         drops: Whether no run below it is ever recorded.
         stands_for: The ids of open runs below that are not kept, as nobody will know of them.
         twin: The run that the same frame started just before, where it is open still.
-        trace: What it shares with the other runs below its root.
     """
 
-    id: int
-    start: RunStart | None
-    span: Span
-    own: bool
-    parent: Run | None
-    registry: RunRegistry
-    trace: Trace
-    natives: tuple[int, ...] = ()
-    seat: Seat | None = None
-    started_ns: int = 0
-    keep: Any = None
-    children: dict[int, Run] = field(default_factory=dict)
-    open: bool = field(default=True, init=False)
-    first_chunk_ns: int | None = field(default=None, init=False)
-    chunks: int = field(default=0, init=False)
-    gate: Any = field(default=None, init=False)
-    attached: Context | None = field(default=None, init=False)
-    is_watched: bool = field(default=False, init=False)
-    drops: bool = field(default=False, init=False)
-    stands_for: set[int] | None = field(default=None, init=False)
-    twin: Run | None = field(default=None, init=False)
+    __slots__ = (
+        "attached",
+        "children",
+        "chunks",
+        "drops",
+        "first_chunk_ns",
+        "gate",
+        "id",
+        "is_watched",
+        "keep",
+        "natives",
+        "open",
+        "own",
+        "parent",
+        "registry",
+        "seat",
+        "span",
+        "stands_for",
+        "start",
+        "started_ns",
+        "trace",
+        "twin",
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917 - made for each run: names take as long as all the rest
+        self, start: RunStart, around: Span, parent: Run | None, trace: Trace, registry: RunRegistry, keep: Any
+    ) -> None:
+        self.id: int = start.run_id.int
+        self.start: RunStart | None = start
+        self.span = around
+        self.parent = parent
+        self.trace = trace
+        self.registry = registry
+        self.keep = keep
+        self.started_ns = trace.now_ns()
+        self.own = self.open = True
+        self.is_watched = self.drops = False
+        self.children: dict[int, Run] = {}
+        self.natives: tuple[int, ...] = ()
+        self.chunks = 0
+        self.first_chunk_ns: int | None = None
+        self.seat: Seat | None = None
+        self.gate: Any = None
+        self.attached: Context | None = None
+        self.stands_for: set[int] | None = None
+        self.twin: Run | None = None
 
     @override
     def __repr__(self) -> str:

@@ -44,6 +44,7 @@ __all__ = [
     "ambient_span",
     "attach",
     "displaced_run",
+    "is_settled",
     "native_span",
     "raw_span",
     "restore",
@@ -216,6 +217,11 @@ def stands_on_top(run: Run, context: Context) -> bool:
     """Return whether a run's scope is the newest in a context."""
     span = raw_span(context)
     return type(span) is ScopeSpan and span.run is run
+
+
+def is_settled(context: Context) -> bool:
+    """Return whether the newest scope in a context is that of a run which is certainly open."""
+    return type(context) is ScopedContext and context.scope.run.open and not context.scope.run.is_watched
 
 
 def displaced_run(context: Context, run_id: int) -> Run | None:

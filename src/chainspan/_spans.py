@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, SamplingResult, TraceIdRatioBased
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer, TraceState
 
 from ._model import AttributeValue
 from ._placement import Place
-from ._run_span import RunSpan, knows_the_sdk
+from ._run_span import identity, knows_the_sdk, started
 
 __all__ = ["Description", "Spans"]
 
+T = TypeVar("T")
 Attributes = dict[str, AttributeValue]
 Description = tuple[str, SpanKind, Attributes]
 
@@ -22,6 +23,7 @@ _RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)
 _SIMPLY: Final = TraceFlags(TraceFlags.SAMPLED)
 _RANDOMLY: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
 _SAMPLED: Final = frozenset({_SIMPLY, _RANDOMLY})
+_NO_STATE: Final = TraceState.get_default()
 
 
 class Spans:
@@ -48,54 +50,52 @@ class Spans:
         self._asks_first = self._is_known and _decides_by_trace(sampler)
         self.drops_below_dropped = self._asks_first and (follows_parents or sampler is ALWAYS_OFF)
 
-    def start(self, where: Place, describe: Callable[[], Description], start_ns: int) -> Span:
+    def start(self, where: Place, describe: Callable[[T], Description], run: T, start_ns: int) -> Span:
         """Start a span in its place.
 
         Args:
             where: That place.
             describe: Returns the span's name, kind and attributes, these as the SDK would keep
                 them: checked, with tuples for lists. The dict is the span's from then on.
+            run: What it is to describe; not called for what is not recorded.
             start_ns: Nanoseconds since the epoch.
         """
         tracer = self._tracer
         if not self._asks_first or not self._is_on():
-            return self._start_described(where, *describe(), start_ns)
-        parent = where.around.get_span_context()
-        trace_id, _, _, flags, state, is_valid = parent  # its properties are six calls
+            return self._start_described(where, *describe(run), start_ns)
+        above: SpanContext | None = where.around.get_span_context()
+        trace_id, _, _, flags, state, is_valid = above  # its properties are six calls
         if self._keeps_sampled and is_valid and flags in _SAMPLED:
-            identity = SpanContext(trace_id, tracer.id_generator.generate_span_id(), False, flags, state)
+            made = identity(trace_id, tracer.id_generator.generate_span_id(), flags, state)
         elif self._takes_roots and not is_valid:
-            ids = tracer.id_generator
-            flags = _RANDOMLY if self._is_random() else _SIMPLY
-            identity = SpanContext(ids.generate_trace_id(), ids.generate_span_id(), False, flags)
+            ids, above = tracer.id_generator, None
+            made = identity(
+                ids.generate_trace_id(), ids.generate_span_id(), _RANDOMLY if self._is_random() else _SIMPLY, _NO_STATE
+            )
         else:
-            identity, _ = self._ask(where, "", SpanKind.INTERNAL, {})
-            if not identity.trace_flags.sampled:
-                return NonRecordingSpan(identity)
-        name, kind, attributes = describe()
-        above = parent if is_valid else None
-        span = RunSpan(tracer, name, identity, above, kind, attributes, start_ns, checked=True)
-        span.begin(where.context, where.links)
-        return span
+            made, _ = self._ask(where, "", SpanKind.INTERNAL, {})
+            above = above if is_valid else None
+            if not made.trace_flags.sampled:
+                return NonRecordingSpan(made)
+        name, kind, attributes = describe(run)
+        return started(tracer, name, made, above, kind, attributes, where.links, start_ns, where.context, checked=True)
 
     def _start_described(self, where: Place, name: str, kind: SpanKind, attributes: Attributes, start_ns: int) -> Span:
         """Start a span where the sampler, or a tracer that is not known, looks at all of it."""
         tracer = self._tracer
         if not self._is_known or not self._is_on():
-            made: Span = tracer.start_span(name, where.context, kind, attributes, where.links, start_ns)
-            return made
-        identity, said = self._ask(where, name, kind, attributes)
+            theirs: Span = tracer.start_span(name, where.context, kind, attributes, where.links, start_ns)
+            return theirs
+        made, said = self._ask(where, name, kind, attributes)
         if not said.decision.is_recording():  # type: ignore[no-untyped-call]
-            return NonRecordingSpan(identity)
+            return NonRecordingSpan(made)
         more = said.attributes
         checked = not more or more == attributes
         # What a sampler says is said besides; the SDK would forget what a sampler does not hand on.
         kept = attributes if checked else attributes | dict(more or {})
         parent = where.around.get_span_context()
         above = parent if parent.is_valid else None
-        span = RunSpan(tracer, name, identity, above, kind, kept, start_ns, checked=checked)
-        span.begin(where.context, where.links)
-        return span
+        return started(tracer, name, made, above, kind, kept, where.links, start_ns, where.context, checked=checked)
 
     def _ask(
         self, where: Place, name: str, kind: SpanKind, attributes: Attributes

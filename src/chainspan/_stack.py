@@ -45,6 +45,7 @@ _PASSING = frozenset(  # functions that report a start and return before the run
 )
 _ONLY_STARTS = "ensure_started"  # inside BaseChatModel.stream_events and .astream_events
 _REPORTS = frozenset({"on_chain_start", "on_chat_model_start"})
+_GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
 _MOST_FRAMES = 12  # of dispatch between a callback and the code that caused it
 
 
@@ -80,12 +81,12 @@ class Seat:
     @property
     def is_generator(self) -> bool:
         """Whether the run lives in a generator, which pauses to let its consumer run."""
-        return self._has(CO_GENERATOR | CO_ASYNC_GENERATOR)
+        return self.code is not None and bool(self.code.co_flags & _GENERATORS)
 
     @property
     def is_coroutine(self) -> bool:
         """Whether the run lives in a coroutine, hence is over when its task is done."""
-        return self._has(CO_COROUTINE)
+        return self.code is not None and bool(self.code.co_flags & CO_COROUTINE)
 
     @property
     def only_starts(self) -> bool:
@@ -135,9 +136,6 @@ class Seat:
                 return True
             frame = frame.f_back
         return False
-
-    def _has(self, flags: int) -> bool:
-        return self.code is not None and bool(self.code.co_flags & flags)
 
 
 def _above_newest() -> FrameType | None:

@@ -32,14 +32,16 @@ class Gate:
 
     Attributes:
         on: Whether content is recorded. Ask it before making anything costly.
+        is_silent: Whether nothing of the user's own is recorded: no content, tags, metadata or baggage.
         policy: What the user set.
     """
 
-    __slots__ = ("_left", "_limit", "_mask", "_writer", "on", "policy")
+    __slots__ = ("_left", "_limit", "_mask", "_writer", "is_silent", "on", "policy")
 
     def __init__(self, policy: ContentPolicy, mask: Mask, writer: Writer, *, on: bool, left: int = _UNBOUNDED) -> None:
         self.policy = policy
         self.on = on
+        self.is_silent = not (on or policy.metadata or policy.tags or policy.baggage)
         self._mask = mask
         self._writer = writer
         self._left = left  # bytes that the run may still write; a handler's own gate has no bound

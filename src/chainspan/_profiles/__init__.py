@@ -18,6 +18,7 @@ from .._model import AttributeValue, RunEnd, RunFailure, RunStart
 from ._compat import COMPAT
 from ._events import record_evaluation
 from ._latest import LATEST
+from ._metrics import METERED
 from ._openinference import OPENINFERENCE
 from ._pricing import ModelCall, Price, cost_of
 from ._receivers import meter_provider
@@ -25,6 +26,7 @@ from ._report import Ended, Report, Signals
 from ._session import session
 
 __all__ = [
+    "METERED",
     "OPT_IN_VARIABLE",
     "Ended",
     "ModelCall",

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from opentelemetry.trace import SpanKind
-
 from .. import _semconv as names
 from .._content import Gate
 from .._model import (
@@ -74,36 +72,34 @@ class GenAiProfile:
     wrap_results: bool = False
     prompts: bool = False
 
-    def span_name(self, run: RunStart) -> str:
-        """Return the name of the run's span."""
-        return shared.span_name(run)
-
-    def span_kind(self, run: RunStart) -> SpanKind:
-        """Return the kind of the run's span."""
-        return shared.SPAN_KINDS.get(run.kind, SpanKind.INTERNAL)
+    span_name = staticmethod(shared.span_name)
+    span_kind = staticmethod(shared.span_kind)
 
     def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run starts."""
-        if run.kind in _STEPS and shared.says_no_more(run, gate):
-            return shared.identified(run, gate)
-        attributes = shared.own(run, gate)
-        _add_users_own(attributes, run, gate)
-        operation = shared.OPERATIONS.get(run.kind)
+        kind, known = run.kind, shared.identified(run, gate)
+        if shared.says_no_more(run, gate):
+            if kind in _STEPS:
+                return known
+            attributes: shared.Attributes = {}
+        else:
+            attributes = shared.own(run, gate)
+            if not gate.is_silent:
+                _add_users_own(attributes, run, gate)
+        operation = shared.OPERATIONS.get(kind)
         if operation is None:
-            if run.agent_name is not None:
-                attributes[names.OI_AGENT_NAME] = run.agent_name
-            if gate.on:
-                add_input(attributes, run, run.inputs, gate)
+            _step(attributes, run, gate)
         else:
             attributes[names.GEN_AI_OPERATION_NAME] = operation
-            attributes[names.GEN_AI_CONVERSATION_ID] = attributes.get(names.SESSION_ID)
-            attributes[names.GEN_AI_AGENT_NAME] = run.agent_name
-            _STARTS[run.kind](attributes, run, gate)
-        if self.prompts and run.kind in _MODELS:
+            if (conversation := attributes.get(names.SESSION_ID)) is not None:
+                attributes[names.GEN_AI_CONVERSATION_ID] = conversation
+            if run.agent_name is not None:
+                attributes[names.GEN_AI_AGENT_NAME] = run.agent_name
+            _STARTS[kind](attributes, run, gate)
+        if self.prompts and kind in _MODELS:
             attributes[names.GEN_AI_PROMPT_NAME] = shared.metadatum(run, shared.PROMPT_NAMES, gate)
             attributes[names.GEN_AI_PROMPT_VERSION] = shared.metadatum(run, shared.PROMPT_VERSIONS, gate)
-        known = shared.identified(run, gate)
-        return {**known, **exportable(attributes, gate)} if attributes else known
+        return exportable(attributes, gate, known) if attributes else known
 
     def end(self, run: RunStart, end: RunEnd, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run has ended well."""
@@ -161,16 +157,28 @@ def _add_users_own(attributes: shared.Attributes, run: RunStart, gate: Gate) -> 
             attributes[f"{names.CHAINSPAN_METADATA}.{key}"] = value
 
 
+def _step(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
+    if run.kind is RunKind.NODE:
+        shared.add_node(attributes, run)
+    if run.agent_name is not None:
+        attributes[names.OI_AGENT_NAME] = run.agent_name
+    if gate.on:
+        add_input(attributes, run, run.inputs, gate)
+
+
 def _model(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
     request = run.model or ModelRequest()
     attributes[names.GEN_AI_PROVIDER_NAME] = request.provider
     attributes[names.GEN_AI_REQUEST_MODEL] = request.model
-    attributes[names.SERVER_ADDRESS] = request.server_address
-    attributes[names.SERVER_PORT] = request.server_port
-    attributes[names.GEN_AI_OUTPUT_TYPE] = request.output_type
-    attributes[names.GEN_AI_REQUEST_STREAM] = request.stream or None
+    if request.server_address is not None:
+        attributes[names.SERVER_ADDRESS] = request.server_address
+        attributes[names.SERVER_PORT] = request.server_port
+    if request.output_type is not None:
+        attributes[names.GEN_AI_OUTPUT_TYPE] = request.output_type
+    if request.stream:
+        attributes[names.GEN_AI_REQUEST_STREAM] = True
     if request.parameters:
-        attributes.update(shared.parameters(request, _REQUEST))
+        shared.add_parameters(attributes, request, _REQUEST)
         if request.provider not in _OPENAI:
             attributes.pop(names.OPENAI_REQUEST_SERVICE_TIER, None)
     if not gate.on:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from .. import _semconv as names
 from .._content import Gate
@@ -59,30 +59,40 @@ _CONTENT: Final = (
 )
 
 
-def exportable(attributes: dict[str, Any], gate: Gate) -> dict[str, AttributeValue]:
-    """Return attributes without those that cannot be exported, their names as the user's patterns leave them."""
+def exportable(
+    attributes: dict[str, Any], gate: Gate, known: dict[str, AttributeValue] | None = None
+) -> dict[str, AttributeValue]:
+    """Return attributes without those that cannot be exported, their names as the user's patterns leave them.
+
+    Args:
+        attributes: What to check.
+        gate: What decides over names.
+        known: Attributes that are checked, to which the others are added.
+    """
     if gate.policy.redact_patterns:
         for key in _NAMES & attributes.keys():
             attributes[key] = attributes[key] and gate.name(str(attributes[key]))
-    return checked(attributes)
+    return checked(attributes, known)
 
 
-def checked(attributes: Mapping[str, Any]) -> dict[str, AttributeValue]:
+def checked(attributes: Mapping[str, Any], known: dict[str, AttributeValue] | None = None) -> dict[str, AttributeValue]:
     """Return attributes without those that cannot be exported; the one place where values are checked."""
-    result: dict[str, AttributeValue] = {}
+    result = {} if known is None else known
     for key, value in attributes.items():
-        kind = type(value)
-        if kind is str and len(value) <= _LONGEST and value.isascii():
+        kind = type(value)  # not isinstance: a value may lie about its class
+        if kind is str:
+            is_plain = len(value) <= _LONGEST and value.isascii()
+        else:
+            is_plain = kind is bool or kind is float or (kind is int and -_INT64 <= value < _INT64)
+        if is_plain:
             result[key] = value
         elif value is not None:
-            result[key] = value if kind is bool or kind is float else _exportable(key, value)
+            result[key] = _exportable(key, value)
     return result
 
 
 def _exportable(key: str, value: Any) -> AttributeValue:
-    kind = type(value)  # not isinstance: a value may lie about its class
-    if kind is int and -_INT64 <= value < _INT64:
-        return cast("AttributeValue", value)
+    kind = type(value)
     if issubclass(kind, str):
         return _exportable_text(value) if key.startswith(_CONTENT) else _short(value)
     if kind in (list, tuple):

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from opentelemetry.trace import SpanKind
-
 from .. import _semconv as names
 from .._content import Gate, without_data
 from .._encode import attempt, dumps, label, plain
@@ -42,17 +40,14 @@ class OpenInferenceProfile:
     name: str = "openinference"
     schema_url: str | None = None
 
-    def span_name(self, run: RunStart) -> str:
-        """Return the name of the run's span."""
-        return shared.span_name(run)
-
-    def span_kind(self, run: RunStart) -> SpanKind:
-        """Return the kind of the run's span."""
-        return shared.SPAN_KINDS.get(run.kind, SpanKind.INTERNAL)
+    span_name = staticmethod(shared.span_name)
+    span_kind = staticmethod(shared.span_kind)
 
     def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run starts."""
         attributes = shared.own(run, gate)
+        if run.kind is RunKind.NODE:
+            shared.add_node(attributes, run)
         attributes[names.OI_AGENT_NAME] = run.agent_name
         attributes[names.OI_TAGS] = shared.user_tags(run, gate) or None
         metadata = shared.user_metadata(run, gate)
@@ -64,7 +59,7 @@ class OpenInferenceProfile:
             _tool(attributes, run, gate)
         else:
             shared.io(attributes, run.inputs if run.query is None else run.query, gate, INPUT)
-        return {**shared.identified(run, gate), **exportable(attributes, gate)}
+        return exportable(attributes, gate, shared.identified(run, gate))
 
     def end(self, run: RunStart, end: RunEnd, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run has ended well."""

@@ -31,6 +31,8 @@ __all__ = [
     "PROMPT_VERSIONS",
     "SPAN_KINDS",
     "Attributes",
+    "add_node",
+    "add_parameters",
     "add_usage",
     "ended",
     "error_type",
@@ -39,8 +41,8 @@ __all__ = [
     "io",
     "metadatum",
     "own",
-    "parameters",
     "says_no_more",
+    "span_kind",
     "span_name",
     "user_metadata",
     "user_tags",
@@ -120,22 +122,13 @@ def _named(run_type: str, name: str, kind: RunKind) -> Mapping[str, AttributeVal
 
 def says_no_more(run: RunStart, gate: Gate) -> bool:
     """Return whether `identified` is all that is known of a plain step at its start, as it is of most."""
-    policy = gate.policy
-    return not (
-        gate.on
-        or run.conversation_id
-        or run.user_id
-        or run.agent_name
-        or run.attempt
-        or policy.metadata
-        or policy.tags
-        or policy.baggage
-        or current_session() != NOBODY
+    return gate.is_silent and not (
+        run.conversation_id or run.user_id or run.agent_name or run.attempt or current_session() is not NOBODY
     )
 
 
 def own(run: RunStart, gate: Gate) -> Attributes:
-    """Return what else every span says of its run, whichever the profile: whose it is, and where in a graph."""
+    """Return what else every span says of its run, whichever the profile: which try it is, and whose."""
     here = current_session()
     attributes: Attributes = {}
     if run.attempt is not None:
@@ -146,12 +139,11 @@ def own(run: RunStart, gate: Gate) -> Attributes:
         attributes[names.USER_ID] = user
     if gate.policy.baggage:
         attributes.update(from_baggage(gate))
-    if run.kind is RunKind.NODE:
-        _node(attributes, run)
     return attributes
 
 
-def _node(attributes: Attributes, run: RunStart) -> None:
+def add_node(attributes: Attributes, run: RunStart) -> None:
+    """Record where in a graph a node's run stands."""
     namespace = run.metadata.get("langgraph_checkpoint_ns")
     attributes[names.CHAINSPAN_NODE] = attributes[names.OI_NODE_NAME] = run.metadata.get("langgraph_node", run.name)
     attributes[names.CHAINSPAN_STEP] = run.metadata.get("langgraph_step")
@@ -224,12 +216,16 @@ _TARGETS: Final[Mapping[RunKind, Callable[[RunStart], str | None]]] = {
 _ALWAYS_NAMED: Final = frozenset({RunKind.AGENT, RunKind.WORKFLOW})  # a graph names its own run
 
 
-def parameters(request: ModelRequest, table: Mapping[str, str]) -> Attributes:
-    """Return request parameters under the names that a table gives them."""
-    attributes = {table[key]: value for key, value in request.parameters.items() if key in table}
-    if attributes.get(names.GEN_AI_REQUEST_CHOICE_COUNT) == 1:
-        del attributes[names.GEN_AI_REQUEST_CHOICE_COUNT]
-    return attributes
+def add_parameters(attributes: Attributes, request: ModelRequest, table: Mapping[str, str]) -> None:
+    """Record request parameters under the names that a table gives them."""
+    for key, value in request.parameters.items():
+        if key in table and not (key == "choice_count" and value == 1):
+            attributes[table[key]] = value
+
+
+def span_kind(run: RunStart) -> SpanKind:
+    """Return the kind of a run's span: a client's where something outside is called."""
+    return SPAN_KINDS.get(run.kind, SpanKind.INTERNAL)
 
 
 def io(attributes: Attributes, value: object, gate: Gate, keys: tuple[str, str]) -> None:

@@ -52,9 +52,9 @@ def run_name(serialized: object, name: object, default: str) -> tuple[str, bool]
 def _class_name(serialized: object, name: object) -> str | None:
     if isinstance(name, str):
         return label(name)
-    if isinstance(serialized, Mapping):
+    if type(serialized) is dict or isinstance(serialized, Mapping):
         path = serialized.get("id")
-        last = path[-1] if isinstance(path, Sequence) and path else None
+        last = path[-1] if path and (type(path) is list or isinstance(path, Sequence)) else None
         for candidate in (serialized.get("name"), last):
             if isinstance(candidate, str) and candidate:
                 return label(candidate)
