@@ -19,7 +19,7 @@ from . import _scope, _stack
 from ._guard import Guard
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
 from ._orphans import FALLBACKS, FORGOTTEN, Orphans
-from ._placement import Place, find_caller, place, place_apart
+from ._placement import find_caller, place, place_apart
 from ._recording import (
     Attributes,
     Recording,
@@ -79,13 +79,10 @@ class Lifecycle:
         A run that is open already, because two handlers feed this pipeline, stays as it is.
         """
         context, run_id = otel_context.get_current(), start.run_id.int
-        if not _SUPPRESSING.isdisjoint(context) and _is_suppressed(context):
+        if self._find(run_id) is not None or (not _SUPPRESSING.isdisjoint(context) and _is_suppressed(context)):
             return
-        if self._find(run_id) is not None:
-            return
-        parent = None
-        if start.parent_id is not None:
-            parent = self._find(start.parent_id.int) or self._late_parent(start.parent_id.int, context)
+        above = start.parent_id
+        parent = None if above is None else self._find(above.int) or self._late_parent(above.int, context)
         if parent is not None and parent.drops and self._is_needless(start, recording, parent, context):
             self._runs.add_as(run_id, parent)
             return
@@ -100,12 +97,8 @@ class Lifecycle:
         self._runs.add(run)
         if self._has_scope:
             _make_current(run, frame, context, elsewhere)
-        if start.run_type in FORGOTTEN:
-            self._orphans.watch(run)
-        elif run.seat.module == FALLBACKS:
-            self._orphans.watch_manager(run)
-        elif parent is None and task is not None:
-            self._orphans.watch_root(run)
+        if start.run_type in FORGOTTEN or run.seat.module == FALLBACKS or (parent is None and task is not None):
+            self._orphans.watch(run, run.seat)
 
     def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
         """Close a run that ended well; `read` is called only if it is recorded."""

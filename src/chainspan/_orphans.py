@@ -53,23 +53,27 @@ class Orphans:
         self._by_task: weakref.WeakKeyDictionary[Task[Any], dict[int, Run]] = weakref.WeakKeyDictionary()
         self._looking: weakref.WeakSet[AbstractEventLoop] = weakref.WeakSet()
 
-    def watch(self, run: Run) -> None:
-        """Look after a run that has just started, of a type that may be forgotten."""
-        seat = run.seat
-        if seat is None or seat.package != _FRAMEWORK or seat.is_generator:
-            return
+    def watch(self, run: Run, seat: Seat) -> None:
+        """Look after a run that has just started, and whose end may not be reported.
+
+        That is one of a type that is forgotten, a stream of fallbacks, and any root in a task,
+        which may be cancelled while its start is still being reported.
+        """
+        if run.start is not None and run.start.run_type in FORGOTTEN:
+            if seat.package == _FRAMEWORK and not seat.is_generator:
+                self._watch_forgotten(run, seat)
+        elif seat.module == FALLBACKS:
+            self._watch_manager(run)
+        elif seat.task is not None and seat.package == _FRAMEWORK:
+            self._end_with(seat.task, run)
+
+    def _watch_forgotten(self, run: Run, seat: Seat) -> None:
         if seat.only_starts:
-            self.watch_manager(run)
+            self._watch_manager(run)
             return
         run.is_watched = True
         if seat.task is not None and self._end_with(seat.task, run):
             self._look_later(seat.task.get_loop())
-
-    def watch_root(self, run: Run) -> None:
-        """Look after a root of another type, whose task may be cancelled while its start is still being reported."""
-        seat = run.seat
-        if seat is not None and seat.task is not None and seat.package == _FRAMEWORK:
-            self._end_with(seat.task, run)
 
     def _end_with(self, task: Task[Any], run: Run) -> bool:
         """Have a run end with its task, if it lives in a coroutine of that."""
@@ -82,7 +86,7 @@ class Orphans:
         runs[run.id] = run
         return True
 
-    def watch_manager(self, run: Run) -> None:
+    def _watch_manager(self, run: Run) -> None:
         """Look after a stream that is over when it is dropped, and with it the callback manager that reports it."""
         manager = reporter()
         if manager is not None:

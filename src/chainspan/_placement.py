@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import sys
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -27,7 +26,7 @@ def find_caller(
 
     To be called by what the run is reported to.
     """
-    frame = _stack.starter(sys._getframe(2))  # noqa: SLF001 - the only way to see the stack
+    frame = _stack.starter_above(2)
     task = _stack.current_task()
     if frame is None and start.run_type == "llm":
         waiter = waiting(task)

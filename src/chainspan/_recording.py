@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 
@@ -74,10 +75,11 @@ def links_to_caller(run: Run, start: RunStart) -> list[Link]:
 
 def describe_start(run: Run) -> tuple[str, SpanKind, Attributes]:
     """Return the name and the kind of a run's span, and what the span says from its start."""
-    start, gate, profile = run.start, run.gate, run.keep.profile
+    start: Any = run.start  # it has just begun, so there is one
+    gate, profile = run.gate, run.keep.profile
     try:
         attributes = profile.start(start, gate)
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001 - of objects that raise when they are looked at
         _DESCRIBE.caught(fault)
         attributes = _barely(start, fault)
     name = profile.span_name(start)

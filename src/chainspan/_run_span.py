@@ -65,7 +65,7 @@ class _Checked(BoundedAttributes):
     """Attributes that are kept as they are given: checked, and no more than a span may have."""
 
     dropped = 0
-    max_value_len = None
+    max_value_len: int | None = None
     _immutable = _extended_attributes = False
     _lock: Any = _WhenAsked(lambda _: threading.RLock())
 

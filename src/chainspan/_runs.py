@@ -144,7 +144,7 @@ class Run:
         "twin",
     )
 
-    def __init__(  # noqa: PLR0913, PLR0917 - made for each run: names take as long as all the rest
+    def __init__(
         self, start: RunStart, around: Span, parent: Run | None, trace: Trace, registry: RunRegistry, keep: Any
     ) -> None:
         self.id: int = start.run_id.int

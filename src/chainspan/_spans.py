@@ -63,18 +63,18 @@ class Spans:
         tracer = self._tracer
         if not self._asks_first or not self._is_on():
             return self._start_described(where, *describe(run), start_ns)
-        above: SpanContext | None = where.around.get_span_context()
-        trace_id, _, _, flags, state, is_valid = above  # its properties are six calls
+        around = where.around.get_span_context()
+        trace_id, _, _, flags, state, is_valid = around  # its properties are six calls
+        above = around if is_valid else None
         if self._keeps_sampled and is_valid and flags in _SAMPLED:
             made = identity(trace_id, tracer.id_generator.generate_span_id(), flags, state)
         elif self._takes_roots and not is_valid:
-            ids, above = tracer.id_generator, None
+            ids = tracer.id_generator
             made = identity(
                 ids.generate_trace_id(), ids.generate_span_id(), _RANDOMLY if self._is_random() else _SIMPLY, _NO_STATE
             )
         else:
             made, _ = self._ask(where, "", SpanKind.INTERNAL, {})
-            above = above if is_valid else None
             if not made.trace_flags.sampled:
                 return NonRecordingSpan(made)
         name, kind, attributes = describe(run)

@@ -27,6 +27,7 @@ __all__ = [
     "is_dispatch",
     "reporter",
     "starter",
+    "starter_above",
     "suspended_frames",
 ]
 
@@ -46,6 +47,7 @@ _PASSING = frozenset(  # functions that report a start and return before the run
 _ONLY_STARTS = "ensure_started"  # inside BaseChatModel.stream_events and .astream_events
 _REPORTS = frozenset({"on_chain_start", "on_chat_model_start"})
 _GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
+_DISPATCH_DEPTH = 2  # frames from a callback to the method of the manager that reports: `handle_event`, and that
 _MOST_FRAMES = 12  # of dispatch between a callback and the code that caused it
 
 
@@ -171,6 +173,24 @@ def starter(frame: FrameType | None) -> FrameType | None:
             outside = outside or frame
         frame = frame.f_back
     return outside
+
+
+def starter_above(depth: int) -> FrameType | None:
+    """Return what `starter` does, from the frame so far above its caller.
+
+    LangChain's dispatch is known to stand a few frames above the callback. To look there at
+    once spares the frames in between: each that is looked at has to be made an object first.
+
+    Args:
+        depth: How far above its caller the first frame is that may not be chainspan's.
+    """
+    try:
+        frame = sys._getframe(depth + 1 + _DISPATCH_DEPTH)  # noqa: SLF001 - the only way to see the stack
+    except ValueError:  # the stack is not as deep
+        return starter(sys._getframe(depth + 1))  # noqa: SLF001
+    if _role(frame.f_globals.get("__name__", "")) is not _DISPATCHING:
+        frame = sys._getframe(depth + 1)  # noqa: SLF001
+    return starter(frame)
 
 
 def reporter() -> object | None:

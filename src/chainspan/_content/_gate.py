@@ -38,14 +38,14 @@ class Gate:
 
     __slots__ = ("_left", "_limit", "_mask", "_writer", "is_silent", "on", "policy")
 
-    def __init__(self, policy: ContentPolicy, mask: Mask, writer: Writer, *, on: bool, left: int = _UNBOUNDED) -> None:
+    def __init__(self, policy: ContentPolicy, mask: Mask, writer: Writer, on: bool, left: int, limit: int) -> None:
         self.policy = policy
         self.on = on
         self.is_silent = not (on or policy.metadata or policy.tags or policy.baggage)
         self._mask = mask
         self._writer = writer
         self._left = left  # bytes that the run may still write; a handler's own gate has no bound
-        self._limit = min(policy.max_attribute_bytes, max(left, _LEAST_BYTES))  # bytes that the next attribute may have
+        self._limit = limit  # bytes that the next attribute may have
 
     @classmethod
     def of(cls, content: bool | ContentPolicy | None = None, *, in_events: bool = False) -> Gate:
@@ -57,7 +57,8 @@ class Gate:
         """
         policy = content if isinstance(content, ContentPolicy) else ContentPolicy(capture=content)
         mask = mask_of(policy)
-        return cls(policy, mask, Writer(policy, mask), on=policy.captures(in_events=in_events))
+        on = policy.captures(in_events=in_events)
+        return cls(policy, mask, Writer(policy, mask), on, _UNBOUNDED, policy.max_attribute_bytes)
 
     def for_run(self, run: RunStart) -> Gate:
         """Return the gate of one run: with a budget of its own, and off where its tags or metadata say so.
@@ -66,8 +67,11 @@ class Gate:
         """
         if not self.on and self.policy.metadata is None:
             return self
-        on = self.on and not _switched_off(run)
-        return type(self)(self.policy, self._mask, self._writer, on=on, left=self.policy.max_span_bytes)
+        policy, left = self.policy, self.policy.max_span_bytes
+        limit = policy.max_attribute_bytes
+        if left < limit:
+            limit = min(limit, max(left, _LEAST_BYTES))
+        return type(self)(policy, self._mask, self._writer, self.on and not _switched_off(run), left, limit)
 
     # ------------------------------------------------------------ content
 
@@ -170,11 +174,10 @@ class Gate:
 def _switched_off(run: RunStart) -> bool:
     if run.metadata and run.metadata.get(_OFF_METADATA) is False:
         return True
-    return any(map(_is_off, run.tags)) if run.tags else False
-
-
-def _is_off(tag: object) -> bool:
-    return type(tag) is str and tag in _OFF_TAGS
+    for tag in run.tags:  # noqa: SIM110 - of each run, and any() takes three times as long
+        if type(tag) is str and tag in _OFF_TAGS:
+            return True
+    return False
 
 
 def _allowed(names: Collection[object], allowed: Collection[str] | None, *, otherwise: bool) -> list[str]:

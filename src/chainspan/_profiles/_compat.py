@@ -78,14 +78,13 @@ class GenAiProfile:
     def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run starts."""
         kind, known = run.kind, shared.identified(run, gate)
-        if shared.says_no_more(run, gate):
-            if kind in _STEPS:
-                return known
-            attributes: shared.Attributes = {}
-        else:
+        attributes: shared.Attributes = {}
+        if not shared.is_anybodys(run, gate):
             attributes = shared.own(run, gate)
-            if not gate.is_silent:
-                _add_users_own(attributes, run, gate)
+        elif gate.is_silent and kind in _STEPS:
+            return known
+        if not gate.is_silent:
+            _add_users_own(attributes, run, gate)
         operation = shared.OPERATIONS.get(kind)
         if operation is None:
             _step(attributes, run, gate)
@@ -170,19 +169,20 @@ def _model(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
     request = run.model or ModelRequest()
     attributes[names.GEN_AI_PROVIDER_NAME] = request.provider
     attributes[names.GEN_AI_REQUEST_MODEL] = request.model
-    if request.server_address is not None:
+    if request.server_address or request.output_type or request.stream:
         attributes[names.SERVER_ADDRESS] = request.server_address
         attributes[names.SERVER_PORT] = request.server_port
-    if request.output_type is not None:
         attributes[names.GEN_AI_OUTPUT_TYPE] = request.output_type
-    if request.stream:
-        attributes[names.GEN_AI_REQUEST_STREAM] = True
+        attributes[names.GEN_AI_REQUEST_STREAM] = request.stream or None
     if request.parameters:
         shared.add_parameters(attributes, request, _REQUEST)
         if request.provider not in _OPENAI:
             attributes.pop(names.OPENAI_REQUEST_SERVICE_TIER, None)
-    if not gate.on:
-        return
+    if gate.on:
+        _given(attributes, run, request, gate)
+
+
+def _given(attributes: shared.Attributes, run: RunStart, request: ModelRequest, gate: Gate) -> None:
     if run.kind is RunKind.EMBEDDINGS:  # the conventions have no place for what is embedded
         add_input(attributes, run, run.inputs, gate)
     else:

@@ -39,9 +39,9 @@ __all__ = [
     "failed",
     "identified",
     "io",
+    "is_anybodys",
     "metadatum",
     "own",
-    "says_no_more",
     "span_kind",
     "span_name",
     "user_metadata",
@@ -120,10 +120,15 @@ def _named(run_type: str, name: str, kind: RunKind) -> Mapping[str, AttributeVal
     )
 
 
-def says_no_more(run: RunStart, gate: Gate) -> bool:
-    """Return whether `identified` is all that is known of a plain step at its start, as it is of most."""
-    return gate.is_silent and not (
-        run.conversation_id or run.user_id or run.agent_name or run.attempt or current_session() is not NOBODY
+def is_anybodys(run: RunStart, gate: Gate) -> bool:
+    """Return whether nobody says whose a run is, or which try, as of most: `own` has nothing to say then."""
+    return not (
+        run.conversation_id
+        or run.user_id
+        or run.agent_name
+        or run.attempt
+        or gate.policy.baggage
+        or current_session() is not NOBODY
     )
 
 
