@@ -139,8 +139,8 @@ def test_a_kind_of_run_in_a_profile(name: str, kind: str) -> None:
     chosen, gate = profile(name), Gate.of(True).for_run(run)
 
     said = {
-        "span_name": chosen.span_name(run),
-        "span_kind": chosen.span_kind(run).name,
+        "span_name": chosen.name_and_kind(run)[0],
+        "span_kind": chosen.name_and_kind(run)[1].name,
         "start": chosen.start(run, gate),
         "end": chosen.end(run, end, gate),
         "failure": chosen.failure(run, FAILURE, gate),
@@ -181,7 +181,7 @@ def test_profiles_name_and_kind_spans_alike(kind: str) -> None:
     """Switching the profile changes the names of attributes, and nothing else."""
     run, _ = RUNS[kind]
 
-    said = {(profile(name).span_name(run), profile(name).span_kind(run)) for name in PROFILES}
+    said = {profile(name).name_and_kind(run) for name in PROFILES}
 
     assert len(said) == 1
 
@@ -195,14 +195,14 @@ def test_the_users_name_wins(kind: str, named: str) -> None:
     run, _ = RUNS[kind]
     run = _run(run.kind, named, request=run.request, tool=run.tool, named=True)
 
-    assert profile().span_name(run) == named
+    assert profile().name_and_kind(run)[0] == named
 
 
 def test_a_graph_without_a_name_is_just_invoked() -> None:
     """`LangGraph` is what every graph without a name is called, and says nothing."""
     run = _run(RunKind.WORKFLOW, "LangGraph", "chain")
 
-    assert profile().span_name(run) == "invoke_workflow"
+    assert profile().name_and_kind(run)[0] == "invoke_workflow"
     assert "gen_ai.workflow.name" not in profile().start(run, Gate.of(False))
 
 
@@ -210,7 +210,7 @@ def test_a_model_without_a_name_has_a_span_all_the_same() -> None:
     """Neither model nor provider need be known."""
     run = _run(RunKind.CHAT, "FakeModel", request=None)
 
-    assert profile().span_name(run) == "chat"
+    assert profile().name_and_kind(run)[0] == "chat"
     assert profile().start(run, Gate.of(False))["gen_ai.operation.name"] == "chat"
 
 

@@ -47,7 +47,7 @@ from typing_extensions import override
 
 from chainspan import _spans
 from chainspan._placement import Place
-from chainspan._run_span import RunSpan, knows_the_sdk, say
+from chainspan._run_span import RunSpan, knows_the_sdk
 from chainspan._spans import Spans
 
 Start = Callable[[Span, dict[str, Any], tuple[Link, ...]], Span]
@@ -185,7 +185,7 @@ def _live(span: Span) -> None:
     span.add_link(SpanContext(3 << 64, 4, is_remote=False))
     span.set_status(Status(StatusCode.ERROR, "why"))
     span.update_name("renamed")
-    say(span, {"three": (1, 2), "four": "vier"})
+    (span.take if isinstance(span, RunSpan) else span.set_attributes)({"three": (1, 2), "four": "vier"})
     span.end(200)
 
 

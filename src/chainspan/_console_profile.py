@@ -29,13 +29,9 @@ class ConsoleProfile:
     def __init__(self, form: Callable[[object], object]) -> None:
         self._form = form
 
-    def span_name(self, run: RunStart) -> str:
-        """Return the run's own name."""
-        return run.name
-
-    def span_kind(self, run: RunStart) -> SpanKind:  # noqa: ARG002 - of the protocol
-        """Return the same kind for all: nothing leaves the process."""
-        return SpanKind.INTERNAL
+    def name_and_kind(self, run: RunStart) -> tuple[str, SpanKind]:
+        """Return the run's own name, and the same kind for all: nothing leaves the process."""
+        return run.name, SpanKind.INTERNAL
 
     def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Describe the run's place and its input."""

@@ -90,8 +90,7 @@ class Lifecycle:
             self._orphans.sweep()
         frame, task, elsewhere = find_caller(start)
         if self._has_scope and context and not _scope.is_settled(context):
-            self._settle_below(context, start, frame)
-            context = _scope.without_past(context)
+            context = self._settled(context, start, frame)
         run = self._open(start, recording, parent, context, frame)
         run.seat = _stack.Seat(frame, task)
         self._runs.add(run)
@@ -108,9 +107,10 @@ class Lifecycle:
         outcome = Outcome.OK
         attributes: Attributes = {}
         try:
-            if run.own and run.span.is_recording():
-                if run.start is not None:
-                    outcome, attributes = describe_end(run, run.start, read)
+            if run.is_mute or run.start is None:
+                pass
+            elif run.own and run.span.is_recording():
+                outcome, attributes = describe_end(run, run.start, read)
             elif run.keep.report is not None:
                 report_end(run, read)
         except Exception as fault:
@@ -208,13 +208,17 @@ class Lifecycle:
         parent = self._runs.past(run_id)
         return parent if parent is not None or not self._has_scope else _scope.displaced_run(context, run_id)
 
-    def _settle_below(self, context: Context, start: RunStart, frame: FrameType | None) -> None:
-        span = _scope.raw_span(context)
-        while type(span) is _scope.ScopeSpan:
-            self._orphans.started_over(span.run, start, frame)
-            if span.run.open:
-                return
-            span = span.under
+    def _settled(self, context: Context, start: RunStart, frame: FrameType | None) -> Context:
+        """Return the context without the scopes of runs that are over, also of those whose end nobody reported."""
+        context = _scope.without_past(context)
+        top = _scope.raw_span(context)
+        while type(top) is _scope.ScopeSpan and top.run.is_watched:
+            self._orphans.started_over(top.run, start, frame)
+            if top.run.open:
+                break
+            context = _scope.without_past(context)
+            top = _scope.raw_span(context)
+        return context
 
     def _finish(self, run: Run, outcome: Outcome, attributes: Attributes) -> None:
         """End a run's span, and let nobody see it as current any more."""

@@ -14,7 +14,7 @@ from ._guard import Guard
 from ._model import AttributeValue, ModelResponse, Outcome, RunEnd, RunFailure, RunKind, RunStart
 from ._profiles import METERED, Ended, Price, Profile, Report, cost_of
 from ._profiles._hints import hint_at_missing_usage
-from ._run_span import say
+from ._run_span import RunSpan
 from ._runs import Run
 
 __all__ = [
@@ -37,8 +37,8 @@ _DESCRIBE = Guard("recording.start")
 _TELLING = {RunKind.LLM, RunKind.CHAT, RunKind.EMBEDDINGS, RunKind.TOOL, RunKind.RETRIEVER}
 _SILENT = frozenset(RunKind) - _TELLING
 """Kinds of runs that, where content is off, have nothing to say when they end."""
-_UNREPORTED = frozenset(RunKind) - METERED
-"""Kinds of runs of which nothing is told apart from their spans."""
+_MUTE = _SILENT - METERED
+"""Kinds of these of which nothing is told apart from their spans either."""
 
 
 def _as_json(data: object, gate: Gate) -> str | None:
@@ -82,8 +82,9 @@ def describe_start(run: Run) -> tuple[str, SpanKind, Attributes]:
     except Exception as fault:  # noqa: BLE001 - of objects that raise when they are looked at
         _DESCRIBE.caught(fault)
         attributes = _barely(start, fault)
-    name = profile.span_name(start)
-    return gate.name(name) if gate.policy.redact_patterns else name, profile.span_kind(start), attributes
+    name, kind = profile.name_and_kind(start)
+    run.is_mute = not gate.on and start.kind in _MUTE
+    return gate.name(name) if gate.policy.redact_patterns else name, kind, attributes
 
 
 def _barely(start: RunStart, fault: Exception) -> Attributes:
@@ -105,7 +106,7 @@ def note(run: Run, fault: Exception) -> None:
 def describe_end(run: Run, start: RunStart, read: Callable[[], RunEnd]) -> tuple[Outcome, Attributes]:
     """Return how a run ended that did not raise, and what its span says of that."""
     recording: Recording = run.keep
-    reports = start.kind not in _UNREPORTED and is_reported(start, recording)
+    reports = is_reported(start, recording)
     if not reports and not run.gate.on and start.kind in _SILENT:
         return Outcome.OK, {}
     end = read()
@@ -147,8 +148,12 @@ def conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
         attributes[names.CHAINSPAN_RUN_OUTCOME] = outcome.value
     if run.parent is None and run.trace.model_calls:
         attributes.update(run.trace.totals())
-    if attributes:
-        say(run.span, attributes)
+    if not attributes:
+        return
+    if type(run.span) is RunSpan:
+        run.span.take(attributes)
+    else:
+        run.span.set_attributes(attributes)
 
 
 def is_reported(start: RunStart, recording: Recording) -> bool:

@@ -26,7 +26,6 @@ from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
     Link,
-    Span,
     SpanContext,
     SpanKind,
     Status,
@@ -38,7 +37,7 @@ from typing_extensions import override
 
 from ._model import AttributeValue
 
-__all__ = ["RunSpan", "identity", "knows_the_sdk", "say", "started"]
+__all__ = ["RunSpan", "identity", "knows_the_sdk", "started"]
 
 # ruff: noqa: SLF001 - the SDK's own fields are what this is about
 
@@ -178,14 +177,6 @@ def started(  # noqa: PLR0913, PLR0917 - what a span is made of
 def identity(trace_id: int, span_id: int, flags: TraceFlags, state: TraceState) -> SpanContext:
     """Return a valid identity of this process's own, as what it is: a tuple of this and that it is valid."""
     return tuple.__new__(SpanContext, (trace_id, span_id, False, flags, state, True))
-
-
-def say(span: Span, attributes: Attributes) -> None:
-    """Set attributes that are checked, on whatever span."""
-    if type(span) is RunSpan:
-        span.take(attributes)
-    else:
-        span.set_attributes(attributes)
 
 
 @lru_cache(maxsize=1)

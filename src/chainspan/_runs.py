@@ -114,6 +114,7 @@ class Run:
         chunks: How many pieces of a streamed answer came.
         gate: What decides over the run's content.
         attached: The context that was made current at the start, where one was.
+        is_mute: Whether there is nothing to say of its end, unless it raises.
         is_watched: Whether it is looked for that the run is over without being reported.
         drops: Whether no run below it is ever recorded.
         stands_for: The ids of open runs below that are not kept, as nobody will know of them.
@@ -128,6 +129,7 @@ class Run:
         "first_chunk_ns",
         "gate",
         "id",
+        "is_mute",
         "is_watched",
         "keep",
         "natives",
@@ -156,7 +158,7 @@ class Run:
         self.keep = keep
         self.started_ns = trace.now_ns()
         self.own = self.open = True
-        self.is_watched = self.drops = False
+        self.is_mute = self.is_watched = self.drops = False
         self.children: dict[int, Run] = {}
         self.natives: tuple[int, ...] = ()
         self.chunks = 0

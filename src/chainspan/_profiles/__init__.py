@@ -61,11 +61,8 @@ class Profile(Protocol):
     def schema_url(self) -> str | None:
         """Return the schema of its names, where one is published."""
 
-    def span_name(self, run: RunStart) -> str:
-        """Return the name of the run's span."""
-
-    def span_kind(self, run: RunStart) -> SpanKind:
-        """Return the kind of the run's span."""
+    def name_and_kind(self, run: RunStart) -> tuple[str, SpanKind]:
+        """Return the name and the kind of the run's span."""
 
     def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run starts, identity included: samplers see it."""

@@ -72,8 +72,7 @@ class GenAiProfile:
     wrap_results: bool = False
     prompts: bool = False
 
-    span_name = staticmethod(shared.span_name)
-    span_kind = staticmethod(shared.span_kind)
+    name_and_kind = staticmethod(shared.name_and_kind)
 
     def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run starts."""
@@ -136,9 +135,11 @@ class GenAiProfile:
             return
         attributes[names.GEN_AI_RESPONSE_MODEL] = response.model
         attributes[names.GEN_AI_RESPONSE_ID] = response.response_id
-        attributes[names.GEN_AI_EMBEDDINGS_DIMENSION_COUNT] = response.dimensions
+        if response.dimensions is not None:
+            attributes[names.GEN_AI_EMBEDDINGS_DIMENSION_COUNT] = response.dimensions
         attributes[names.GEN_AI_RESPONSE_FINISH_REASONS] = response.finish_reasons or None
-        attributes.update(response.extra)
+        if response.extra:
+            attributes.update(response.extra)
         shared.add_usage(attributes, response, self.usage)
         if gate.on:
             written = gate.messages(response.messages(), finish_reason=self.finish_reason_in_messages)

@@ -96,8 +96,12 @@ def _exportable(key: str, value: Any) -> AttributeValue:
     if issubclass(kind, str):
         return _exportable_text(value) if key.startswith(_CONTENT) else _short(value)
     if kind in (list, tuple):
-        return tuple([_short(item) for item in value[:_MOST_ITEMS]])  # as the SDK keeps it
+        return tuple([item if _is_plain_text(item) else _short(item) for item in value[:_MOST_ITEMS]])  # as the SDK's
     return _short(value)
+
+
+def _is_plain_text(value: Any) -> bool:
+    return type(value) is str and len(value) <= _LONGEST and value.isascii()
 
 
 def _short(value: Any) -> str:

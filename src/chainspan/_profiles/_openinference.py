@@ -40,8 +40,7 @@ class OpenInferenceProfile:
     name: str = "openinference"
     schema_url: str | None = None
 
-    span_name = staticmethod(shared.span_name)
-    span_kind = staticmethod(shared.span_kind)
+    name_and_kind = staticmethod(shared.name_and_kind)
 
     def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run starts."""

@@ -41,9 +41,8 @@ __all__ = [
     "io",
     "is_anybodys",
     "metadatum",
+    "name_and_kind",
     "own",
-    "span_kind",
-    "span_name",
     "user_metadata",
     "user_tags",
     "workflow_name",
@@ -184,15 +183,21 @@ def metadatum(run: RunStart, keys: tuple[str, ...], gate: Gate) -> str | None:
     return next((gate.name(value) for value in found if isinstance(value, str) and value), None)
 
 
-def span_name(run: RunStart) -> str:
-    """Return a span's name: the user's, else the operation and what it is applied to."""
-    operation = OPERATIONS.get(run.kind)
+def name_and_kind(run: RunStart) -> tuple[str, SpanKind]:
+    """Return a span's name, the user's, else the operation and what it is applied to; and its kind.
+
+    The kind is a client's where something outside is called.
+    """
+    kind = run.kind
+    operation = OPERATIONS.get(kind)
     if operation is None:
-        return run.name
-    if run.named and run.kind not in _ALWAYS_NAMED:
-        return run.name
-    target = _TARGETS[run.kind](run)
-    return label(f"{operation} {target}") if target else operation
+        return run.name, SpanKind.INTERNAL
+    if run.named and kind not in _ALWAYS_NAMED:
+        name = run.name
+    else:
+        target = _TARGETS[kind](run)
+        name = label(f"{operation} {target}") if target else operation
+    return name, SPAN_KINDS.get(kind, SpanKind.INTERNAL)
 
 
 def _model_name(run: RunStart) -> str | None:
@@ -226,11 +231,6 @@ def add_parameters(attributes: Attributes, request: ModelRequest, table: Mapping
     for key, value in request.parameters.items():
         if key in table and not (key == "choice_count" and value == 1):
             attributes[table[key]] = value
-
-
-def span_kind(run: RunStart) -> SpanKind:
-    """Return the kind of a run's span: a client's where something outside is called."""
-    return SPAN_KINDS.get(run.kind, SpanKind.INTERNAL)
 
 
 def io(attributes: Attributes, value: object, gate: Gate, keys: tuple[str, str]) -> None:

@@ -40,6 +40,7 @@ _SCORE_KEYS: Final = ("relevance_score", "score", "_score", "similarity_score")
 _SCORES: Final = frozenset(_SCORE_KEYS)
 _REASONS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 _MODELS: Final = ("model_name", "model", "model_id")
+_IDS: Final = ("id", "response_id")
 _OPENAI: Final = (
     ("service_tier", names.OPENAI_RESPONSE_SERVICE_TIER),
     ("system_fingerprint", names.OPENAI_RESPONSE_SYSTEM_FINGERPRINT),
@@ -76,18 +77,23 @@ def model_response(result: object) -> ModelResponse:
 
 def _response(result: Any) -> ModelResponse:
     choices = _choices(result)
-    said = getattr(choices[0], "message", None) if choices else None
-    first = _facts(choices[0], said) if choices else {}
-    llm_output = mapping(getattr(result, "llm_output", None))
-    raw = _reasons(choices, first)
-    reasons = [*map(finish_reason, raw)]
+    choice = choices[0] if choices else None
+    said = getattr(choice, "message", None)
+    info, metadata = (
+        mapping(getattr(choice, "generation_info", None)),
+        mapping(getattr(said, "response_metadata", None)),
+    )
+    counts, llm_output = mapping(getattr(said, "usage_metadata", None)), mapping(getattr(result, "llm_output", None))
+    facts = {**info, **metadata} if info and metadata else metadata or info
+    raw = _reasons(choices, facts)
+    reasons = [finish_reason(reason) for reason in raw]
     return ModelResponse(
-        model=text_in(first, _MODELS) or text_in(llm_output, _MODELS),
-        response_id=text_in(first, ("id", "response_id")) or text_in(llm_output, ("id",)),
+        model=text_in(facts, _MODELS) or text_in(llm_output, _MODELS),
+        response_id=text_in(facts, _IDS) or text_in(llm_output, _IDS),
         finish_reasons=reasons,
-        usage=usage_of(said, first, llm_output),
-        cache_hit=_is_cached(said),
-        extra=_extra(first, raw, reasons),
+        usage=usage_of(counts, metadata, info, llm_output),
+        cache_hit=_is_free(counts),
+        extra=_extra(facts, raw, reasons),
         messages=partial(_answers, choices, raw),
         tool_call_ids=_tool_call_ids(said),
     )
@@ -109,27 +115,25 @@ def _extra(facts: Mapping[str, Any], raw: Sequence[str], reasons: Sequence[str])
 
 def _choices(result: Any) -> Sequence[Any]:
     generations = getattr(result, "generations", None)
-    if not isinstance(generations, (list, tuple)) or not generations:
+    if not generations or not isinstance(generations, (list, tuple)):
         return ()
     first = generations[0]
     return first if isinstance(first, (list, tuple)) else generations
-
-
-def _facts(choice: Any, said: Any) -> Mapping[str, Any]:
-    info = mapping(getattr(choice, "generation_info", None))
-    metadata = mapping(getattr(said, "response_metadata", None))
-    return {**info, **metadata} if info and metadata else metadata or info
 
 
 def _reasons(choices: Sequence[Any], first: Mapping[str, Any]) -> Sequence[str]:
     """Return why the model stopped, of each choice that says so, in the provider's words."""
     said = _reason(first)
     reasons = [] if said is None else [said]
-    for choice in choices[1:]:
-        said = _reason(_facts(choice, getattr(choice, "message", None)))
-        if said is not None:
-            reasons.append(said)
+    if len(choices) > 1:
+        others = [_reason(_facts(choice)) for choice in choices[1:]]
+        reasons += [said for said in others if said is not None]
     return reasons
+
+
+def _facts(choice: Any) -> Mapping[str, Any]:
+    metadata = mapping(getattr(getattr(choice, "message", None), "response_metadata", None))
+    return {**mapping(getattr(choice, "generation_info", None)), **metadata}
 
 
 def _reason(facts: Mapping[str, Any]) -> str | None:
@@ -140,9 +144,9 @@ def _reason(facts: Mapping[str, Any]) -> str | None:
     return text_in(details, ("reason",)) or text_in(facts, ("status",))
 
 
-def _is_cached(said: Any) -> bool:
+def _is_free(counts: Mapping[str, Any]) -> bool:
     # The mark of LangChain's own cache (`_convert_cached_generations`, chat_models.py).
-    cost = mapping(getattr(said, "usage_metadata", None)).get("total_cost")
+    cost = counts.get("total_cost")
     return type(cost) in (int, float) and cost == 0
 
 
@@ -264,7 +268,7 @@ _IDENTITY_KEYS: Final = frozenset({*_CONVERSATION, "user_id", "lc_agent_name", "
 
 def identity(metadata: Any, tags: Any) -> Identity:
     """Return who a run belongs to, from its metadata and tags."""
-    known = mapping(metadata)
+    known = metadata if type(metadata) is dict else mapping(metadata)
     attempt_number = _attempt(tags) if tags else None
     if not known or _IDENTITY_KEYS.isdisjoint(known):
         return NOBODY if attempt_number is None else Identity(attempt=attempt_number)

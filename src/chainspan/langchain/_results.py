@@ -99,7 +99,7 @@ def _arguments(given: object) -> object:
 
 def _usage_metadata(counts: Mapping[str, Any]) -> Any:
     """Return tokens in LangChain's form, or None where a total is not known."""
-    usage = usage_of(None, {}, {"token_usage": counts}) if counts else None
+    usage = usage_of({}, {"token_usage": counts}) if counts else None
     if usage is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
     made: dict[str, Any] = {name: getattr(usage, name) for name in _TOTALS}

@@ -67,16 +67,19 @@ _PLACES: Final = (("token_usage",), ("usage",), ("usage_metadata",), ("tokens",)
 _HOLDERS: Final = frozenset(path[0] for path in _PLACES)
 
 
-def usage_of(message: Any, generation_info: Mapping[str, Any], llm_output: Mapping[str, Any]) -> Usage | None:
+def usage_of(counts: Mapping[str, Any], *others: Mapping[str, Any]) -> Usage | None:
     """Return the tokens of one answer, or None where nobody counted any.
 
     Totals are inclusive: cached tokens are in the input, reasoning in the output, and no
     detail is larger than its total.
+
+    Args:
+        counts: In LangChain's own form.
+        others: Where else a provider's own counts may stand, the best place first.
     """
-    own = mapping(getattr(message, "usage_metadata", None))
-    if own and (usage := _standard(own)) is not None:
+    if counts and (usage := _standard(counts)) is not None:
         return usage
-    for source in (mapping(getattr(message, "response_metadata", None)), generation_info, llm_output):
+    for source in others:
         if source and (usage := _within(source)) is not None:
             return usage
     return None
