@@ -51,12 +51,10 @@ REQUEST = ModelRequest(
         "reasoning_level": "low",
         "service_tier": "flex",
     },
-    tools=[
-        {"type": "function", "name": "weather", "description": "Tells the weather.", "parameters": {"type": "object"}}
-    ],
     output_type="json",
     output_schema={"title": "Answer"},
 )
+TOOLS = [{"type": "function", "name": "weather", "description": "Tells the weather.", "parameters": {"type": "object"}}]
 ASKED = [
     _said("system", "Be brief."),
     _said("user", "Wie ist das Wetter in 東京?"),
@@ -101,11 +99,11 @@ RUNS: dict[str, tuple[RunStart, RunEnd]] = {
     "prompt": (_run(RunKind.PROMPT, "Greeting", inputs={"name": "Ada"}), RunEnd(outputs=ASKED[:2])),
     "parser": (_run(RunKind.PARSER, "StrOutputParser", inputs=ASKED[1]), RunEnd(outputs={"n": [1, 2.5, None]})),
     "chat": (
-        _run(RunKind.CHAT, "ChatOpenAI", "llm", request=REQUEST, messages=lambda: ASKED),
+        _run(RunKind.CHAT, "ChatOpenAI", "llm", request=REQUEST, tools=lambda: TOOLS, messages=lambda: ASKED),
         RunEnd(response=RESPONSE, streaming=Streaming(chunks=3, first_content_s=0.25)),
     ),
     "llm": (
-        _run(RunKind.LLM, "OpenAI", "llm", request=REQUEST, messages=lambda: ASKED[1:2]),
+        _run(RunKind.LLM, "OpenAI", "llm", request=REQUEST, tools=lambda: TOOLS, messages=lambda: ASKED[1:2]),
         RunEnd(response=RESPONSE),
     ),
     "embeddings": (
@@ -280,7 +278,8 @@ def test_a_long_conversation_leaves_room_for_the_rest(name: str) -> None:
     run = _run(
         RunKind.CHAT,
         "ChatOpenAI",
-        request=ModelRequest(model="gpt-5", tools=tools),
+        request=ModelRequest(model="gpt-5"),
+        tools=lambda: tools,
         messages=lambda: [Message(role="assistant", parts=[call, call])] * 300,
         metadata={f"key-{number}": number for number in range(200)},
     )

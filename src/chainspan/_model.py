@@ -103,7 +103,7 @@ class Message:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ModelRequest:
-    """What is known of a model call before it is made.
+    """What is known of a model call before it is made. Calls that ask for the same may share one: nobody changes it.
 
     Attributes:
         provider: The provider's name in the GenAI conventions, such as ``aws.bedrock``.
@@ -111,9 +111,9 @@ class ModelRequest:
         parameters: Request parameters by their name in the conventions without the prefix:
             temperature, top_p, top_k, max_tokens, frequency_penalty, presence_penalty,
             stop_sequences, seed, choice_count, service_tier, reasoning_level.
-        tools: The tool definitions offered to the model, as the provider's JSON.
         output_type: ``text`` or ``json``, where a format was asked for.
         stream: Whether the answer is streamed; None when unknown at the start.
+        memo: Where each profile keeps the attributes that it made of the request.
     """
 
     provider: str | None = None
@@ -121,10 +121,10 @@ class ModelRequest:
     server_address: str | None = None
     server_port: int | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
-    tools: Sequence[Mapping[str, object]] = ()
     output_type: str | None = None
     output_schema: object = None
     stream: bool | None = None
+    memo: dict[str, Mapping[str, AttributeValue]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -202,6 +202,7 @@ class RunStart:
         inputs: What went in, as it came: a dict, messages, a string, any object.
         request: For models: what is asked for, or what reads it; see `model`.
         messages: For models: the messages, made only when content is recorded.
+        tools: For models: the definitions of the tools that are offered, made only when content is recorded.
         query: For retrievers.
         agent_name: The agent that the run belongs to, where there is one.
         conversation_id: From the caller's metadata or LangGraph's ``thread_id``.
@@ -218,6 +219,7 @@ class RunStart:
     metadata: Mapping[str, object] = field(default_factory=dict)
     request: ModelRequest | Callable[[], ModelRequest] | None = None
     messages: Callable[[], Sequence[Message]] = tuple
+    tools: Callable[[], Sequence[Mapping[str, object]]] = tuple
     tool: ToolRequest | None = None
     query: str | None = None
     agent_name: str | None = None

@@ -83,8 +83,10 @@ def test_a_providers_payload(case: str) -> None:
     asked = _payloads.input_messages([messages_from_dict(start["messages"])])
     response = _response(case)
 
+    offered = _payloads.offered_tools(start["kwargs"])
+
     said = {
-        "request": asdict(request),
+        "request": {key: value for key, value in asdict(request).items() if key != "memo"} | {"tools": list(offered)},
         "asked": [_fields(message) for message in asked],
         "response": {key: value for key, value in asdict(response).items() if key != "messages"},
         "answered": [_fields(message) for message in response.messages()],
@@ -339,24 +341,44 @@ def test_the_call_decides_before_the_model(
 def test_values_are_read_each_time() -> None:
     """A model that is called with other values under the same keys has a span that says so."""
     params: dict[str, Any] = {"model": "a", "temperature": 0, "tools": ["f"], "base_url": "https://a", "format": "json"}
+    asked = {"invocation_params": params}
 
-    first = asdict(_payloads.model_request(None, {"invocation_params": params}))
+    first, offered = asdict(_payloads.model_request(None, asked)), _payloads.offered_tools(asked)
     params.update(model="b", temperature=None, tools=["g"], base_url="https://b", format="text")
-    second = asdict(_payloads.model_request(None, {"invocation_params": params}))
+    second = asdict(_payloads.model_request(None, asked))
 
     assert first == asdict(
-        ModelRequest(
-            model="a",
-            parameters={"temperature": 0},
-            tools=[{"type": "function", "name": "f"}],
-            server_address="a",
-            server_port=443,
-            output_type="json",
-        )
+        ModelRequest(model="a", parameters={"temperature": 0}, server_address="a", server_port=443, output_type="json")
     )
-    assert second == asdict(
-        ModelRequest(model="b", tools=[{"type": "function", "name": "g"}], server_address="b", server_port=443)
-    )
+    assert second == asdict(ModelRequest(model="b", server_address="b", server_port=443))
+    assert offered == [{"type": "function", "name": "f"}]
+    assert _payloads.offered_tools(asked) == [{"type": "function", "name": "g"}]
+
+
+@pytest.mark.parametrize("values", [(1, 1.0, True), ("a", None, ""), ([1], [2], [1]), (["a"], ["b"], ["a"])])
+@pytest.mark.parametrize("place", ["invocation_params", "metadata", "made with"])
+def test_equal_values_of_other_types_are_not_taken_for_each_other(values: tuple[Any, ...], place: str) -> None:
+    """What was read of an equal call is told again only where it is the same, in type and in all that lists hold."""
+    for value in values:
+        held = {"ls_temperature": value} if place == "metadata" else {"temperature": value, "stop": value}
+        described = {"kwargs": held} if place == "made with" else None
+
+        request = _payloads.model_request(described, {place: held})
+
+        alone = {key.removeprefix("ls_"): held[key] for key in held}
+        expected = _payloads.model_request(None, {"invocation_params": alone | {"seed": [object()]}})
+        assert [(key, repr(found)) for key, found in request.parameters.items()] == [
+            (key, repr(found)) for key, found in expected.parameters.items()
+        ]
+
+
+def test_calls_that_ask_for_the_same_share_what_was_read() -> None:
+    """Most calls of a program do; a list may change, so a request that has one is read each time."""
+    asked = {"invocation_params": {"model": "m", "temperature": 0.5, "tools": [object()]}}
+    listed = {"invocation_params": {"model": "m", "stop": ["a"]}}
+
+    assert _payloads.model_request(None, asked) is _payloads.model_request({}, asked)
+    assert _payloads.model_request(None, listed) is not _payloads.model_request(None, listed)
 
 
 @pytest.mark.parametrize(
@@ -389,9 +411,7 @@ def test_values_are_read_each_time() -> None:
 )
 def test_tool_definitions(tool: Any, expected: list[Any]) -> None:
     """A tool offered to a model is in the conventions' form, whichever provider's it came in."""
-    request = _payloads.model_request(None, {"invocation_params": {"tools": [tool]}})
-
-    assert list(request.tools) == expected
+    assert list(_payloads.offered_tools({"invocation_params": {"tools": [tool]}})) == expected
 
 
 @pytest.mark.parametrize(
@@ -434,7 +454,8 @@ def test_nothing_that_comes_makes_reading_fail(one: Any, two: Any, three: Any) -
     """Payloads that make no sense are read as such that say nothing."""
     kwargs = {"invocation_params": one, "metadata": two, "options": three, "inputs": one, "tool_call_id": two}
 
-    request = _payloads.model_request(one, kwargs)
+    _payloads.model_request(one, kwargs)
+    offered = _payloads.offered_tools(kwargs)
     _payloads.input_messages(two)
     _payloads.input_messages([three])
     response = _payloads.model_response(one)
@@ -446,7 +467,7 @@ def test_nothing_that_comes_makes_reading_fail(one: Any, two: Any, three: Any) -
     _payloads.documents(one)
     _payloads.identity(two, three)
 
-    assert request.tools == ()
+    assert list(offered) == []
     assert response.usage is None
 
 

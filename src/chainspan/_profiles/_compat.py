@@ -20,7 +20,7 @@ from .._model import (
 )
 from . import _shared as shared
 from ._content import add_documents, add_input, add_output, add_query, add_tool_input, add_tool_output
-from ._exportable import exportable
+from ._exportable import checked, exportable
 
 __all__ = ["COMPAT", "GenAiProfile"]
 
@@ -77,27 +77,32 @@ class GenAiProfile:
     def start(self, run: RunStart, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run starts."""
         kind, known = run.kind, shared.identified(run, gate)
+        operation = shared.OPERATIONS.get(kind)
         attributes: shared.Attributes = {}
         if not shared.is_anybodys(run, gate):
-            attributes = shared.own(run, gate)
+            attributes = _whose(run, gate)
         elif gate.is_silent and kind in _STEPS:
             return known
         if not gate.is_silent:
             _add_users_own(attributes, run, gate)
-        operation = shared.OPERATIONS.get(kind)
         if operation is None:
             _step(attributes, run, gate)
         else:
-            attributes[names.GEN_AI_OPERATION_NAME] = operation
-            if (conversation := attributes.get(names.SESSION_ID)) is not None:
-                attributes[names.GEN_AI_CONVERSATION_ID] = conversation
-            if run.agent_name is not None:
-                attributes[names.GEN_AI_AGENT_NAME] = run.agent_name
+            known[names.GEN_AI_OPERATION_NAME] = operation
+            if kind in _MODELS:
+                known.update(self._asked(run.model or ModelRequest()))
             _STARTS[kind](attributes, run, gate)
         if self.prompts and kind in _MODELS:
             attributes[names.GEN_AI_PROMPT_NAME] = shared.metadatum(run, shared.PROMPT_NAMES, gate)
             attributes[names.GEN_AI_PROMPT_VERSION] = shared.metadatum(run, shared.PROMPT_VERSIONS, gate)
         return exportable(attributes, gate, known) if attributes else known
+
+    def _asked(self, request: ModelRequest) -> Mapping[str, AttributeValue]:
+        """Return what is said of a request, which is the same for all calls that ask for the same."""
+        made = request.memo.get(self.name)
+        if made is None:
+            made = request.memo[self.name] = checked(_asked(request))
+        return made
 
     def end(self, run: RunStart, end: RunEnd, gate: Gate) -> dict[str, AttributeValue]:
         """Return what is known when the run has ended well."""
@@ -157,41 +162,49 @@ def _add_users_own(attributes: shared.Attributes, run: RunStart, gate: Gate) -> 
             attributes[f"{names.CHAINSPAN_METADATA}.{key}"] = value
 
 
+def _whose(run: RunStart, gate: Gate) -> shared.Attributes:
+    attributes = shared.own(run, gate)
+    if run.kind not in shared.OPERATIONS:
+        attributes[names.OI_AGENT_NAME] = run.agent_name
+    else:
+        attributes[names.GEN_AI_CONVERSATION_ID] = attributes.get(names.SESSION_ID)
+        attributes[names.GEN_AI_AGENT_NAME] = run.agent_name
+    return attributes
+
+
 def _step(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
     if run.kind is RunKind.NODE:
         shared.add_node(attributes, run)
-    if run.agent_name is not None:
-        attributes[names.OI_AGENT_NAME] = run.agent_name
     if gate.on:
         add_input(attributes, run, run.inputs, gate)
 
 
+def _asked(request: ModelRequest) -> shared.Attributes:
+    attributes: shared.Attributes = {
+        names.GEN_AI_PROVIDER_NAME: request.provider,
+        names.GEN_AI_REQUEST_MODEL: request.model,
+        names.SERVER_ADDRESS: request.server_address,
+        names.SERVER_PORT: request.server_port,
+        names.GEN_AI_OUTPUT_TYPE: request.output_type,
+        names.GEN_AI_REQUEST_STREAM: request.stream or None,
+    }
+    shared.add_parameters(attributes, request, _REQUEST)
+    if request.provider not in _OPENAI:
+        attributes.pop(names.OPENAI_REQUEST_SERVICE_TIER, None)
+    return attributes
+
+
 def _model(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
-    request = run.model or ModelRequest()
-    attributes[names.GEN_AI_PROVIDER_NAME] = request.provider
-    attributes[names.GEN_AI_REQUEST_MODEL] = request.model
-    if request.server_address or request.output_type or request.stream:
-        attributes[names.SERVER_ADDRESS] = request.server_address
-        attributes[names.SERVER_PORT] = request.server_port
-        attributes[names.GEN_AI_OUTPUT_TYPE] = request.output_type
-        attributes[names.GEN_AI_REQUEST_STREAM] = request.stream or None
-    if request.parameters:
-        shared.add_parameters(attributes, request, _REQUEST)
-        if request.provider not in _OPENAI:
-            attributes.pop(names.OPENAI_REQUEST_SERVICE_TIER, None)
-    if gate.on:
-        _given(attributes, run, request, gate)
-
-
-def _given(attributes: shared.Attributes, run: RunStart, request: ModelRequest, gate: Gate) -> None:
+    if not gate.on:
+        return
     if run.kind is RunKind.EMBEDDINGS:  # the conventions have no place for what is embedded
         add_input(attributes, run, run.inputs, gate)
     else:
         attributes[names.GEN_AI_INPUT_MESSAGES] = gate.messages(run.messages())
-    if request.tools and gate.policy.tool_definitions:
-        attributes[names.GEN_AI_TOOL_DEFINITIONS] = gate.json(request.tools)
-    if request.output_schema is not None:
-        attributes[names.CHAINSPAN_OUTPUT_SCHEMA] = gate.json(request.output_schema)
+    if gate.policy.tool_definitions and (tools := run.tools()):
+        attributes[names.GEN_AI_TOOL_DEFINITIONS] = gate.json(tools)
+    if run.model is not None and run.model.output_schema is not None:
+        attributes[names.CHAINSPAN_OUTPUT_SCHEMA] = gate.json(run.model.output_schema)
 
 
 def _tool(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:

@@ -104,6 +104,7 @@ class CallbackAdapter(HandlerBase):
             inputs = {"messages": messages}
             start = self._begin(RunKind.CHAT, serialized, inputs, run_id, parent_run_id, kwargs)
             start.request = lambda: _payloads.model_request(serialized, kwargs)
+            start.tools = lambda: _payloads.offered_tools(kwargs)
             start.messages = lambda: _payloads.input_messages(messages)
             self._sink.start(start)
         except Exception as fault:
@@ -117,6 +118,7 @@ class CallbackAdapter(HandlerBase):
             inputs = {"prompts": prompts}
             start = self._begin(RunKind.LLM, serialized, inputs, run_id, parent_run_id, kwargs)
             start.request = lambda: _payloads.model_request(serialized, kwargs)
+            start.tools = lambda: _payloads.offered_tools(kwargs)
             start.messages = lambda: _payloads.input_messages(prompts)
             self._sink.start(start)
         except Exception as fault:

@@ -18,7 +18,7 @@ from .._model import Message, ModelRequest, ModelResponse, RetrievedDocument, To
 from ._messages import answer, message_or_fields, messages
 from ._providers import finish_reason
 from ._read import mapping, text_in
-from ._requests import request_of
+from ._requests import request_of, tools_of
 from ._usage import usage_of
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "input_messages",
     "model_request",
     "model_response",
+    "offered_tools",
     "plain",
     "tool_output",
     "tool_request",
@@ -56,6 +57,11 @@ def model_request(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
         return request_of(serialized, kwargs)
     except Exception:  # noqa: BLE001  # of values that raise when they are looked at
         return ModelRequest()
+
+
+def offered_tools(kwargs: Mapping[str, Any]) -> Sequence[Mapping[str, object]]:
+    """Return the tools that a model may call, from the arguments of its start callback."""
+    return attempt(lambda: tools_of(kwargs), ())
 
 
 def input_messages(given: Any) -> Sequence[Message]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .._model import ModelRequest
 from ._providers import provider_name, provider_said
 from ._read import Place, at, mapping, places_among, text_in
 
-__all__ = ["request_of", "server_of"]
+__all__ = ["request_of", "server_of", "tools_of"]
 
 _MODEL: Final = ("model", "model_name", "model_id", "modelId", "deployment_name", "azure_deployment")
 
@@ -51,6 +51,7 @@ _FROM_METADATA: Final[Sequence[Place]] = (
     ("max_tokens", "ls_max_tokens", None),
     ("stop_sequences", "ls_stop", None),
 )
+_METADATA: Final = ("ls_temperature", "ls_max_tokens", "ls_stop", "ls_model_name")
 _TOOLS: Final = (("tools",), ("functions",), ("toolConfig", "tools"))
 _TOOL_KEYS: Final = frozenset(path[0] for path in _TOOLS)
 _SCHEMAS: Final = ("parameters", "input_schema", "inputSchema", "parameters_json_schema")
@@ -75,16 +76,26 @@ _PORTS: Final = {"http": 80, "https": 443}
 _NOWHERE: Final = (None, None)
 _SIMPLE: Final = (bool, int, float, str)
 _SIMPLE_TYPES: Final = frozenset(_SIMPLE)
+_UNCHANGING: Final = _SIMPLE_TYPES | {type(None)}
 
 
-class _Shape(NamedTuple):
-    """Where the facts may stand in a mapping that has certain keys."""
+class _Shape:
+    """Where the facts may stand in a mapping that has certain keys.
 
-    parameters: Sequence[Place]
-    models: Sequence[str]
-    urls: Sequence[str]
-    tools: Sequence[Sequence[str]]
-    formats: Sequence[Sequence[str]]
+    Attributes:
+        keys: Under which of these.
+    """
+
+    __slots__ = ("formats", "keys", "models", "parameters", "urls")
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        held = frozenset(keys)
+        self.parameters: Sequence[Place] = tuple(places_among(held, _PARAMETERS))
+        self.models = tuple(key for key in _MODEL if key in held)
+        self.urls = tuple(key for key in _URLS if key in held)
+        self.formats: Sequence[Sequence[str]] = tuple(path for path in _FORMATS if path[0] in held)
+        read = {key: None for _, key, _ in self.parameters} | dict.fromkeys((*self.models, *self.urls))
+        self.keys = tuple(read | dict.fromkeys(path[0] for path in self.formats))
 
 
 @lru_cache(maxsize=256)
@@ -94,48 +105,63 @@ def _shape(keys: tuple[str, ...]) -> _Shape:
     A model is called with the same keys each time, so that a call looks at some ten places
     and not at all sixty. The values are another's and may change: they are read each time.
     """
-    held = frozenset(keys)
-    return _Shape(
-        parameters=tuple(places_among(held, _PARAMETERS)),
-        models=tuple(key for key in _MODEL if key in held),
-        urls=tuple(key for key in _URLS if key in held),
-        tools=tuple(path for path in _TOOLS if path[0] in held),
-        formats=tuple(path for path in _FORMATS if path[0] in held),
-    )
+    return _Shape(keys)
 
 
 def request_of(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
-    """Return what is known of a model call from the arguments of its start callback."""
+    """Return what is known of a model call from the arguments of its start callback.
+
+    Most calls of a program ask for what was asked before, in values that cannot change:
+    that is told by comparing them, and read once.
+    """
     params, metadata = mapping(kwargs.get("invocation_params")), mapping(kwargs.get("metadata"))
     options, described = mapping(kwargs.get("options")), mapping(serialized)
-    shape = _shape(tuple(params))
-    parameters: dict[str, object] = {}
-    _collect(parameters, params, shape.parameters)
-    _collect(parameters, metadata, _FROM_METADATA)
-    request = ModelRequest(
-        provider=provider_said(metadata) or provider_name(metadata, _class_path(described, params)),
-        model=_model(params, shape.models, metadata),
-        parameters=parameters,
-        tools=_tools(params, shape.tools, options),
-    )
-    if made_with := mapping(described.get("kwargs")):
-        _add_what_it_was_made_with(request, parameters, made_with)
-    if shape.urls and request.server_address is None:
-        request.server_address, request.server_port = _server(params, shape.urls)
-    if structured := mapping(options.get("ls_structured_output_format")):
+    made_with = mapping(described.get("kwargs"))
+    asked, made = _shape(tuple(params)), _shape(tuple(made_with))
+    provider = provider_said(metadata) or provider_name(metadata, _class_path(described, params))
+    values = (*map(params.get, asked.keys), *map(made_with.get, made.keys), *map(metadata.get, _METADATA))
+    types = tuple(map(type, values))
+    structured = mapping(options.get("ls_structured_output_format"))
+    if not structured and _UNCHANGING.issuperset(types):
+        return _remembered(provider, asked, made, values, types)
+    request = _request(provider, (asked, params), (made, made_with), metadata)
+    if structured:
         request.output_type, request.output_schema = "json", structured.get("schema")
-    elif shape.formats and _asks_for_json(params, shape.formats):
-        request.output_type = "json"
     return request
 
 
-def _add_what_it_was_made_with(
-    request: ModelRequest, parameters: dict[str, object], arguments: Mapping[str, Any]
-) -> None:
-    shape = _shape(tuple(arguments))
-    _collect(parameters, arguments, shape.parameters)  # Anthropic's stop sequences are only here
-    if shape.urls:
-        request.server_address, request.server_port = _server(arguments, shape.urls)
+@lru_cache(maxsize=256)
+def _remembered(
+    provider: str | None, asked: _Shape, made: _Shape, values: tuple[Any, ...], types: tuple[type, ...]
+) -> ModelRequest:
+    """Return the request that has these values, of these types: 1, 1.0 and True are equal, and not the same."""
+    del types
+    params = dict(zip(asked.keys, values, strict=False))
+    made_with = dict(zip(made.keys, values[len(params) :], strict=False))
+    metadata = dict(zip(_METADATA, values[len(params) + len(made_with) :], strict=True))
+    return _request(provider, (asked, params), (made, made_with), metadata)
+
+
+def _request(
+    provider: str | None,
+    asked: tuple[_Shape, Mapping[str, Any]],
+    made: tuple[_Shape, Mapping[str, Any]],
+    metadata: Mapping[str, Any],
+) -> ModelRequest:
+    """Read a request from what is asked for now, what the model was made with, and LangChain's metadata."""
+    (shape, params), (made_shape, made_with) = asked, made
+    parameters: dict[str, object] = {}
+    _collect(parameters, params, shape.parameters)
+    _collect(parameters, metadata, _FROM_METADATA)
+    _collect(parameters, made_with, made_shape.parameters)  # Anthropic's stop sequences are only here
+    request = ModelRequest(provider=provider, model=_model(params, shape.models, metadata), parameters=parameters)
+    address = _server(made_with, made_shape.urls)
+    if address[0] is None:
+        address = _server(params, shape.urls)
+    request.server_address, request.server_port = address
+    if shape.formats and _asks_for_json(params, shape.formats):
+        request.output_type = "json"
+    return request
 
 
 def _class_path(described: Mapping[str, Any], params: Mapping[str, Any]) -> Sequence[str]:
@@ -201,17 +227,14 @@ def _host_and_port(url: str) -> tuple[str | None, int | None]:
 # ---------------------------------------------------------------- tool definitions
 
 
-def _tools(
-    params: Mapping[str, Any], paths: Sequence[Sequence[str]], options: Mapping[str, Any]
-) -> Sequence[Mapping[str, object]]:
-    offered = _offered(params, paths) if paths else ()
-    if not offered and not _TOOL_KEYS.isdisjoint(options):
-        offered = _offered(options, _TOOLS)
-    return [tool for item in offered for tool in _definitions(item)] if offered else ()
+def tools_of(kwargs: Mapping[str, Any]) -> Sequence[Mapping[str, object]]:
+    """Return the definitions of the tools that a model is offered, as the conventions have them."""
+    offered = _offered(mapping(kwargs.get("invocation_params"))) or _offered(mapping(kwargs.get("options")))
+    return [tool for item in offered for tool in _definitions(item)]
 
 
-def _offered(source: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> Sequence[Any]:
-    for path in paths:
+def _offered(source: Mapping[str, Any]) -> Sequence[Any]:
+    for path in () if _TOOL_KEYS.isdisjoint(source) else _TOOLS:
         found = at(source, path)
         if isinstance(found, (list, tuple)) and found:
             return found
