@@ -150,10 +150,10 @@ class Gate:
     # ------------------------------------------------------------ inside
 
     def _fitted(self, text: str) -> str:
-        if type(text) is str and len(text) <= self._limit and text.isascii() and self._mask.leaves(text):
-            return self._spent((text, len(text)))
-        limit, change = self._limit, self._writer.changed
-        own = text if type(text) is str else attempt(lambda: str.__str__(text), "[unreadable]")
+        limit, own = self._limit, text if type(text) is str else str.__str__(text)  # whose own methods may do anything
+        if len(own) <= limit and own.isascii() and self._mask.leaves(own):
+            return self._spent((own, len(own)))
+        change = self._writer.changed
         masked = shortened(own, limit - _MARKER, change) if len(own) > 2 * limit else change(own)
         if size_of(masked) > limit:
             masked = str(from_json(shrink(masked, limit)))

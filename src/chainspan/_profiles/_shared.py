@@ -93,6 +93,7 @@ _THEIR_TAGS: Final = ("seq:step:", "graph:step:", "map:key:", "retry:attempt:", 
 # Of the template that a model's input was made with; the latter two are LangChain's own, of its hub.
 PROMPT_NAMES: Final = ("prompt_name", "lc_hub_repo")
 PROMPT_VERSIONS: Final = ("prompt_version", "lc_hub_commit_hash")
+_MOST_REMEMBERED: Final = 32  # keys
 _TOTALS: Final = frozenset({"input_tokens", "output_tokens"})
 
 
@@ -169,12 +170,18 @@ def user_metadata(run: RunStart, gate: Gate) -> Mapping[str, AttributeValue]:
         return {}
     given: Mapping[Any, object] = run.metadata
     asked = gate.policy.metadata or ()
-    mine = {
-        key: value
-        for key, value in given.items()
-        if isinstance(key, str) and (not key.startswith(_THEIR_METADATA) or key in asked)
-    }
+    keys, find = tuple(given), _known_keys if len(given) <= _MOST_REMEMBERED else _users_keys
+    mine = {key: given[key] for key in find(keys, frozenset(asked))}
     return gate.metadata(mine) if mine else {}
+
+
+def _users_keys(given: tuple[Any, ...], asked: frozenset[str]) -> Sequence[str]:
+    """Return which keys are the user's."""
+    texts = (key for key in given if isinstance(key, str))
+    return tuple(key for key in texts if not key.startswith(_THEIR_METADATA) or key in asked)
+
+
+_known_keys = lru_cache(maxsize=256)(_users_keys)  # runs of one place in a program have the same each time
 
 
 def metadatum(run: RunStart, keys: tuple[str, ...], gate: Gate) -> str | None:
