@@ -71,6 +71,15 @@ class Writer:
         """
         is_roomy = limit >= _LONG  # then the oldest are left out whole; else all are shortened
         most = limit - _SAID if is_roomy else max(2 * limit, _LONG)
+        mask = self._mask
+        known: list[Any] = [message.memo.get(mask) for message in messages]
+        if known and not finish_reason and all(known):
+            size = sum([length for _, length in known]) + len(known) + 1
+            if size <= most:
+                return _listed([text for text, _ in known]), size
+        return self._newest(messages, most, is_roomy=is_roomy, finish_reason=finish_reason)
+
+    def _newest(self, messages: Sequence[Message], most: int, *, is_roomy: bool, finish_reason: bool) -> Written:
         mask, size, length = self._mask, 1, 0
         texts: list[str] = []
         for message in reversed(messages):
@@ -89,10 +98,7 @@ class Writer:
             texts.append(f'"[+{len(messages) - len(texts)}]"')
         if not texts:
             return "[]", 2
-        texts.reverse()
-        texts[0] = f"[{texts[0]}"
-        texts[-1] = f"{texts[-1]}]"
-        return ",".join(texts), size  # copied once, and it may be long
+        return _listed(texts[::-1]), size
 
     def changed(self, text: str) -> str:
         """Return one text masked."""
@@ -151,6 +157,13 @@ class Writer:
         if change is None:
             return data
         return dump_bytes((mask.messages if of_messages else mask.tree)(tree, change))
+
+
+def _listed(texts: list[str]) -> str:
+    """Return texts as a JSON array, which may be long, and is copied once."""
+    texts[0] = f"[{texts[0]}"
+    texts[-1] = f"{texts[-1]}]"
+    return ",".join(texts)
 
 
 def _is_short_text(part: Mapping[str, object]) -> bool:

@@ -55,17 +55,15 @@ def _history(items: Sequence[Any]) -> list[Message]:
 
     What is remembered goes before its message does, hence is that of the message with this id.
     """
-    found: list[Message] = []
-    for item, known in zip(items, map(_memory.get, map(id, items)), strict=True):
-        if known is not None:
-            fields = item.__dict__
-            if known.state is fields.get("content") and not fields.get("tool_calls"):
-                found.append(known.made)
-                continue
-        made = message(item)
-        if made is not None:
-            found.append(made)
-    return found
+    made = [
+        known.made
+        if known is not None
+        and known.state is (fields := item.__dict__).get("content")
+        and not fields.get("tool_calls")
+        else message(item)
+        for item, known in zip(items, map(_memory.get, map(id, items)), strict=True)
+    ]
+    return made if all(made) else [one for one in made if one is not None]  # type: ignore[return-value]  # all are some
 
 
 def message(given: Any) -> Message | None:
