@@ -58,7 +58,13 @@ def chat(serialized: Json | None = None, messages: Any = (), **kwargs: Any) -> R
     """Return the run of a chat model that was asked so."""
     request = _payloads.model_request(serialized, kwargs)
     metadata = kwargs.get("metadata", {})
-    return run(RunKind.CHAT, request=request, messages=lambda: _payloads.input_messages(messages), metadata=metadata)
+    return run(
+        RunKind.CHAT,
+        request=request,
+        messages=lambda: _payloads.input_messages(messages),
+        tools=lambda: _payloads.offered_tools(kwargs),
+        metadata=metadata,
+    )
 
 
 def answered(info: Json | None = None, output: Json | None = None, **message: Any) -> RunEnd:
