@@ -47,6 +47,7 @@ BEYOND_CORE = (
     "rich",
     "typer",
 )
+PEERS = ("openinference-instrumentation-langchain", "opentelemetry-instrumentation-langchain")
 README = "tests/test_readme.py::test_examples_do_what_the_page_says[README.md]"
 LEFT_OUT = {
     Path("tests/cli"),
@@ -115,3 +116,10 @@ def bench(session: nox.Session) -> None:
     """Measure what a run costs."""
     session.install(".[demo,spool]", "--group", "test")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Measure what a run costs beside other libraries, which are installed here and nowhere else."""
+    session.install(".[langchain]", "langchain", "langgraph", *PEERS)
+    session.run("python", "-m", "benchmarks", "--peers", *session.posargs)

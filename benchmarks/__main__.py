@@ -25,7 +25,7 @@ _RUNS, _MANY_RUNS = 10_000, 100_000
 def main() -> None:
     """Run what the command line asks for."""
     asked = _arguments()
-    rows = [row for row in (*bench_runs.ROWS, *bench_scope.ROWS) if asked.only in row.name]
+    rows = [row for row in (_peers() if asked.peers else _own()) if asked.only in row.name]
     if asked.count:
         save(rows)
         return
@@ -33,11 +33,21 @@ def main() -> None:
     found: dict[str, Any] = {"machine": _machine()}
     print("| what | handler | µs over none | of the floor | quartiles | at most |\n|---|---|--:|--:|--:|--:|")
     found["costs"] = [asdict(cost) for cost in _costs(rows, asked.seconds)]
-    if not asked.only:
+    if not asked.only and not asked.peers:
         found.update(_others(_MANY_RUNS if asked.long else _RUNS))
     OUTPUT.parent.mkdir(exist_ok=True)
     OUTPUT.write_text(json.dumps(found, indent=2), "utf-8")
     print(f"\n{time.monotonic() - began:.0f} s; also in {OUTPUT}", file=sys.stderr)
+
+
+def _own() -> Sequence[Row]:
+    return (*bench_runs.ROWS, *bench_scope.ROWS)
+
+
+def _peers() -> Sequence[Row]:
+    from benchmarks import peers  # noqa: PLC0415 - of an environment that has them
+
+    return peers.ROWS
 
 
 def _arguments() -> argparse.Namespace:
@@ -45,6 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="TEXT", help="only the rows with this text in their name")
     parser.add_argument("--seconds", type=float, default=_SECONDS, help="for a row (default: %(default)s)")
     parser.add_argument("--long", action="store_true", help=f"{_MANY_RUNS:,} runs for what is kept, not {_RUNS:,}")
+    parser.add_argument("--peers", action="store_true", help="beside other libraries; see `nox -s peers`")
     parser.add_argument("--count", action="store_true", help="count calls of functions and record that for the tests")
     return parser.parse_args()
 
