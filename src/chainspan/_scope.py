@@ -251,7 +251,12 @@ def attach(run: Run, frame: FrameType | None, current: Context | None = None) ->
     top = raw_span(current)
     if type(top) is ScopeSpan and (top.run.id == run.id or (top.run is run.parent and is_named_throughout(run, frame))):
         return
-    run.attached = _put(ScopeSpan(run, top), current)
+    scoped = ScopedContext(current)
+    scoped.scope = scope = ScopeSpan(run, top)
+    scoped.previous = current
+    dict.__setitem__(scoped, _SPAN_KEY, scope)
+    otel_context.attach(scoped)  # never detached: see the module's docstring
+    run.attached = scoped
     take_seat(run, frame)
 
 
@@ -261,8 +266,10 @@ def restore(run: Run) -> None:
     What ends inside of an open run leaves its scope behind: the next start takes it out, or the
     end of that run does.
     """
+    if run.attached is None:
+        return
     leave_seat(run)
-    if run.attached is None or (run.parent is not None and run.parent.open):
+    if run.parent is not None and run.parent.open:
         return
     current = otel_context.get_current()
     if type(current) is ScopedContext and not current.scope.run.open:
@@ -285,15 +292,6 @@ def with_span(context: Context, span: Span) -> Context:
     copy = Context(context)
     dict.__setitem__(copy, _SPAN_KEY, span)  # a context refuses changes, and nobody has seen this one yet
     return copy
-
-
-def _put(scope: ScopeSpan, context: Context) -> ScopedContext:
-    scoped = ScopedContext(context)
-    dict.__setitem__(scoped, _SPAN_KEY, scope)
-    scoped.scope = scope
-    scoped.previous = context
-    otel_context.attach(scoped)  # never detached: see the module's docstring
-    return scoped
 
 
 def _with_span(values: dict[str, Any], span: Span | None) -> dict[str, Any]:

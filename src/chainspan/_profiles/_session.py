@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, NamedTuple
@@ -49,9 +49,8 @@ def session(*, conversation: str | None = None, user: str | None = None) -> Iter
         _current.reset(token)
 
 
-def current_session() -> Session:
-    """Return what the innermost session around here says."""
-    return _current.get()
+current_session: Final[Callable[[], Session]] = _current.get
+"""Returns what the innermost session around here says."""
 
 
 def from_baggage(gate: Gate) -> Mapping[str, str]:

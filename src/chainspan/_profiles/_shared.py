@@ -160,6 +160,8 @@ def user_tags(run: RunStart, gate: Gate) -> list[str]:
     if not run.tags or (not gate.on and not gate.policy.tags):
         return []
     tags: Sequence[object] = run.tags
+    if len(tags) == 1 and type(tags[0]) is str and tags[0].startswith(_THEIR_TAGS):
+        return []  # as of each step of a sequence and each node of a graph
     mine = [tag for tag in tags if isinstance(tag, str) and not tag.startswith(_THEIR_TAGS)]
     return gate.tags(mine) if mine else []
 
