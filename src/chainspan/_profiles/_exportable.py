@@ -93,11 +93,9 @@ def checked(attributes: Mapping[str, Any], known: dict[str, AttributeValue] | No
 
 def _exportable(key: str, value: Any) -> AttributeValue:
     kind = type(value)
-    if issubclass(kind, str):
-        return _exportable_text(value) if key.startswith(_CONTENT) else _short(value)
-    if kind in (list, tuple):
+    if kind is list or kind is tuple:
         return tuple([item if _is_plain_text(item) else _short(item) for item in value[:_MOST_ITEMS]])  # as the SDK's
-    return _short(value)
+    return _exportable_text(value) if issubclass(kind, str) and key.startswith(_CONTENT) else _short(value)
 
 
 def _is_plain_text(value: Any) -> bool:
