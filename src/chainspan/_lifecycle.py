@@ -107,12 +107,8 @@ class Lifecycle:
         outcome = Outcome.OK
         attributes: Attributes = {}
         try:
-            if run.is_mute or run.start is None:
-                pass
-            elif run.own and run.span.is_recording():
-                outcome, attributes = describe_end(run, run.start, read)
-            elif run.keep.report is not None:
-                report_end(run, read)
+            if not run.is_mute:
+                outcome, attributes = _read_end(run, read)
         except Exception as fault:
             note(run, fault)
             _END.caught(fault)
@@ -249,6 +245,14 @@ class Lifecycle:
     def _evict(self, run: Run) -> None:
         with Guard("lifecycle.evict"):
             self._finish(run, Outcome.EVICTED, {})
+
+
+def _read_end(run: Run, read: Callable[[], RunEnd]) -> tuple[Outcome, Attributes]:
+    if run.start is not None and run.own and run.span.is_recording():
+        return describe_end(run, run.start, read)
+    if run.keep.report is not None:
+        report_end(run, read)
+    return Outcome.OK, {}
 
 
 def _make_current(run: Run, frame: FrameType | None, context: Context, elsewhere: contextvars.Context | None) -> None:

@@ -43,6 +43,8 @@ __all__ = ["RunSpan", "identity", "knows_the_sdk", "started"]
 
 Attributes = dict[str, AttributeValue]
 
+_TRACE_IDS: Final = 1 << 128
+_SPAN_IDS: Final = 1 << 64
 _HAS_ENDING: Final = hasattr(SpanProcessor, "_on_ending")  # from SDK 1.40
 _logger = logging.getLogger("opentelemetry.sdk.trace")  # where the SDK's own spans say it
 
@@ -175,8 +177,9 @@ def started(  # noqa: PLR0913, PLR0917 - what a span is made of
 
 
 def identity(trace_id: int, span_id: int, flags: TraceFlags, state: TraceState) -> SpanContext:
-    """Return a valid identity of this process's own, as what it is: a tuple of this and that it is valid."""
-    return tuple.__new__(SpanContext, (trace_id, span_id, False, flags, state, True))
+    """Return an identity of this process's own, as the tuple that it is; its last item says whether it is valid."""
+    is_valid = 0 < trace_id < _TRACE_IDS and 0 < span_id < _SPAN_IDS
+    return tuple.__new__(SpanContext, (trace_id, span_id, False, flags, state, is_valid))
 
 
 @lru_cache(maxsize=1)
@@ -188,11 +191,16 @@ def knows_the_sdk() -> bool:
         return (
             vars(theirs).keys() <= ours
             and vars(theirs._attributes).keys() <= {*vars(_Checked), "_dict", "maxlen"}
-            and SpanContext(1, 2, is_remote=False) == identity(1, 2, TraceFlags.get_default(), TraceState.get_default())
+            and all(_makes_it_so(*ids) for ids in ((1, 2), (0, 1), (_TRACE_IDS, 1), (1, _SPAN_IDS)))
             and type(theirs._events) is type(theirs._links) is BoundedList
         )
     except Exception:  # noqa: BLE001 - of a version that is quite different
         return False
+
+
+def _makes_it_so(trace_id: int, span_id: int) -> bool:
+    theirs = SpanContext(trace_id, span_id, is_remote=False)
+    return tuple(theirs) == tuple(identity(trace_id, span_id, theirs.trace_flags, theirs.trace_state))
 
 
 class _Probe(SdkSpan):

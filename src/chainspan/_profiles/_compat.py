@@ -79,7 +79,7 @@ class GenAiProfile:
         kind, known = run.kind, shared.identified(run, gate)
         operation = shared.OPERATIONS.get(kind)
         attributes: shared.Attributes = {}
-        if not shared.is_anybodys(run, gate):
+        if not shared.is_nobodys(run, gate):
             attributes = _whose(run, gate)
         elif gate.is_silent and kind in _STEPS:
             return known

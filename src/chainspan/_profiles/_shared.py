@@ -39,7 +39,7 @@ __all__ = [
     "failed",
     "identified",
     "io",
-    "is_anybodys",
+    "is_nobodys",
     "metadatum",
     "name_and_kind",
     "own",
@@ -120,7 +120,7 @@ def _named(run_type: str, name: str, kind: RunKind) -> Mapping[str, AttributeVal
     )
 
 
-def is_anybodys(run: RunStart, gate: Gate) -> bool:
+def is_nobodys(run: RunStart, gate: Gate) -> bool:
     """Return whether nobody says whose a run is, or which try, as of most: `own` has nothing to say then."""
     return not (
         run.conversation_id
