@@ -31,20 +31,23 @@ class Overriding(OtelHandler):
         super().on_chain_start(*args, **kwargs)
 
 
+EVENTS = ("chain_start", "chain_end", "chat_model_start", "llm_start", "llm_new_token", "llm_end")
+
+
 class Delegating(BaseCallbackHandler):
     """A handler of somebody else's that hands on what it is told."""
 
     run_inline = True
 
     def __init__(self, to: OtelHandler) -> None:
-        self._to = to
+        for event in EVENTS:
+            setattr(self, f"on_{event}", self._handing_on(getattr(to, f"on_{event}")))
 
-    def on_chain_start(self, *args: Any, **kwargs: Any) -> None:
-        """Hand it on."""
-        self._hand_on(*args, **kwargs)
+    def _handing_on(self, callback: Callable[..., object]) -> Callable[..., object]:
+        def hand_on(*args: Any, **kwargs: Any) -> object:
+            return callback(*args, **kwargs)
 
-    def _hand_on(self, *args: Any, **kwargs: Any) -> None:
-        self._to.on_chain_start(*args, **kwargs)
+        return hand_on
 
 
 PROMPT = PromptTemplate.from_template("{x}")
@@ -97,6 +100,7 @@ def test_the_short_way_leads_where_the_whole_one_does(found: Found, way: str, ma
 
     assert found
     assert all(short is whole for short, whole in found)
+    assert handler.in_flight() == []
 
 
 def test_a_stack_that_is_not_deep(found: Found) -> None:
