@@ -309,14 +309,22 @@ def test_a_span_in_a_with_statement_records_what_is_raised() -> None:
 
 
 def test_a_copy_of_an_ended_span_is_readable() -> None:
-    """Exporters that change what they export copy it deep first."""
-    tracer, kept = _tracer()
-    _by_us(tracer)(INVALID_SPAN, {"run": "r1"}, ()).end(200)
+    """Exporters that change what they export copy it deep first, where the SDK's own spans can be."""
 
-    copied = copy.deepcopy(kept.spans[0])
+    def copied(start: Start, kept: Kept) -> object:
+        start(INVALID_SPAN, {"run": "r1"}, ()).end(200)
+        try:
+            found = copy.deepcopy(kept.spans[0])
+        except TypeError as error:  # of the locks that spans of before 1.40 hold
+            return str(error)
+        assert found.attributes is not kept.spans[0].attributes
+        assert found.to_json() == kept.ended[0]
+        return found.to_json()
 
-    assert copied.to_json() == kept.ended[0]
-    assert copied.attributes is not kept.spans[0].attributes
+    theirs, their_spans = _tracer()
+    ours, our_spans = _tracer()
+
+    assert copied(_by_us(ours), our_spans) == copied(_by_the_sdk(theirs), their_spans)
 
 
 def _disabled() -> Tracer:
@@ -333,7 +341,11 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> Tracer:
     return TracerProvider(meter_provider=reader, shutdown_on_exit=False).get_tracer("t")
 
 
-@pytest.mark.parametrize("which", ["noop", "disabled", "counted", "unknown"])
+# From SDK 1.40 on, a tracer can be switched off, and can count its spans.
+_LATER = ["disabled", "counted"] if hasattr(_tracer()[0], "_tracer_config") else []
+
+
+@pytest.mark.parametrize("which", ["noop", *_LATER, "unknown"])
 def test_what_is_not_known_is_left_to_the_tracer(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another library's tracer, one that is off, one that counts, and an SDK with other fields make their own spans."""
     if which == "unknown":

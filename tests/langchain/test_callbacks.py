@@ -57,6 +57,19 @@ def test_every_callback_is_handled() -> None:
     assert offered - declined == {name for name in vars(CallbackAdapter) if name.startswith("on_")}
 
 
+def test_metadata_stays_the_object_that_it_is(handler: OtelHandler) -> None:
+    """Runs that are started together are told by it, and langchain-core before 1.5 gives text models an empty one."""
+    given: dict[str, Any] = {}
+    run_id = uuid4()
+
+    handler.on_llm_start({}, ["a"], run_id=run_id, metadata=given)
+
+    start = handler._sink.peek(run_id)
+    handler.on_llm_end(LLMResult(generations=[]), run_id=run_id)
+    assert start is not None
+    assert start.metadata is given
+
+
 @pytest.mark.parametrize("kind", ["chain", "llm", "tool", "retriever"])
 def test_each_start_has_an_end_and_an_error(kind: str) -> None:
     """Whatever can start can end and fail (pains #59)."""

@@ -259,7 +259,9 @@ class CallbackAdapter(HandlerBase):
     ) -> RunStart:
         run_type = _RUN_TYPES[kind]
         name, named = _kinds.run_name(serialized, kwargs.get("name"), run_type)
-        tags, metadata = kwargs.get("tags") or (), kwargs.get("metadata") or {}
+        tags, metadata = kwargs.get("tags") or (), kwargs.get("metadata")
+        if not metadata and type(metadata) is not dict:  # an empty one stays the same object, by which runs are told
+            metadata = {}
         start = RunStart(  # made for each run, and in half the time without names
             run_id if type(run_id) is UUID else uuid_of(run_id),
             parent_run_id if parent_run_id is None or type(parent_run_id) is UUID else uuid_of(parent_run_id),
