@@ -89,6 +89,7 @@ def test_stdout_handler(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Entering new ask chain" in printed
 
 
+@pytest.mark.filterwarnings("ignore:The `copy` method is deprecated")  # which langchain-core 1.0 calls
 def test_tracer() -> None:
     """LangChain's tracers get the tree, and LangChain's own messages and results."""
     collector = RunCollectorCallbackHandler()
