@@ -33,8 +33,9 @@ from ._recording import (
     report_end,
     report_orphan,
 )
-from ._runs import Run, RunRegistry, Trace
+from ._runs import Run, RunRegistry
 from ._spans import Spans
+from ._trace import Trace
 
 __all__ = ["Lifecycle"]
 

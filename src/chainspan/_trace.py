@@ -1,0 +1,75 @@
+"""What all runs below one root share: the time, the sums of their model calls, and who asked for which tool."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from opentelemetry.trace import SpanContext
+
+from . import _semconv as names
+from ._model import ModelResponse
+
+__all__ = ["Trace"]
+
+_MOST_CALLS = 10_000  # tool calls remembered for one trace
+
+
+@dataclass(slots=True, eq=False)
+class Trace:
+    """What all runs below one root share: a clock, and what their model calls add up to.
+
+    The clock reads the wall once, at the root's start, and counts from there: a step of
+    the wall clock neither makes a duration negative nor puts a child before its parent.
+
+    Attributes:
+        clock: Nanoseconds since the epoch; None: the machine's.
+        cost: What the model calls cost; None where no price is known.
+        asked: The model spans that asked for tool calls, by the call's id.
+    """
+
+    clock: Callable[[], int] | None = None
+    model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    has_usage: bool = False
+    cost: float | None = None
+    asked: dict[str, SpanContext] = field(default_factory=dict)
+    _offset_ns: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the wall clock."""
+        self._offset_ns = time.time_ns() - time.perf_counter_ns()  # noqa: TID251 - the one wall clock
+
+    def now_ns(self) -> int:
+        """Return the time in nanoseconds since the epoch."""
+        if self.clock is not None:
+            return self.clock()
+        return time.perf_counter_ns() + self._offset_ns
+
+    def add(self, span: SpanContext, response: ModelResponse) -> None:
+        """Count a model's answer in, and remember which tools it asked for."""
+        for call_id in response.tool_call_ids:
+            if len(self.asked) < _MOST_CALLS:
+                self.asked[call_id] = span
+        if response.cache_hit:
+            return
+        self.model_calls += 1
+        if response.usage is not None:
+            self.has_usage = True
+            self.input_tokens += response.usage.input_tokens or 0
+            self.output_tokens += response.usage.output_tokens or 0
+
+    def totals(self) -> dict[str, int | float]:
+        """Return the sums as attributes of the root's span; tokens only where any were reported."""
+        sums: dict[str, int | float] = {names.CHAINSPAN_USAGE_MODEL_CALLS: self.model_calls}
+        if self.has_usage:
+            sums |= {
+                names.CHAINSPAN_USAGE_INPUT_TOKENS: self.input_tokens,
+                names.CHAINSPAN_USAGE_OUTPUT_TOKENS: self.output_tokens,
+                names.CHAINSPAN_USAGE_TOTAL_TOKENS: self.input_tokens + self.output_tokens,
+            }
+        if self.cost is not None:
+            sums[names.CHAINSPAN_USAGE_COST] = self.cost
+        return sums
