@@ -13,7 +13,7 @@ from ._model import AttributeValue
 from ._placement import Place
 from ._run_span import identity, knows_the_sdk, started
 
-__all__ = ["Description", "Spans"]
+__all__ = ["Spans"]
 
 T = TypeVar("T")
 Attributes = dict[str, AttributeValue]

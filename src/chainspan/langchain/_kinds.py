@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,6 @@ from chainspan._stack import starter
 __all__ = ["chain_kind", "is_own_name", "run_name"]
 
 _BY_RUN_TYPE = {"prompt": RunKind.PROMPT, "parser": RunKind.PARSER, "tool": RunKind.TOOL}
-_SHORT = 200  # characters of a name that is remembered
 _AGENT = "langchain_create_agent"
 _STEP_TAG = "graph:step:"
 _ENGINE = "langgraph.pregel"
@@ -44,16 +42,11 @@ def chain_kind(run_type: str | None, run: RunStart, peek: Callable[[UUID], RunSt
 def run_name(serialized: object, name: object, default: str) -> tuple[str, bool]:
     """Return a run's name, and whether it was given for this run rather than taken from a class."""
     if type(name) is str:
-        return _given(name) if len(name) <= _SHORT else (label(name), True)
+        return label(name), bool(name)
     try:
         return _class_name(serialized, name) or default, False
     except Exception:  # noqa: BLE001 - of a mapping that is none
         return default, False
-
-
-@lru_cache(maxsize=1_024)
-def _given(name: str) -> tuple[str, bool]:
-    return label(name), bool(name)
 
 
 def _class_name(serialized: object, name: object) -> str | None:

@@ -277,7 +277,7 @@ _IDENTITY_KEYS: Final = frozenset({*_CONVERSATION, "user_id", "lc_agent_name", "
 
 def identity(metadata: Any, tags: Any) -> Identity:
     """Return who a run belongs to, from its metadata and tags."""
-    known = metadata if type(metadata) is dict else mapping(metadata)
+    known = mapping(metadata)
     attempt_number = _attempt(tags) if tags else None
     if not known or _IDENTITY_KEYS.isdisjoint(known):
         return NOBODY if attempt_number is None else Identity(attempt=attempt_number)
