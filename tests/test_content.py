@@ -312,6 +312,64 @@ def test_the_structure_of_messages_survives_a_mask() -> None:
     ]
 
 
+@pytest.mark.parametrize("reasons", [["stop", "length"], [], ["stop"]])
+def test_why_each_choice_stopped_is_said_with_it(reasons: list[str]) -> None:
+    """Of an answer's choices each says why it ended, unless it is not known of each; what a message keeps does not."""
+    gate = Gate.of(True)
+    choices = [_said("a"), Message(role="assistant", parts=[{"type": "text", "content": "b"}], name="bot")]
+    without = json.loads(gate.messages(choices) or "")
+
+    written = json.loads(gate.messages(choices, reasons) or "")
+
+    ends: list[dict[str, str]] = [{"finish_reason": reason} for reason in reasons]
+    expected = [{**said, **end} for said, end in zip(without, ends, strict=True)] if len(ends) == 2 else without
+    assert written == expected
+    assert json.loads(gate.messages(choices) or "") == without
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message("user", [{"type": "text", "content": 'a "quoted" text, and ü'}]),
+        Message("assistant", [{"type": "text", "content": "sk-ant-api03-" + "a" * 40}]),
+        Message("assistant", [{"type": "text", "content": "\ud800"}]),
+        Message("critic", [{"type": "text", "content": "not a role of the conventions"}]),
+        Message("user", [{"type": "text", "content": "named"}], "ada"),
+        Message("user", [{"type": "text", "content": ""}]),
+        Message("system", []),
+    ],
+)
+def test_a_message_of_one_text_is_written_as_any_other(message: Message) -> None:
+    """The short way to write what nearly all messages are gives what the long way does."""
+    long_way = Gate.of(ContentPolicy(capture=True, redact=lambda text: text))
+
+    text = Gate.of(True).messages([message])
+
+    assert json.loads(text or "") == json.loads(long_way.messages([message]) or "")
+
+
+def test_a_message_keeps_its_text_for_a_few_policies() -> None:
+    """Handlers with policies of their own do not make one another write anew, and how many are kept is bounded."""
+    written: list[str] = []
+    message = _said("hello")
+    gates = [
+        Gate.of(ContentPolicy(capture=True, redact=lambda text, by=index: written.append(text) or f"{by}: {text}"))
+        for index in range(12)
+    ]
+
+    texts = [gate.messages([message]) for gate in gates[:4] * 3]
+    first = len(written)
+    for gate in gates:
+        gate.messages([message])
+
+    assert [json.loads(text or "")[0]["parts"][0]["content"] for text in texts] == [f"{i}: hello" for i in range(4)] * 3
+    assert first == 4
+    kept, count = message.memo, 0
+    while kept is not None:
+        kept, count = kept[-1], count + 1
+    assert count <= 4
+
+
 def test_reasoning_has_a_switch_of_its_own() -> None:
     """Reasoning can be left out without the answer (pains #57)."""
     answer = Message(
@@ -426,7 +484,7 @@ def test_of_far_too_long_a_history_the_newest_is_kept() -> None:
 
     assert written[0] == "[+424]"
     assert written[-1]["parts"][0]["content"].startswith("499 x")
-    assert messages[0].memo == {}
+    assert messages[0].memo is None
 
 
 def test_where_there_is_room_messages_are_left_out_whole() -> None:

@@ -34,8 +34,8 @@ PROFILES = ["compat", "latest", "openinference"]
 GOLDEN = Path(__file__).parent / "golden" / "profiles"
 
 
-def _said(role: str, text: str, finish_reason: str | None = None) -> Message:
-    return Message(role=role, parts=[{"type": "text", "content": text}], finish_reason=finish_reason)
+def _said(role: str, text: str) -> Message:
+    return Message(role=role, parts=[{"type": "text", "content": text}])
 
 
 REQUEST = ModelRequest(
@@ -73,7 +73,7 @@ RESPONSE = ModelResponse(
     finish_reasons=["stop"],
     usage=Usage(input_tokens=100, output_tokens=20, cache_read=60, cache_write=10, reasoning=12, audio_input=0),
     extra={"openai.response.service_tier": "flex"},
-    messages=lambda: [_said("assistant", "Zwanzig Grad.", "stop")],
+    messages=lambda: [_said("assistant", "Zwanzig Grad.")],
 )
 COMMON: dict[str, Any] = {
     "run_id": UUID(int=1),

@@ -81,7 +81,7 @@ class Usage:
     audio_output: int | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Message:
     """One message of a conversation: its role and its parts.
 
@@ -89,16 +89,14 @@ class Message:
         role: system, user, assistant, tool, or what the API gave.
         parts: JSON-like dicts with a ``type``, in the shape of the GenAI conventions.
         name: The name of the speaker, where there is one.
-        finish_reason: Of an output message: why the model stopped.
-        memo: Where each gate keeps the text that it made of the message, so that a history
+        memo: What gates keep of the text that they made of the message, so that a history
             that is sent again with each turn is not written again.
     """
 
     role: str
     parts: Sequence[Mapping[str, object]]
     name: str | None = None
-    finish_reason: str | None = None
-    memo: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+    memo: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -68,7 +68,7 @@ def _answer(**fields: Any) -> LLMResult:
 
 
 def _fields(message: Message) -> dict[str, object]:
-    return {"role": message.role, "parts": list(message.parts), "finish_reason": message.finish_reason}
+    return {"role": message.role, "parts": list(message.parts)}
 
 
 # ---------------------------------------------------------------- providers

@@ -91,16 +91,16 @@ class Gate:
             return self._fitted(cast("str", value)), False
         return self._spent(self._writer.value(value, self._limit)), True
 
-    def messages(self, messages: Sequence[Message], *, finish_reason: bool = False) -> str | None:
+    def messages(self, messages: Sequence[Message], reasons: Sequence[str] = ()) -> str | None:
         """Return messages as one JSON text, or None where content is off.
 
         Args:
             messages: Of a conversation, in their order.
-            finish_reason: Whether to say of each why the model stopped.
+            reasons: Of a model's answers: why the model stopped, in each of them.
         """
         if not self.on:
             return None
-        return self._spent(self._writer.messages(messages, self._limit, finish_reason=finish_reason))
+        return self._spent(self._writer.messages(messages, self._limit, reasons))
 
     # ------------------------------------------------------------ exceptions
 

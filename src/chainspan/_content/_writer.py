@@ -32,8 +32,15 @@ _SPARE: Final = 256  # values that are visited beyond what the limit has room fo
 _PLACE: Final = f'"{PLACE}"'
 _MOST_POLICIES: Final = 4  # whose texts a message keeps
 
+_PLAIN: Final = {  # how a message begins that is one text, by who says it
+    role: f'{{"role":"{role}","parts":[{{"type":"text","content":' for role in ("system", "user", "assistant")
+}
+
 Written = tuple[str, int]
 """A text and its size in UTF-8."""
+
+_Kept = tuple[Mask, str, int, Any]
+"""What a message keeps: under which mask it was written, as what, its size, and the same of other masks, or None."""
 
 
 class Writer:
@@ -57,35 +64,33 @@ class Writer:
             return data.decode(), len(data)
         said = conversation_of(value)
         if type(said) is Message:
-            return said.memo.get(self._mask) or self._write(said)
+            return self._message(said)[1:3]
         if type(said) is not list or self._mask.hide("messages") is not None:
             return self._walked(value, limit)
         text, size = self.messages(said, limit)
         name = dump_bytes(self._mask.text("messages")).decode() if self._mask.is_active else '"messages"'
         return f"{{{name}:{text}}}", size + size_of(name) + len("{:}")
 
-    def messages(self, messages: Sequence[Message], limit: int, *, finish_reason: bool = False) -> Written:
+    def messages(self, messages: Sequence[Message], limit: int, reasons: Sequence[str] = ()) -> Written:
         """Return messages as one JSON array; of far too many the last.
 
         A message that was written before under the same policy is not written again.
+
+        Args:
+            messages: Of a conversation, or the choices of an answer.
+            limit: About how many bytes.
+            reasons: Why the model stopped, in each of its choices.
         """
         is_roomy = limit >= _LONG  # then the oldest are left out whole; else all are shortened
         most = limit - _SAID if is_roomy else max(2 * limit, _LONG)
-        mask = self._mask
-        known: list[Any] = [message.memo.get(mask) for message in messages]
-        if known and not finish_reason and all(known):
-            size = sum([length for _, length in known]) + len(known) + 1
-            if size <= most:
-                return _listed([text for text, _ in known]), size
-        return self._newest(messages, most, is_roomy=is_roomy, finish_reason=finish_reason)
-
-    def _newest(self, messages: Sequence[Message], most: int, *, is_roomy: bool, finish_reason: bool) -> Written:
+        ends = [f',"finish_reason":{dumps(reason)}}}' for reason in reasons] if len(reasons) == len(messages) else ()
         mask, size, length = self._mask, 1, 0
         texts: list[str] = []
         for message in reversed(messages):
-            text, length = message.memo.get(mask) or self._write(message)
-            if finish_reason and message.finish_reason:
-                text = f'{text[:-1]},"finish_reason":{dumps(message.finish_reason)}}}'
+            kept = message.memo
+            _, text, length, _ = kept if kept is not None and kept[0] is mask else self._message(message)
+            if ends:
+                text = text[:-1] + ends[-1 - len(texts)]
                 length = size_of(text)
             texts.append(text)
             size += length + 1
@@ -111,10 +116,10 @@ class Writer:
         data = self._masked(self._plain(value, limit, found))
         text, size = data.decode(), len(data)
         if found:
-            written = [message.memo.get(self._mask) or self._write(message) for message in found]
-            texts = [*[text for text, _ in written], ""]
+            written = [self._message(message) for message in found]
+            texts = [*[text for _, text, _, _ in written], ""]
             text = "".join(chain(*zip(text.split(_PLACE), texts, strict=True)))
-            size += sum([size for _, size in written])
+            size += sum([size for _, _, size, _ in written])
         return text, size
 
     def _plain(self, value: object, limit: int, apart: list[Message] | None = None) -> Any:
@@ -128,16 +133,32 @@ class Writer:
 
         return plain(value, hide=self._mask.hide, apart=apart, room=room, shorten=shorten)
 
-    def _write(self, message: Message) -> Written:
-        """Return a message as JSON with its size, and note both on it: this policy need not write it again."""
+    def _message(self, message: Message) -> _Kept:
+        """Return a message as JSON with its size, which it keeps: this policy need not write it again."""
+        kept: _Kept | None = message.memo
+        others = 0
+        while kept is not None:
+            if kept[0] is self._mask:
+                return kept
+            kept, others = kept[3], others + 1
+        text, size = self._plainly(message) or self._written(message)
+        message.memo = kept = (self._mask, text, size, message.memo if others < _MOST_POLICIES else None)
+        return kept
+
+    def _plainly(self, message: Message) -> Written | None:
+        """Return a message that is one short text, as nearly all are, or None: then it takes more to write it."""
+        parts, head = message.parts, _PLAIN.get(message.role)
+        if head is None or len(parts) != 1 or message.name or self._mask.is_active or not _is_short_text(parts[0]):
+            return None
+        data = dump_bytes(parts[0]["content"])
+        return None if is_suspicious(data) else (f"{head}{data.decode()}}}]}}", len(head) + len(data) + len("}]}"))
+
+    def _written(self, message: Message) -> Written:
         fields: dict[str, object] = {"role": message.role, "parts": self._parts(message.parts)}
         if message.name:
             fields["name"] = message.name
         data = self._masked(fields, of_messages=True)
-        if len(message.memo) >= _MOST_POLICIES:
-            message.memo.clear()
-        written = message.memo[self._mask] = (data.decode(), len(data))
-        return written
+        return data.decode(), len(data)
 
     def _parts(self, parts: Sequence[Mapping[str, object]]) -> Sequence[object]:
         if len(parts) == 1 and _is_short_text(parts[0]):

@@ -147,7 +147,8 @@ class GenAiProfile:
             attributes.update(response.extra)
         shared.add_usage(attributes, response, self.usage)
         if gate.on:
-            written = gate.messages(response.messages(), finish_reason=self.finish_reason_in_messages)
+            reasons = response.finish_reasons if self.finish_reason_in_messages else ()
+            written = gate.messages(response.messages(), reasons)
             attributes[names.GEN_AI_OUTPUT_MESSAGES] = written if written != "[]" else None
 
 

@@ -11,7 +11,7 @@ from .._content import without_data
 from .._encode import attempt, some_messages
 from .._model import Message
 
-__all__ = ["answer", "message", "message_or_fields", "messages"]
+__all__ = ["message", "message_or_fields", "messages"]
 
 _ROLES: Final[Mapping[str, str]] = {
     "system": "system",
@@ -84,14 +84,6 @@ def message(given: Any) -> Message | None:
         return None
 
 
-def answer(given: Any, finish_reason: str | None) -> Message | None:
-    """Return a model's answer, with the reason why the model stopped."""
-    made = message(given)
-    if made is None:
-        return None
-    return Message(role=made.role, parts=made.parts, name=made.name, finish_reason=finish_reason, memo=made.memo)
-
-
 def message_or_fields(given: Any) -> object:
     """Return a message, or what little there is to say of one that holds nothing."""
     made = message(given)
@@ -115,7 +107,7 @@ _memory: dict[int, _Known] = {}  # by the id of the message
 
 def _remembered(given: Any) -> Message | None:
     if isinstance(given, str):
-        return Message(role="user", parts=[_text(given)])
+        return Message("user", [_text(given)])
     if type(given) is Message:
         return given
     fields = given.__dict__  # the fields of a model; asking for one that a class has not is slow
@@ -160,12 +152,11 @@ def _made(given: Any, fields: Mapping[str, Any]) -> Message | None:
     kind = fields.get("type")
     if not isinstance(kind, str) or kind == "remove" or "content" not in fields:
         return None
-    role = _ROLES.get(kind) or str(fields.get("role", kind))
-    name = fields.get("name")
+    role, name = _ROLES.get(kind) or str(fields.get("role", kind)), fields.get("name")
     return Message(
-        role=role,
-        parts=_tool_parts(fields) if role == "tool" else _parts(given, fields),
-        name=name if isinstance(name, str) else None,
+        role,
+        _tool_parts(fields) if role == "tool" else _parts(given, fields),
+        name if isinstance(name, str) else None,
     )
 
 
@@ -177,12 +168,11 @@ def _tool_parts(fields: Mapping[str, Any]) -> list[Part]:
 
 
 def _parts(given: Any, fields: Mapping[str, Any]) -> list[Part]:
-    content = fields["content"]
+    content, more = fields["content"], fields.get("additional_kwargs")
     if isinstance(content, str):
         parts: list[Part] = [{"type": "text", "content": content}] if content else []
     else:
         parts = [part for block in _blocks(given, content) for part in _block(block)]
-    more = fields.get("additional_kwargs")
     thought = more.get("reasoning_content") if more else None  # beside the content: DeepSeek's way
     if isinstance(thought, str) and thought and not any(part.get("type") == "reasoning" for part in parts):
         parts.insert(0, {"type": "reasoning", "content": thought})

@@ -15,7 +15,7 @@ from .. import _encode
 from .. import _semconv as names
 from .._encode import attempt, label
 from .._model import Message, ModelRequest, ModelResponse, RetrievedDocument, ToolRequest
-from ._messages import answer, message_or_fields, messages
+from ._messages import message, message_or_fields, messages
 from ._providers import finish_reason
 from ._read import mapping, text_in
 from ._requests import request_of, tools_of
@@ -103,7 +103,7 @@ def _response(result: Any) -> ModelResponse:
         usage=usage_of(counts, metadata, info, llm_output),
         cache_hit=_is_free(counts),
         extra=_extra(facts, raw, reasons),
-        messages=partial(_answers, choices, raw),
+        messages=partial(_answers, choices),
         tool_call_ids=_tool_call_ids(said),
     )
 
@@ -159,18 +159,16 @@ def _is_free(counts: Mapping[str, Any]) -> bool:
     return type(cost) in (int, float) and cost == 0
 
 
-def _answers(generations: Sequence[Any], raw: Sequence[str]) -> Sequence[Message]:
-    made = []
-    for index, generation in enumerate(generations):
-        reason = finish_reason(raw[index]) if len(raw) == len(generations) else None
-        said = getattr(generation, "message", None)
-        if said is None:
-            text = getattr(generation, "text", None)
-            parts = [{"type": "text", "content": text}] if isinstance(text, str) else []
-            made.append(Message(role="assistant", parts=parts, finish_reason=reason))
-        elif (converted := answer(said, reason)) is not None:
-            made.append(converted)
-    return made
+def _answers(choices: Sequence[Any]) -> Sequence[Message]:
+    return [made for choice in choices if (made := _answer(choice)) is not None]
+
+
+def _answer(choice: Any) -> Message | None:
+    said = getattr(choice, "message", None)
+    if said is not None:
+        return message(said)
+    text = getattr(choice, "text", None)
+    return Message("assistant", [{"type": "text", "content": text}] if isinstance(text, str) else [])
 
 
 def _tool_call_ids(said: Any) -> Sequence[str]:
