@@ -170,7 +170,7 @@ def _by_us(tracer: Tracer) -> Start:
     spans = Spans(tracer)
 
     def start(above: Span, attributes: dict[str, Any], links: tuple[Link, ...]) -> Span:
-        where = Place(set_span_in_context(above), above, (), links)
+        where = Place(above, Context(), (), links)
         return spans.start(where, lambda said: ("n", SpanKind.CLIENT, said), attributes, 100)
 
     return start
@@ -226,7 +226,7 @@ def test_a_sampler_that_hands_no_attributes_on_takes_none_away() -> None:
             return SamplingResult(Decision.RECORD_AND_SAMPLE, {"by": ["Terse"]} if args[1] == "some" else None)
 
     tracer, kept = _tracer(Terse())
-    spans, root = Spans(tracer), Place(Context(), INVALID_SPAN)
+    spans, root = Spans(tracer), Place(INVALID_SPAN, Context())
 
     spans.start(root, lambda name: (name, SpanKind.INTERNAL, {"run": "r1"}), "none", 100).end(200)
     spans.start(root, lambda name: (name, SpanKind.INTERNAL, {"run": "r1"}), "some", 100).end(200)
@@ -238,7 +238,7 @@ def test_a_sampler_that_hands_no_attributes_on_takes_none_away() -> None:
 def test_what_nobody_records_is_not_described(sampler: str, described: int) -> None:
     """A sampler of the SDK's that drops a span does so before it is found out what the span says."""
     made: list[int] = []
-    spans, root = Spans(_tracer(SAMPLERS[sampler])[0]), Place(Context(), INVALID_SPAN)
+    spans, root = Spans(_tracer(SAMPLERS[sampler])[0]), Place(INVALID_SPAN, Context())
 
     def describe(name: str) -> tuple[str, SpanKind, dict[str, Any]]:
         made.append(1)

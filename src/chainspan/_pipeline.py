@@ -27,6 +27,7 @@ from ._errors import ConfigurationError
 from ._feeding import processor_for
 from ._guard import Guard
 from ._lifecycle import Lifecycle
+from ._listeners import does_nothing
 from ._version import __version__
 
 __all__ = [
@@ -237,6 +238,8 @@ class _Isolated(SpanProcessor):
     def __init__(self, processor: SpanProcessor) -> None:
         self._processor = processor
         self._guard = Guard(f"processor {type(processor).__qualname__}")
+        if does_nothing(processor.on_start):
+            self.on_start = processor.on_start  # type: ignore[method-assign]  # what there is nothing to isolate of
 
     @override
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:

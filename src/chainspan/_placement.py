@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span
 
 from . import _scope, _stack
 from ._model import RunStart
@@ -37,22 +37,34 @@ def find_caller(
 
 @dataclass(slots=True)
 class Place:
-    """Where a run's span goes: the context that holds its parent, and that parent."""
+    """Where a run's span goes.
 
-    context: Context
+    Attributes:
+        around: Its parent.
+        within: The context that it starts in, whichever span is current there.
+        natives: The ids of a foreign parent, and of that one's.
+        links: What it is linked to.
+    """
+
     around: Span
+    within: Context
     natives: tuple[int, ...] = ()
     links: tuple[Link, ...] = ()
+
+    @property
+    def context(self) -> Context:
+        """The context that the span starts in, with its parent current."""
+        return _scope.with_span(self.within, self.around)
 
 
 def place_apart(parent: Run | None, context: Context) -> Place:
     """Place a run in a pipeline of its own: a root has no parent there, only a link."""
     if parent is not None:
-        return Place(set_span_in_context(parent.span, context), parent.span)
+        return Place(parent.span, context)
     ambient = get_current_span(context)
     valid = ambient.get_span_context().is_valid
     links = (Link(ambient.get_span_context()),) if valid else ()
-    return Place(set_span_in_context(INVALID_SPAN, context), INVALID_SPAN, (), links)
+    return Place(INVALID_SPAN, context, (), links)
 
 
 def place(parent: Run | None, context: Context, frame: FrameType | None) -> Place:
@@ -63,11 +75,11 @@ def place(parent: Run | None, context: Context, frame: FrameType | None) -> Plac
     """
     if parent is None:
         around = _scope.ambient_span(context, frame) or INVALID_SPAN
-        return Place(_scope.with_span(context, around), around, _ids(around))
+        return Place(around, context, _ids(around))
     inner = _scope.native_span(context, parent)
     if inner is not None and _is_native_inside(inner, parent):
-        return Place(_scope.with_span(context, inner), inner, _ids(inner))
-    return Place(_scope.with_span(context, parent.span), parent.span)
+        return Place(inner, context, _ids(inner))
+    return Place(parent.span, context)
 
 
 def _ids(span: Span) -> tuple[int, ...]:

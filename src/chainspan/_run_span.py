@@ -18,7 +18,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace import Span as SdkSpan
@@ -133,11 +132,10 @@ def started(  # noqa: PLR0913, PLR0917 - what a span is made of
     attributes: Attributes,
     links: Sequence[Link],
     start_ns: int,
-    around: Context,
     *,
     checked: bool,
 ) -> RunSpan:
-    """Make a span, and tell the processors that it has started.
+    """Make a span that has started, which the processors have not been told yet.
 
     Args:
         tracer: The SDK's tracer that it belongs to.
@@ -148,7 +146,6 @@ def started(  # noqa: PLR0913, PLR0917 - what a span is made of
         attributes: What it says at its start.
         links: What it is linked to.
         start_ns: Nanoseconds since the epoch.
-        around: The context in which its parent is current.
         checked: Whether the attributes are known to be what the SDK would keep of them. The dict is the span's then.
     """
     span = object.__new__(RunSpan)  # the class's own way lets only the SDK make one, and takes its time
@@ -172,7 +169,6 @@ def started(  # noqa: PLR0913, PLR0917 - what a span is made of
         span._attributes = BoundedAttributes(most, attributes, immutable=False, max_value_len=longest)
     if links:
         span._links = span._new_links(links)
-    span._span_processor.on_start(span, parent_context=around)
     return span
 
 

@@ -9,9 +9,10 @@ from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, SamplingResult, TraceIdRatioBased
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer, TraceState
 
+from ._listeners import Listeners
 from ._model import AttributeValue
 from ._placement import Place
-from ._run_span import identity, knows_the_sdk, started
+from ._run_span import RunSpan, identity, knows_the_sdk, started
 
 __all__ = ["Spans"]
 
@@ -39,6 +40,7 @@ class Spans:
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer: Any = tracer
+        self._listeners = Listeners(getattr(tracer, "span_processor", None))
         self._is_known = type(tracer) is SdkTracer and knows_the_sdk() and not _counts_spans(tracer)
         # From SDK 1.40, and 1.42; before, every tracer was on, and no trace id said to be random.
         self._is_on: Callable[[], bool] = getattr(tracer, "_is_enabled", _yes)
@@ -78,7 +80,8 @@ class Spans:
             if not made.trace_flags.sampled:
                 return NonRecordingSpan(made)
         name, kind, attributes = describe(run)
-        return started(tracer, name, made, above, kind, attributes, where.links, start_ns, where.context, checked=True)
+        span = started(tracer, name, made, above, kind, attributes, where.links, start_ns, checked=True)
+        return self._told(span, where)
 
     def _start_described(self, where: Place, name: str, kind: SpanKind, attributes: Attributes, start_ns: int) -> Span:
         """Start a span where the sampler, or a tracer that is not known, looks at all of it."""
@@ -95,7 +98,14 @@ class Spans:
         kept = attributes if checked else attributes | dict(more or {})
         parent = where.around.get_span_context()
         above = parent if parent.is_valid else None
-        return started(tracer, name, made, above, kind, kept, where.links, start_ns, where.context, checked=checked)
+        span = started(tracer, name, made, above, kind, kept, where.links, start_ns, checked=checked)
+        return self._told(span, where)
+
+    def _told(self, span: RunSpan, where: Place) -> RunSpan:
+        """Tell the processors that a span has started."""
+        if self._listeners.hear_starts():
+            self._tracer.span_processor.on_start(span, parent_context=where.context)
+        return span
 
     def _ask(
         self, where: Place, name: str, kind: SpanKind, attributes: Attributes
