@@ -52,7 +52,7 @@ def _point(point: Any) -> tuple[float, dict[str, Any]]:
 
 def test_a_model_call_in_compat() -> None:
     """A streamed call counts its duration, its first chunk and its tokens, under the names of 1.41."""
-    ended = Measured(duration_s=2.5, response=RESPONSE, streaming=Streaming(chunks=9, first_content_s=0.5))
+    ended = Measured(duration_s=2.5, response=RESPONSE, streaming=Streaming(first_content_s=0.5))
 
     assert _collected("compat", _run(RunKind.CHAT, request=REQUEST), ended) == {
         "gen_ai.client.operation.duration": [(2.5, MODEL)],
@@ -68,7 +68,7 @@ def test_a_model_call_in_latest() -> None:
     """The next conventions have names of their own for model calls, and count each kind of token apart."""
     usage = Usage(input_tokens=100, output_tokens=20, cache_read=60, audio_input=30, reasoning=5)
     response = ModelResponse(model="gpt-5-1", usage=usage)
-    ended = Measured(duration_s=2.5, response=response, streaming=Streaming(chunks=9, first_content_s=0.5))
+    ended = Measured(duration_s=2.5, response=response, streaming=Streaming(first_content_s=0.5))
     unknown = {**MODEL, "gen_ai.token.modality": "unknown"}
 
     assert _collected("latest", _run(RunKind.CHAT, request=REQUEST), ended) == {

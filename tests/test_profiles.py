@@ -100,7 +100,7 @@ RUNS: dict[str, tuple[RunStart, RunEnd]] = {
     "parser": (_run(RunKind.PARSER, "StrOutputParser", inputs=ASKED[1]), RunEnd(outputs={"n": [1, 2.5, None]})),
     "chat": (
         _run(RunKind.CHAT, "ChatOpenAI", "llm", request=REQUEST, tools=lambda: TOOLS, messages=lambda: ASKED),
-        RunEnd(response=RESPONSE, streaming=Streaming(chunks=3, first_content_s=0.25)),
+        RunEnd(response=RESPONSE, streaming=Streaming(first_content_s=0.25)),
     ),
     "llm": (
         _run(RunKind.LLM, "OpenAI", "llm", request=REQUEST, tools=lambda: TOOLS, messages=lambda: ASKED[1:2]),

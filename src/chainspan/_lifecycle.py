@@ -137,10 +137,10 @@ class Lifecycle:
     def chunk(self, run_id: UUID, content: object) -> None:
         """Note a piece of a streamed answer; an empty one is without content."""
         run = self._find(run_id.int)
-        if run is None:
+        if run is None or run.first_chunk_ns is not None:
             return
-        run.chunks += 1
-        if run.first_chunk_ns is None and content:
+        run.is_streamed = True
+        if content:
             run.first_chunk_ns = run.trace.now_ns()
 
     def event(self, run_id: UUID, event: RunEvent) -> None:

@@ -178,12 +178,10 @@ class Streaming:
     """How a streamed answer came; known when the run ends.
 
     Attributes:
-        chunks: How many pieces came.
         first_content_s: Seconds from the start of the run to the first piece with content;
             None when none had any.
     """
 
-    chunks: int
     first_content_s: float | None = None
 
 

@@ -49,7 +49,7 @@ class Run:
         natives: The ids of the foreign span that the run's span hangs below, and of that one's parent.
         seat: Where the run was started; None once it has ended.
         first_chunk_ns: When the first content of a streamed answer came.
-        chunks: How many pieces of a streamed answer came.
+        is_streamed: Whether a piece of a streamed answer has come.
         gate: What decides over the run's content.
         attached: The context that was made current at the start, where one was.
         is_mute: Whether there is nothing to say of its end, unless it raises.
@@ -62,12 +62,12 @@ class Run:
     __slots__ = (
         "attached",
         "children",
-        "chunks",
         "drops",
         "first_chunk_ns",
         "gate",
         "id",
         "is_mute",
+        "is_streamed",
         "is_watched",
         "keep",
         "natives",
@@ -96,10 +96,9 @@ class Run:
         self.keep = keep
         self.started_ns = trace.now_ns()
         self.own = self.open = True
-        self.is_mute = self.is_watched = self.drops = False
+        self.is_mute = self.is_streamed = self.is_watched = self.drops = False
         self.children: dict[int, Run] = {}
         self.natives: tuple[int, ...] = ()
-        self.chunks = 0
         self.first_chunk_ns: int | None = None
         self.seat: Seat | None = None
         self.gate: Any = None
@@ -143,11 +142,11 @@ class Run:
 
     def streaming(self) -> Streaming | None:
         """Return how the answer was streamed; None where it was not."""
-        if not self.chunks:
+        if not self.is_streamed:
             return None
         first = self.first_chunk_ns
         seconds = None if first is None else (first - self.started_ns) / 1e9
-        return Streaming(chunks=self.chunks, first_content_s=seconds)
+        return Streaming(first_content_s=seconds)
 
     def open_below(self) -> list[Run]:
         """Return the runs below this one that are open, deepest first."""

@@ -189,8 +189,11 @@ def starter_above(depth: int) -> FrameType | None:
     except ValueError:  # the stack is not as deep
         return starter(sys._getframe(depth + 1))  # noqa: SLF001
     if _role(frame.f_globals.get("__name__", "")) is not _DISPATCHING:
-        frame = sys._getframe(depth + 1)  # noqa: SLF001
-    return starter(frame)
+        return starter(sys._getframe(depth + 1))  # noqa: SLF001
+    above = frame.f_back
+    if above is None or above.f_code.co_name in _PASSING or _role(above.f_globals.get("__name__", "")) is not _OTHER:
+        return starter(frame)
+    return above
 
 
 def reporter() -> object | None:
@@ -218,7 +221,7 @@ class _Role(Enum):
     OTHER = "anything else"
 
 
-_DISPATCHING, _TRANSPARENT, _LOOPING = _Role.DISPATCH, _Role.TRANSPARENT, _Role.EVENT_LOOP
+_DISPATCHING, _TRANSPARENT, _LOOPING, _OTHER = _Role
 _OF_CALLBACKS = (_DISPATCHING, _TRANSPARENT)
 
 

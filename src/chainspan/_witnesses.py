@@ -226,9 +226,9 @@ def _inherits(run: Run, seat: _stack.Seat, frame: FrameType | None, *, is_elsewh
         return False  # it would have been found there
     if not seat.is_generator:
         return run.is_watched or seat.only_starts or not seat.is_over()  # started by hand, it may be open for ever
-    if run.is_leaf and (not run.chunks or _stack.current_task() is not None):
+    if run.is_leaf and (not run.is_streamed or _stack.current_task() is not None):
         # Once it has begun, another task is its consumer's: a stream keeps its frame, whoever pulls it.
-        return not run.chunks
+        return not run.is_streamed
     if is_elsewhere and not run.is_leaf and seat.package == _NAMES_ALL and not _WORD_LAGS:
         return False  # its body would have said so
     return _stack.has_package(seat.package, frame)

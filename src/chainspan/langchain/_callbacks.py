@@ -70,12 +70,21 @@ class CallbackAdapter(HandlerBase):
 
     # ------------------------------------------------------------------ chains
     def on_chain_start(
-        self, serialized: Any, inputs: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
+        self,
+        serialized: Any,
+        inputs: Any,
+        *,
+        run_id: Any,
+        parent_run_id: Any = None,
+        tags: Any = None,
+        metadata: Any = None,
+        name: Any = None,
+        run_type: Any = None,
+        **_: Any,
     ) -> None:
         """Open the run of a chain, a prompt, a parser, a graph or a node."""
         try:
-            run_type = kwargs.get("run_type")
-            start = self._begin(RunKind.CHAIN, serialized, inputs, run_id, parent_run_id, kwargs)
+            start = _begun(RunKind.CHAIN, serialized, inputs, run_id, parent_run_id, tags, metadata, name)
             start.kind = _kinds.chain_kind(run_type, start, self._sink.peek)
             if isinstance(run_type, str) and run_type:
                 start.run_type = run_type
@@ -102,7 +111,7 @@ class CallbackAdapter(HandlerBase):
         """Open the run of a model that answers messages."""
         try:
             inputs = {"messages": messages}
-            start = self._begin(RunKind.CHAT, serialized, inputs, run_id, parent_run_id, kwargs)
+            start = _begun(RunKind.CHAT, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
             start.request = lambda: _payloads.model_request(serialized, kwargs)
             start.tools = lambda: _payloads.offered_tools(kwargs)
             start.messages = lambda: _payloads.input_messages(messages)
@@ -116,7 +125,7 @@ class CallbackAdapter(HandlerBase):
         """Open the run of a model that completes text."""
         try:
             inputs = {"prompts": prompts}
-            start = self._begin(RunKind.LLM, serialized, inputs, run_id, parent_run_id, kwargs)
+            start = _begun(RunKind.LLM, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
             start.request = lambda: _payloads.model_request(serialized, kwargs)
             start.tools = lambda: _payloads.offered_tools(kwargs)
             start.messages = lambda: _payloads.input_messages(prompts)
@@ -161,7 +170,7 @@ class CallbackAdapter(HandlerBase):
         try:
             given = kwargs.get("inputs")
             inputs = input_str if given is None else given
-            start = self._begin(RunKind.TOOL, serialized, inputs, run_id, parent_run_id, kwargs)
+            start = _begun(RunKind.TOOL, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
             start.tool = _payloads.tool_request(serialized, input_str, kwargs)
             self._sink.start(start)
         except Exception as fault:
@@ -186,7 +195,7 @@ class CallbackAdapter(HandlerBase):
         try:
             inputs = {"query": query}
             kind = RunKind.RETRIEVER
-            start = self._begin(kind, serialized, inputs, run_id, parent_run_id, kwargs)
+            start = _begun(kind, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
             start.query = query if isinstance(query, str) else attempt(lambda: str(query), "[unprintable]")
             start.named = start.named and not _kinds.is_own_name(start)
             self._sink.start(start)
@@ -248,36 +257,6 @@ class CallbackAdapter(HandlerBase):
         self._event("resume", data, getattr(event, "run_id", None))
 
     # ------------------------------------------------------------------ what they share
-    def _begin(
-        self,
-        kind: RunKind,
-        serialized: Any,
-        inputs: Any,
-        run_id: Any,
-        parent_run_id: Any,
-        kwargs: Mapping[str, Any],
-    ) -> RunStart:
-        run_type = _RUN_TYPES[kind]
-        name, named = _kinds.run_name(serialized, kwargs.get("name"), run_type)
-        tags, metadata = kwargs.get("tags") or (), kwargs.get("metadata")
-        if not metadata and type(metadata) is not dict:  # an empty one stays the same object, by which runs are told
-            metadata = {}
-        start = RunStart(  # made for each run, and in half the time without names
-            run_id if type(run_id) is UUID else uuid_of(run_id),
-            parent_run_id if parent_run_id is None or type(parent_run_id) is UUID else uuid_of(parent_run_id),
-            kind,
-            run_type,
-            name,
-            named,
-            inputs,
-            tags,
-            metadata,
-        )
-        known = _payloads.identity(metadata, tags)
-        if known is not _payloads.NOBODY:
-            start.conversation_id, start.user_id, start.agent_name, start.attempt = known
-        return start
-
     def _fail(self, error: Any, run_id: Any, kwargs: Mapping[str, Any]) -> None:
         with _END:
             raised = (
@@ -290,6 +269,41 @@ class CallbackAdapter(HandlerBase):
         with _EVENT:
             if run_id is not None:
                 self._sink.event(uuid_of(run_id), RunEvent(name=name, data=data))
+
+
+def _told(kwargs: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    return kwargs.get("tags"), kwargs.get("metadata"), kwargs.get("name")
+
+
+def _begun(  # noqa: PLR0913, PLR0917 - what LangChain reports of each run
+    kind: RunKind,
+    serialized: Any,
+    inputs: Any,
+    run_id: Any,
+    parent_run_id: Any,
+    tags: Any,
+    metadata: Any,
+    name: Any,
+) -> RunStart:
+    run_type = _RUN_TYPES[kind]
+    name, named = _kinds.run_name(serialized, name, run_type)
+    if not metadata and type(metadata) is not dict:  # an empty one stays the same object, by which runs are told
+        metadata = {}
+    start = RunStart(  # made for each run, and in half the time without names
+        run_id if type(run_id) is UUID else uuid_of(run_id),
+        parent_run_id if parent_run_id is None or type(parent_run_id) is UUID else uuid_of(parent_run_id),
+        kind,
+        run_type,
+        name,
+        named,
+        inputs,
+        tags or (),
+        metadata,
+    )
+    known = _payloads.identity(metadata, tags)
+    if known is not _payloads.NOBODY:
+        start.conversation_id, start.user_id, start.agent_name, start.attempt = known
+    return start
 
 
 def _drops_others(asker: FrameType) -> bool:
