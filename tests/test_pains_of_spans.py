@@ -170,6 +170,35 @@ def test_the_first_token_is_the_first_with_content(memory: InMemorySpanExporter)
     assert memory.get_finished_spans()[0].events == ()
 
 
+@pytest.mark.parametrize("order", [[0, 1, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1], [1, 0, 0, 0, 1, 1]])
+def test_each_of_several_streams_has_a_first_token(memory: InMemorySpanExporter, order: list[int]) -> None:
+    """Two streams that one handler is told of in turns both say when their first token came (pains #69)."""
+    config = _config(memory)
+    pieces = [{"content": ""}, {"content": "x"}, {"content": "y"}]
+    streams = [Model(pieces=pieces).stream(question, config) for question in "ab"]
+
+    for index in order:
+        next(streams[index])
+    for stream in streams:
+        list(stream)
+
+    assert ["gen_ai.response.time_to_first_chunk" in (span.attributes or {}) for span in memory.get_finished_spans()] == [
+        True
+    ] * 2
+
+
+def test_a_run_id_that_is_used_again_is_a_run_of_its_own(memory: InMemorySpanExporter) -> None:
+    """A config that names the run's id, used for two streams, tells of the first token of both (pains #69)."""
+    config: RunnableConfig = {**_config(memory), "run_id": UUID(int=7)}
+
+    for _ in range(2):
+        list(Model(pieces=[{"content": "x"}]).stream("q", config))
+
+    assert ["gen_ai.response.time_to_first_chunk" in (span.attributes or {}) for span in memory.get_finished_spans()] == [
+        True
+    ] * 2
+
+
 # ---------------------------------------------------------------- sizes
 
 

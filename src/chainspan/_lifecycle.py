@@ -134,14 +134,18 @@ class Lifecycle:
         finally:
             self._finish(run, outcome, attributes)
 
-    def chunk(self, run_id: UUID, content: object) -> None:
-        """Note a piece of a streamed answer; an empty one is without content."""
+    def chunk(self, run_id: UUID, content: object) -> bool:
+        """Note a piece of a streamed answer, the first of them and the first with content; return whether that was it.
+
+        An empty piece is without content.
+        """
         run = self._find(run_id.int)
-        if run is None or run.first_chunk_ns is not None:
-            return
+        if run is None:
+            return False
         run.is_streamed = True
-        if content:
+        if content and run.first_chunk_ns is None:
             run.first_chunk_ns = run.trace.now_ns()
+        return run.first_chunk_ns is not None
 
     def event(self, run_id: UUID, event: RunEvent) -> None:
         """Record something that happened inside a run."""

@@ -61,8 +61,8 @@ class Sink:
     def fail(self, run_id: UUID, outcome: Outcome, read: Callable[[], RunFailure]) -> None:
         pass
 
-    def chunk(self, run_id: UUID, content: object) -> None:
-        pass
+    def chunk(self, run_id: UUID, content: object) -> bool:
+        return False
 
     def event(self, run_id: UUID, event: RunEvent) -> None:
         pass

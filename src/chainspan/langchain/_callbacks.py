@@ -52,6 +52,7 @@ class CallbackAdapter(HandlerBase):
 
     def __init__(self, sink: RunSink) -> None:
         self._sink = sink
+        self._noted: object = None  # the id of a run, of whose further tokens there is nothing to note
 
     @property
     def run_inline(self) -> bool:  # type: ignore[override]
@@ -110,6 +111,7 @@ class CallbackAdapter(HandlerBase):
     ) -> None:
         """Open the run of a model that answers messages."""
         try:
+            self._noted = None  # what starts may have the id of one before
             inputs = {"messages": messages}
             start = _begun(RunKind.CHAT, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
             start.request = lambda: _payloads.model_request(serialized, kwargs)
@@ -124,6 +126,7 @@ class CallbackAdapter(HandlerBase):
     ) -> None:
         """Open the run of a model that completes text."""
         try:
+            self._noted = None
             inputs = {"prompts": prompts}
             start = _begun(RunKind.LLM, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
             start.request = lambda: _payloads.model_request(serialized, kwargs)
@@ -136,7 +139,8 @@ class CallbackAdapter(HandlerBase):
     def on_llm_new_token(self, token: Any, *, run_id: Any, **_: Any) -> None:
         """Note a piece of a streamed answer."""
         try:
-            self._sink.chunk(run_id, token)
+            if run_id is not self._noted and self._sink.chunk(run_id, token):
+                self._noted = run_id
         except Exception as fault:
             _EVENT.caught(fault)
 

@@ -27,8 +27,11 @@ class RunSink(Protocol):
     def fail(self, run_id: UUID, outcome: Outcome, read: Callable[[], RunFailure]) -> None:
         """Take a run that raised."""
 
-    def chunk(self, run_id: UUID, content: object) -> None:
-        """Take a piece of a streamed answer; an empty one is without content."""
+    def chunk(self, run_id: UUID, content: object) -> bool:
+        """Take a piece of a streamed answer, an empty one is without content; return whether that was the last to tell.
+
+        Of the pieces that follow nothing is noted.
+        """
 
     def event(self, run_id: UUID, event: RunEvent) -> None:
         """Take something that happened inside a run."""
