@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -352,10 +353,15 @@ def test_a_message_keeps_its_text_for_a_few_policies() -> None:
     """Handlers with policies of their own do not make one another write anew, and how many are kept is bounded."""
     written: list[str] = []
     message = _said("hello")
-    gates = [
-        Gate.of(ContentPolicy(capture=True, redact=lambda text, by=index: written.append(text) or f"{by}: {text}"))
-        for index in range(12)
-    ]
+
+    def marking(mark: int) -> Callable[[str], str]:
+        def mask(text: str) -> str:
+            written.append(text)
+            return f"{mark}: {text}"
+
+        return mask
+
+    gates = [Gate.of(ContentPolicy(capture=True, redact=marking(mark))) for mark in range(12)]
 
     texts = [gate.messages([message]) for gate in gates[:4] * 3]
     first = len(written)

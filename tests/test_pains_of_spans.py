@@ -182,9 +182,9 @@ def test_each_of_several_streams_has_a_first_token(memory: InMemorySpanExporter,
     for stream in streams:
         list(stream)
 
-    assert ["gen_ai.response.time_to_first_chunk" in (span.attributes or {}) for span in memory.get_finished_spans()] == [
-        True
-    ] * 2
+    assert [
+        "gen_ai.response.time_to_first_chunk" in (span.attributes or {}) for span in memory.get_finished_spans()
+    ] == [True] * 2
 
 
 def test_a_run_id_that_is_used_again_is_a_run_of_its_own(memory: InMemorySpanExporter) -> None:
@@ -194,9 +194,9 @@ def test_a_run_id_that_is_used_again_is_a_run_of_its_own(memory: InMemorySpanExp
     for _ in range(2):
         list(Model(pieces=[{"content": "x"}]).stream("q", config))
 
-    assert ["gen_ai.response.time_to_first_chunk" in (span.attributes or {}) for span in memory.get_finished_spans()] == [
-        True
-    ] * 2
+    assert [
+        "gen_ai.response.time_to_first_chunk" in (span.attributes or {}) for span in memory.get_finished_spans()
+    ] == [True] * 2
 
 
 # ---------------------------------------------------------------- sizes

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from opentelemetry.context import Context
@@ -16,6 +17,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Span as SdkSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
@@ -46,6 +49,8 @@ from opentelemetry.trace import (
 from typing_extensions import override
 
 from chainspan import _spans
+from chainspan._listeners import does_nothing
+from chainspan._pipeline import isolated
 from chainspan._placement import Place
 from chainspan._run_span import RunSpan, knows_the_sdk
 from chainspan._spans import Spans
@@ -261,6 +266,62 @@ def test_limits_hold_as_in_the_sdk(limits: str, links: int) -> None:
     made = _all_of(_by_us(ours), our_spans, INVALID_SPAN, links=linked)
 
     assert made == expected
+
+
+class Deaf(SpanProcessor):
+    """Waits for the ends of spans."""
+
+    @override
+    def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
+        """Do nothing, and say so."""
+
+
+class Derived(Deaf):
+    """Does what its base leaves undone, with what any call can do."""
+
+    told = 0
+
+    @override
+    def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
+        self.told += 1
+
+
+@pytest.mark.parametrize(
+    ("processor", "listens"),
+    [
+        (SpanProcessor(), False),
+        (BatchSpanProcessor(InMemorySpanExporter()), False),
+        (SimpleSpanProcessor(InMemorySpanExporter()), False),
+        (Deaf(), False),
+        (Derived(), True),
+        (Kept(), True),
+        (isolated(Deaf()), False),
+        (isolated(Kept()), True),
+        (isolated(isolated(BatchSpanProcessor(InMemorySpanExporter()))), False),
+        (MagicMock(spec=SpanProcessor), True),
+    ],
+)
+def test_who_listens_to_starts(processor: SpanProcessor, listens: bool) -> None:
+    """A processor that does something at a start listens, and so does one whose code cannot be seen."""
+    assert does_nothing(processor.on_start) is not listens
+    processor.shutdown()
+
+
+def test_a_processor_that_comes_later_is_told_of_starts() -> None:
+    """Which processors listen is found out anew when one is added."""
+    first, second, parent = Derived(), Kept(), NonRecordingSpan(SpanContext(1, 2, False, TraceFlags(1)))
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(Deaf())
+    spans, told = Spans(provider.get_tracer("t")), []
+    where = Place(parent, Context({"k": "v"}))
+
+    for added in (None, first, second):
+        if added is not None:
+            provider.add_span_processor(added)
+        spans.start(where, lambda name: (name, SpanKind.INTERNAL, {}), "n", 100)
+        told.append((first.told, [around for _, around in second.started]))
+
+    assert told == [(0, []), (1, []), (2, [parent])]
 
 
 def test_the_sdk_of_today_is_known() -> None:

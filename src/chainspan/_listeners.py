@@ -1,7 +1,8 @@
 """Which span processors have anything to do when a span starts: hardly any, as most wait for its end.
 
 A tracer tells all of them of each start, and makes the context that the span starts in for
-that alone. It need not, where what would be called does nothing.
+that alone. It need not, where what would be called does nothing: the methods are looked at
+when a processor is added, hence one that is replaced later than that is not called.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from __future__ import annotations
 import dis
 from collections.abc import Callable
 from typing import Any, Final
-
-from opentelemetry.sdk.trace import SpanProcessor
 
 __all__ = ["Listeners", "does_nothing"]
 
@@ -22,12 +21,12 @@ class Listeners:
     """Those processors of a tracer that listen to the starts of spans.
 
     Args:
-        processor: The tracer's own, which tells all others.
+        processor: The tracer's own, which tells all others; another than the SDK's listens.
     """
 
     __slots__ = ("_hears", "_processor", "_seen")
 
-    def __init__(self, processor: SpanProcessor) -> None:
+    def __init__(self, processor: object) -> None:
         self._processor: Any = processor
         self._seen: object = None
         self._hears = True

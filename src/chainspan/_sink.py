@@ -61,7 +61,7 @@ class Sink:
     def fail(self, run_id: UUID, outcome: Outcome, read: Callable[[], RunFailure]) -> None:
         pass
 
-    def chunk(self, run_id: UUID, content: object) -> bool:
+    def chunk(self, run_id: UUID, content: object) -> bool:  # noqa: ARG002 - as above
         return False
 
     def event(self, run_id: UUID, event: RunEvent) -> None:

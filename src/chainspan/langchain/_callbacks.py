@@ -70,7 +70,7 @@ class CallbackAdapter(HandlerBase):
         return True
 
     # ------------------------------------------------------------------ chains
-    def on_chain_start(
+    def on_chain_start(  # noqa: PLR0913 - by name, which spares a dict of them for each run
         self,
         serialized: Any,
         inputs: Any,
