@@ -41,6 +41,7 @@ __all__ = ["Lifecycle"]
 
 _END, _FAIL, _FINISH = Guard("lifecycle.end"), Guard("lifecycle.fail"), Guard("lifecycle.finish")
 _ATTACH = Guard("lifecycle.attach")
+_OK = Outcome.OK  # a member is found far more slowly by its class
 _SUPPRESSING = frozenset({_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation"})
 """What is set in a context in which nothing is to be traced; opentelemetry-instrumentation sets both."""
 
@@ -105,7 +106,7 @@ class Lifecycle:
         run = self._runs.take(run_id.int)
         if run is None:
             return
-        outcome = Outcome.OK
+        outcome = _OK
         attributes: Attributes = {}
         try:
             if not run.is_mute:
@@ -226,10 +227,8 @@ class Lifecycle:
         run.open = False
         try:
             if run.own and run.span.is_recording():
-                try:
-                    conclude(run, outcome, attributes)
-                except Exception as fault:
-                    _FINISH.caught(fault)
+                if attributes or outcome is not _OK or run.parent is None:
+                    _conclude(run, outcome, attributes)
                 run.span.end(max(run.trace.now_ns(), run.started_ns))
         finally:
             if self._has_scope:
@@ -257,7 +256,14 @@ def _read_end(run: Run, read: Callable[[], RunEnd]) -> tuple[Outcome, Attributes
         return describe_end(run, run.start, read)
     if run.keep.report is not None:
         report_end(run, read)
-    return Outcome.OK, {}
+    return _OK, {}
+
+
+def _conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
+    try:
+        conclude(run, outcome, attributes)
+    except Exception as fault:
+        _FINISH.caught(fault)
 
 
 def _make_current(run: Run, frame: FrameType | None, context: Context, elsewhere: contextvars.Context | None) -> None:
