@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +32,7 @@ from tests import strategies
 from chainspan import OtelHandler
 from chainspan._content import CAPTURE_VARIABLE, ContentPolicy, Gate
 from chainspan._errors import ConfigurationError
-from chainspan._model import Message, RunKind, RunStart
+from chainspan._model import Message, ModelRequest, ModelResponse, RunEnd, RunKind, RunStart, ToolRequest
 from chainspan._profiles import profile
 
 CANARY = "c4n4ry"
@@ -300,6 +301,24 @@ def test_names_are_masked_by_pattern() -> None:
     assert start["chainspan.run.type"] == "chain"
 
 
+@pytest.mark.parametrize("name", ["compat", "latest", "openinference"])
+def test_a_pattern_reaches_what_is_no_content(name: str) -> None:
+    """Models, ids, stop sequences and reasons are masked as names are; what the conventions spell stays (pains #6)."""
+    gate = Gate.of(ContentPolicy(capture=False, redact_patterns=["ACME|chat"]))
+    run = RunStart(UUID(int=1), None, RunKind.CHAT, "llm", "model")
+    run.request = ModelRequest(model="ft:ACME", provider="ACME", parameters={"stop_sequences": ["ACME!"], "seed": 7})
+    end = RunEnd(response=ModelResponse(model="ft:ACME-1", response_id="id-ACME", finish_reasons=["ACME", "stop"]))
+    call = RunStart(UUID(int=2), None, RunKind.TOOL, "tool", "f")
+    call.tool = ToolRequest(name="f", call_id="call-ACME")
+
+    said = {**profile(name).start(run, gate), **profile(name).end(run, end, gate), **profile(name).start(call, gate)}
+
+    assert "ACME" not in str(said)
+    assert profile(name).start(run, gate).get("gen_ai.operation.name") in ("chat", None)
+    assert profile(name).start(run, Gate.of(False))["chainspan.run.id"] == str(run.run_id)
+    assert "ft:ACME" in str(profile(name).start(run, Gate.of(False)))
+
+
 def test_the_structure_of_messages_survives_a_mask() -> None:
     """A mask that blanks every text leaves roles, types and ids, so that backends show a conversation."""
     gate = Gate.of(ContentPolicy(capture=True, redact=lambda _: "*"))
@@ -382,9 +401,23 @@ def test_reasoning_has_a_switch_of_its_own() -> None:
         role="assistant", parts=[{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "yes"}]
     )
 
-    text = Gate.of(ContentPolicy(capture=True, reasoning=False)).messages([answer])
+    gate = Gate.of(ContentPolicy(capture=True, reasoning=False))
 
-    assert text == '[{"role":"assistant","parts":[{"type":"text","content":"yes"}]}]'
+    assert gate.messages([answer]) == '[{"role":"assistant","parts":[{"type":"text","content":"yes"}]}]'
+    assert gate.metadata({"last": answer}) == {"last": '{"role":"assistant","parts":[{"type":"text","content":"yes"}]}'}
+
+
+def test_a_function_that_is_an_object_may_redact() -> None:
+    """An object that is called need not have a hash."""
+
+    @dataclass
+    class Stars:
+        sign: str
+
+        def __call__(self, text: str) -> str:
+            return self.sign
+
+    assert Gate.of(ContentPolicy(capture=True, redact=Stars("*"))).text("hello") == "*"
 
 
 def test_a_message_in_a_state_is_written_as_elsewhere() -> None:

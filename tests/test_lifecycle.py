@@ -285,6 +285,20 @@ def test_root_sums_up_what_its_models_used(traces: Traces) -> None:
     }
 
 
+def test_root_sums_up_no_more_than_was_reported(traces: Traces) -> None:
+    """Where no model counted its input, the root says nothing of it, and least of all 0 (pains #8)."""
+    handler = OtelHandler(tracer_provider=traces.provider)
+    usage: Any = {"input_tokens": 0, "output_tokens": 20, "total_tokens": 20}
+    run = uuid4()
+
+    handler.on_chat_model_start({}, [[HumanMessage("x")]], run_id=run, name="model")
+    message = AIMessage("hi", usage_metadata=usage)
+    handler.on_llm_end(LLMResult(generations=[[ChatGeneration(message=message)]]), run_id=run)
+
+    totals = {k: v for k, v in (traces.span("model").attributes or {}).items() if k.startswith("chainspan.usage")}
+    assert totals == {"chainspan.usage.model_calls": 1, "chainspan.usage.output_tokens": 20}
+
+
 def test_run_left_open_is_nobodys_later_parent(traces: Traces) -> None:
     """A run that was started by hand and never ended is current to no event loop and no thread that comes later."""
     handler = OtelHandler(tracer_provider=traces.provider)

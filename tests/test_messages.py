@@ -182,6 +182,34 @@ OPENAI, ANTHROPIC = {"model_provider": "openai"}, {"model_provider": "anthropic"
             id="server-tool",
         ),
         pytest.param(HumanMessage(["a", {"type": "text", "text": "b"}]), _texts("a", "b"), id="mixed"),
+        pytest.param(
+            AIMessage(["", {"type": "thinking", "thinking": "hm"}, "yes"], response_metadata=ANTHROPIC),
+            [{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "yes"}],
+            id="streamed-after-thinking",
+        ),
+        pytest.param(
+            AIMessage(["a", {"type": "text", "text": "b"}], response_metadata={"model_provider": "groq"}),
+            _texts("a", "b"),
+            id="mixed-of-a-provider",
+        ),
+        pytest.param(
+            AIMessage("", additional_kwargs={"refusal": "I will not."}, response_metadata=OPENAI),
+            _texts("I will not."),
+            id="refusal-beside-the-content",
+        ),
+        pytest.param(
+            AIMessage(
+                "", additional_kwargs={"refusal": None, "audio": {"id": "a", "data": "UklGRg==", "transcript": "hi"}}
+            ),
+            [*_texts("hi"), {"type": "blob", "mime_type": None, "modality": "audio", "content": "UklGRg=="}],
+            id="audio-beside-the-content",
+        ),
+        pytest.param(
+            HumanMessage([{"type": "text-plain", "url": "https://host/a.txt", "mime_type": "text/plain"}]),
+            [{"type": "uri", "mime_type": "text/plain", "modality": "document", "uri": "https://host/a.txt"}],
+            id="text-by-url",
+        ),
+        pytest.param(HumanMessage([{"type": "text", "text": None}]), _texts(""), id="no-text"),
     ],
 )
 def test_content_blocks_become_parts(message: AnyMessage, parts: list[object]) -> None:
@@ -237,6 +265,28 @@ def test_a_message_that_was_changed_is_written_anew(change: Any) -> None:
 
     assert _written([message]) != before
     assert _written([message]) == _written([message.model_copy(deep=True)])
+
+
+@pytest.mark.parametrize(
+    ("message", "change"),
+    [
+        (AIMessage("said"), {"name": "researcher"}),
+        (AIMessage("said"), {"invalid_tool_calls": [invalid_tool_call(name="f", args="{", id="1", error=None)]}),
+        (AIMessage("", tool_calls=[CALL]), {"additional_kwargs": {"reasoning_content": "hm"}}),
+        (HumanMessage("said"), {"name": "ada"}),
+        (ToolMessage("found", tool_call_id="1"), {"tool_call_id": "2"}),
+        (ChatMessage(content="said", role="critic"), {"role": "judge"}),
+        (SystemMessage([{"type": "text", "text": "a"}]), {"content": "b"}),
+    ],
+)
+def test_whatever_of_a_message_was_changed_it_is_written_anew(message: AnyMessage, change: dict[str, Any]) -> None:
+    """Agents give their model's answers a name after these were recorded (pains #72)."""
+    before = _written([message])
+
+    for field, value in change.items():
+        setattr(message, field, value)
+
+    assert _written([message]) == _written([message.model_copy(deep=True)]) != before
 
 
 def test_a_list_of_blocks_that_was_changed_is_written_anew() -> None:

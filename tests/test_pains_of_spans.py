@@ -21,13 +21,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.callbacks import CallbackManagerForLLMRun, adispatch_custom_event
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.tools import StructuredTool, tool
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START, MessagesState, StateGraph
 from opentelemetry import baggage, context
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -111,6 +112,10 @@ def _said_by(span: ReadableSpan) -> dict[str, Any]:
 def _only(memory: InMemorySpanExporter) -> dict[str, Any]:
     [span] = memory.get_finished_spans()
     return _said_by(span)
+
+
+def _operations(memory: InMemorySpanExporter) -> list[ReadableSpan]:
+    return [span for span in memory.get_finished_spans() if "gen_ai.operation.name" in _said_by(span)]
 
 
 def _bytes_of(memory: InMemorySpanExporter) -> list[int]:
@@ -197,6 +202,116 @@ def test_a_run_id_that_is_used_again_is_a_run_of_its_own(memory: InMemorySpanExp
     assert [
         "gen_ai.response.time_to_first_chunk" in (span.attributes or {}) for span in memory.get_finished_spans()
     ] == [True] * 2
+
+
+# ---------------------------------------------------------------- agents
+
+
+class Asking(Model):
+    """Asks for the tools it is offered, once each, and then answers."""
+
+    tools: Any = ()
+
+    @override
+    def bind_tools(self, tools: Sequence[Any], **_: Any) -> Runnable[Any, AIMessage]:
+        return self.model_copy(update={"tools": tools})
+
+    @override
+    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
+        calls = [{"name": one.name, "args": {}, "id": f"call-{one.name}"} for one in self.tools]
+        is_done = not calls or isinstance(messages[-1], ToolMessage)
+        said = AIMessage("done") if is_done else AIMessage("", tool_calls=calls)
+        return ChatResult(generations=[ChatGeneration(message=said)])
+
+
+def _agent(name: str | None, inner: Runnable[Any, Any] | None = None) -> Runnable[Any, Any]:
+    def ask() -> str:
+        """Ask another one."""
+        return str(inner.invoke({"messages": [("user", "go")]})["messages"][-1].content) if inner else ""
+
+    return create_agent(Asking(), [tool(ask)] if inner else [], name=name)
+
+
+def _workflow_of(agent: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    builder = StateGraph(MessagesState)
+    builder.add_node("work", agent)
+    builder.add_edge(START, "work")
+    return builder.compile(name="flow")
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        (_agent(None, _agent(None)), ["invoke_agent LangGraph"] * 2),
+        (_agent("boss", _agent(None)), ["invoke_agent boss", "invoke_agent LangGraph"]),
+        (_agent("boss", _agent("boss")), ["invoke_agent boss"] * 2),
+        (
+            _agent("boss", _agent("helper", _agent("boss"))),
+            ["invoke_agent boss", "invoke_agent helper", "invoke_agent boss"],
+        ),
+        (
+            _agent("boss", _workflow_of(_agent("helper"))),
+            ["invoke_agent boss", "invoke_workflow flow", "invoke_agent helper"],
+        ),
+    ],
+    ids=["unnamed", "unnamed-in-named", "recursive", "three", "in-a-workflow"],
+)
+def test_an_agent_below_an_agent_is_an_agent(
+    memory: InMemorySpanExporter, agent: Runnable[Any, Any], expected: list[str]
+) -> None:
+    """Sub-agents in tools are recorded as agents, and what they call bears their names (pains #20)."""
+    agent.invoke({"messages": [("user", "q")]}, _config(memory))
+
+    spans = sorted(memory.get_finished_spans(), key=lambda span: span.start_time or 0)
+    graphs = [span for span in spans if span.name.startswith("invoke_")]
+    assert [span.name for span in graphs] == expected
+    innermost = [_said_by(span).get("gen_ai.agent.name") for span in spans if span.name.startswith("chat")]
+    names = {None if name == "LangGraph" else name for name in (name.split()[1] for name in expected) if name != "flow"}
+    assert set(innermost) == names
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "hi",
+        ["hi"],
+        [("user", "hi")],
+        ("user", "hi"),
+        {"role": "user", "content": "hi"},
+        [{"type": "human", "content": "hi"}],
+        HumanMessage("hi"),
+        [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
+    ],
+    ids=repr,
+)
+def test_an_agent_says_what_it_was_given_in_whatever_form(memory: InMemorySpanExporter, given: Any) -> None:
+    """The input of an agent is recorded as messages, as its model's is (pains #57)."""
+    _agent("scout").invoke({"messages": given}, _config(memory))
+
+    said = {span.name.split()[0]: _said_by(span)["gen_ai.input.messages"] for span in _operations(memory)}
+    assert json.loads(said["invoke_agent"]) == json.loads(said["chat"])
+    assert json.loads(said["chat"]) == [{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]
+
+
+def test_an_agents_history_of_dicts_keeps_its_tool_calls(memory: InMemorySpanExporter) -> None:
+    """Calls and answers of tools that a client sends as OpenAI's dicts are parts of their own."""
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    history = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "found", "tool_call_id": "1"},
+    ]
+
+    _agent("scout").invoke({"messages": history}, _config(memory))
+
+    [agent] = [span for span in memory.get_finished_spans() if span.name.startswith("invoke_agent")]
+    assert [
+        part["type"] for message in json.loads(_said_by(agent)["gen_ai.input.messages"]) for part in message["parts"]
+    ] == [
+        "text",
+        "tool_call",
+        "tool_call_response",
+    ]
 
 
 # ---------------------------------------------------------------- sizes

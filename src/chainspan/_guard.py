@@ -1,6 +1,6 @@
 """The one place where chainspan's own faults end, so that none reaches the application.
 
-A fault is logged once for each place and kind, with its traceback, and counted from
+A fault is logged once for each place and kind, with its frames, and counted from
 then on. ``CHAINSPAN_STRICT=1`` raises it instead, so that a swallowed bug is still a
 red test.
 """
@@ -8,6 +8,7 @@ red test.
 from __future__ import annotations
 
 import logging
+import traceback
 from types import TracebackType
 from typing import Literal
 
@@ -97,7 +98,12 @@ def _report(site: str, error: Exception) -> None:
     if not known:
         log_quietly(
             logging.WARNING,
-            f"chainspan failed in {site}; the application goes on, with less telemetry. "
-            "Further faults of this kind are only counted.",
-            error,
+            f"chainspan failed in {site} with {type(error).__qualname__}; the application goes on, with less "
+            f"telemetry. Further faults of this kind are only counted.{_frames(error)}",
         )
+
+
+def _frames(error: Exception) -> str:
+    """Return where an exception comes from, without its message: that may hold what a user wrote."""
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    return "".join(f'\n  File "{code.co_filename}", line {line}, in {code.co_name}' for code, line in frames)

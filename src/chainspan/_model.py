@@ -197,7 +197,7 @@ class RunStart:
         named: Whether the user gave the name.
         inputs: What went in, as it came: a dict, messages, a string, any object.
         request: For models: what is asked for, or what reads it; see `model`.
-        messages: For models: the messages, made only when content is recorded.
+        messages: For models: the messages, made only when content is recorded. For graphs: those of their state.
         tools: For models: the definitions of the tools that are offered, made only when content is recorded.
         query: For retrievers.
         agent_name: The agent that the run belongs to, where there is one.

@@ -15,7 +15,7 @@ import sys
 import threading
 from enum import Enum
 from functools import lru_cache
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_NEWLOCALS
 from types import CodeType, FrameType
 from typing import Any
 
@@ -26,6 +26,7 @@ __all__ = [
     "has_package",
     "is_dispatch",
     "reporter",
+    "self_of",
     "starter",
     "starter_above",
     "suspended_frames",
@@ -266,6 +267,15 @@ def _inside(awaiting: object, *, depth: int = 3) -> object:
         wrapped = (one for one in held if hasattr(one, "__await__") or hasattr(one, "send"))
         deeper = (_inside(one, depth=depth - 1) for one in wrapped)
         found = next((one for one in deeper if one is not None), None)
+    return found
+
+
+def self_of(frame: FrameType) -> object:
+    """Return the object whose method a frame executes, or None; nothing else in the frame is kept alive by asking."""
+    held = frame.f_locals
+    found: object = held.get("self")
+    if sys.version_info < (3, 13) and frame.f_code.co_flags & CO_NEWLOCALS:
+        held.clear()  # a copy, which the frame keeps as long as it lives
     return found
 
 

@@ -25,15 +25,16 @@ class Trace:
 
     Attributes:
         clock: Nanoseconds since the epoch; None: the machine's.
+        input_tokens: As all calls reported them together; None where none did.
+        output_tokens: The same.
         cost: What the model calls cost; None where no price is known.
         asked: The model spans that asked for tool calls, by the call's id.
     """
 
     clock: Callable[[], int] | None = None
     model_calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    has_usage: bool = False
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     cost: float | None = None
     asked: dict[str, SpanContext] = field(default_factory=dict)
     _offset_ns: int = field(init=False)
@@ -56,20 +57,23 @@ class Trace:
         if response.cache_hit:
             return
         self.model_calls += 1
-        if response.usage is not None:
-            self.has_usage = True
-            self.input_tokens += response.usage.input_tokens or 0
-            self.output_tokens += response.usage.output_tokens or 0
+        usage = response.usage
+        if usage is None:
+            return
+        if usage.input_tokens is not None:
+            self.input_tokens = (self.input_tokens or 0) + usage.input_tokens
+        if usage.output_tokens is not None:
+            self.output_tokens = (self.output_tokens or 0) + usage.output_tokens
 
     def totals(self) -> dict[str, int | float]:
-        """Return the sums as attributes of the root's span; tokens only where any were reported."""
+        """Return the sums as attributes of the root's span; tokens only as far as any were reported."""
         sums: dict[str, int | float] = {names.CHAINSPAN_USAGE_MODEL_CALLS: self.model_calls}
-        if self.has_usage:
-            sums |= {
-                names.CHAINSPAN_USAGE_INPUT_TOKENS: self.input_tokens,
-                names.CHAINSPAN_USAGE_OUTPUT_TOKENS: self.output_tokens,
-                names.CHAINSPAN_USAGE_TOTAL_TOKENS: self.input_tokens + self.output_tokens,
-            }
+        if self.input_tokens is not None:
+            sums[names.CHAINSPAN_USAGE_INPUT_TOKENS] = self.input_tokens
+        if self.output_tokens is not None:
+            sums[names.CHAINSPAN_USAGE_OUTPUT_TOKENS] = self.output_tokens
+        if self.input_tokens is not None and self.output_tokens is not None:
+            sums[names.CHAINSPAN_USAGE_TOTAL_TOKENS] = self.input_tokens + self.output_tokens
         if self.cost is not None:
             sums[names.CHAINSPAN_USAGE_COST] = self.cost
         return sums

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -125,6 +126,41 @@ def test_a_failure_is_the_callers(exporter: InMemorySpanExporter, handler: OtelH
     [span] = exporter.get_finished_spans()
     assert span.status.status_code is StatusCode.ERROR
     assert (span.attributes or {})["error.type"] == "TimeoutError"
+
+
+def test_texts_that_are_read_once_are_the_models_to_read(exporter: InMemorySpanExporter, handler: OtelHandler) -> None:
+    """A generator of texts is embedded whole, and what it raises is raised."""
+    embeddings = traced_embeddings(NamedEmbeddings(), callbacks=[handler])
+
+    def texts() -> Iterator[str]:
+        yield "a"
+        raise LookupError("b cannot be read")
+
+    assert len(embeddings.embed_documents(text for text in "ab")) == 2  # type: ignore[arg-type]
+    with pytest.raises(LookupError, match="b cannot be read"):
+        embeddings.embed_documents(texts())  # type: ignore[arg-type]
+
+    whole, broken = (dict(span.attributes or {}) for span in exporter.get_finished_spans())
+    assert (whole["gen_ai.embeddings.dimension.count"], whole.get("chainspan.embeddings.count")) == (4, None)
+    assert broken["error.type"] == "LookupError"
+
+
+def test_vectors_may_be_an_array(exporter: InMemorySpanExporter, handler: OtelHandler) -> None:
+    """An array of several vectors has no truth of its own, and a length all the same."""
+
+    class Array(list[list[float]]):
+        def __bool__(self) -> bool:
+            raise ValueError("ambiguous")
+
+    class Arrays(NamedEmbeddings):
+        @override
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            return Array([[0.0, 1.0] for _ in texts])
+
+    traced_embeddings(Arrays(), callbacks=[handler]).embed_documents(["a"])
+
+    assert _attributes(exporter)["gen_ai.embeddings.dimension.count"] == 2
+    assert "chainspan.fault" not in _attributes(exporter)
 
 
 def test_without_a_handler_nothing_is_recorded() -> None:

@@ -224,6 +224,22 @@ _counts = st.none() | st.integers(-5, 10**19) | st.floats() | strategies.texts
 _details = st.dictionaries(st.sampled_from(["cache_read", "cache_creation", "audio", "reasoning"]), _counts)
 
 
+@pytest.mark.parametrize("tier", ["flex", "priority"])
+def test_details_of_a_service_tier_are_details(tier: str) -> None:
+    """langchain-openai counts cached and reasoning tokens under other keys where a tier was used (pains #9)."""
+    counts = {
+        "input_tokens": 100,
+        "output_tokens": 50,
+        "total_tokens": 150,
+        "input_token_details": {f"{tier}_cache_read": 80, tier: 20},
+        "output_token_details": {f"{tier}_reasoning": 40, tier: 10},
+    }
+
+    usage = _payloads.model_response(_answer(usage_metadata=counts)).usage
+
+    assert usage == Usage(input_tokens=100, output_tokens=50, cache_read=80, reasoning=40)
+
+
 @given(
     st.fixed_dictionaries(
         {},
@@ -271,6 +287,41 @@ def test_why_each_choice_stopped() -> None:
 
     assert response.finish_reasons == ["stop", "length"]
     assert response.extra == {"chainspan.response.finish_reasons_raw": "end_turn,length"}
+
+
+OF_OPENAI = {"model_provider": "openai", "service_tier": "default", "system_fingerprint": "fp"}
+
+
+@pytest.mark.parametrize(
+    ("said", "of_all", "expected"),
+    [
+        ({"finish_reason": "stop"}, {**OF_OPENAI, "id": "chatcmpl-1"}, ("default", "fp", "chat_completions")),
+        ({**OF_OPENAI, "finish_reason": "stop", "id": "x"}, None, ("default", "fp", "chat_completions")),
+        ({**OF_OPENAI, "object": "response"}, None, ("default", "fp", "responses")),
+        ({"model_provider": "openai", "id": "resp_1"}, None, (None, None, "responses")),
+        ({"model_provider": "openai"}, None, (None, None, None)),
+        ({"model_provider": "groq", "service_tier": "x"}, OF_OPENAI, (None, None, None)),
+    ],
+    ids=["of-several-choices", "chat", "responses", "responses-cut-off", "chat-cut-off", "another"],
+)
+def test_what_openai_says_besides(
+    said: dict[str, Any], of_all: dict[str, Any] | None, expected: tuple[str | None, ...]
+) -> None:
+    """Tier, fingerprint and API are found where there are several choices too, and made up of nothing."""
+    choice = ChatGeneration(message=AIMessage("a", response_metadata=said))
+
+    extra = _payloads.model_response(LLMResult(generations=[[choice, choice]], llm_output=of_all)).extra
+
+    names = ("openai.response.service_tier", "openai.response.system_fingerprint", "openai.api.type")
+    assert tuple(map(extra.get, names)) == expected
+
+
+def test_a_model_that_raised_has_no_empty_answer() -> None:
+    """LangChain hands over a message without content where a provider refused a call, and the half of a stream."""
+    assert _payloads.partial_response(LLMResult(generations=[[ChatGeneration(message=AIMessage(""))]])).messages() == []
+    assert [message.parts for message in _payloads.partial_response(_answer()).messages()] == [
+        [{"type": "text", "content": "hi"}]
+    ]
 
 
 def test_an_answer_of_langchains_own_cache_is_marked() -> None:
@@ -445,8 +496,10 @@ def test_what_kind_of_answer_was_asked_for(kwargs: dict[str, Any], expected: tup
 def test_where_the_server_is(url: str, expected: tuple[Any, Any]) -> None:
     """The server is host and port of the model's address, and nothing more of it."""
     request = _payloads.model_request({"kwargs": {"base_url": url}}, {})
+    of_groq = _payloads.model_request({"kwargs": {"groq_api_base": url}}, {})
 
     assert (request.server_address, request.server_port) == expected
+    assert (of_groq.server_address, of_groq.server_port) == expected
 
 
 @given(strategies.hostile_values, strategies.hostile_values, strategies.hostile_values)

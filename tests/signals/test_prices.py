@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -109,6 +110,24 @@ def test_a_function_that_fails_hurts_nobody(price: Any, monkeypatch: pytest.Monk
 
     assert [(own, total) for _, own, total in costs] == [(None, None)] * 3
     assert sum(count for site, count in faults().items() if site.startswith("price")) == before + 2
+
+
+def test_a_fault_is_logged_without_its_message(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says where a fault comes from and its class; a message may hold what a user wrote (pains #5)."""
+    monkeypatch.delenv("CHAINSPAN_STRICT")
+    monkeypatch.setattr("chainspan._guard._faults", {})
+
+    def priced(call: ModelCall) -> float:
+        raise LookupError("c4n4ry") from ValueError("c4n4ry too")
+
+    _costs(priced, _chain)
+
+    [said] = [record for record in caplog.records if record.name == "chainspan"]
+    assert "c4n4ry" not in logging.Formatter().format(said)
+    assert "LookupError" in said.getMessage()
+    assert said.getMessage().endswith("in priced")
 
 
 def test_what_is_no_function_is_refused() -> None:

@@ -99,10 +99,15 @@ class Mask:
         return self.tree(tree, change, _MESSAGE_KEYS)
 
 
-@lru_cache(maxsize=64)
 def mask_of(policy: ContentPolicy) -> Mask:
     """Return the mask of a policy; equal policies share one, and with it what was written under it."""
-    return Mask(policy)
+    try:
+        return _shared(policy)
+    except TypeError:  # of a function that is an object and has no hash
+        return Mask(policy)
+
+
+_shared = lru_cache(maxsize=64)(Mask)
 
 
 def _checked(text: object) -> str:

@@ -89,8 +89,9 @@ class GenAiProfile:
             _step(attributes, run, gate)
         else:
             known[names.GEN_AI_OPERATION_NAME] = operation
-            if kind in _MODELS:
-                known.update(self._asked(run.model or ModelRequest()))
+            if kind in _MODELS:  # what is the same for many runs is checked once, unless each handler's patterns differ
+                asked = self._asked(run.model or ModelRequest())
+                (attributes if gate.policy.redact_patterns else known).update(asked)
             _STARTS[kind](attributes, run, gate)
         if self.prompts and kind in _MODELS:
             attributes[names.GEN_AI_PROMPT_NAME] = shared.metadatum(run, shared.PROMPT_NAMES, gate)

@@ -35,7 +35,8 @@ def add_input(attributes: Attributes, run: RunStart, value: object, gate: Gate) 
     """Record what went into a run: the messages of a graph's state, else the whole value."""
     if not gate.on:
         return
-    messages = attempt(lambda: _messages_in(value), _NO_MESSAGES) if run.kind in _WITH_MESSAGES else None
+    given = (run.messages() if value is run.inputs else ()) if run.kind in _WITH_MESSAGES else None
+    messages = given if given is None else given or attempt(lambda: _messages_in(value), _NO_MESSAGES)
     if messages:
         attributes[names.GEN_AI_INPUT_MESSAGES] = gate.messages(messages)
         io(attributes, last_text(messages), gate, INPUT)

@@ -12,24 +12,24 @@ from .._model import AttributeValue
 
 __all__ = ["checked", "exportable"]
 
-# What users choose names and ids for; neither content nor out of reach of their patterns.
-_NAMES: Final = frozenset(
+# What has a vocabulary of its own, which is no user's and no provider's: out of reach of the user's patterns.
+_FIXED: Final = frozenset(
     {
-        names.CHAINSPAN_CHECKPOINT,
-        names.CHAINSPAN_NODE,
-        names.CHAINSPAN_RUN_NAME,
-        names.GEN_AI_AGENT_NAME,
-        names.GEN_AI_CONVERSATION_ID,
-        names.GEN_AI_TOOL_NAME,
-        names.GEN_AI_WORKFLOW_NAME,
-        names.OI_AGENT_NAME,
-        names.OI_NODE_ID,
-        names.OI_NODE_NAME,
-        names.OI_TOOL_NAME,
-        names.SESSION_ID,
-        names.USER_ID,
+        names.CHAINSPAN_FAULT,
+        names.CHAINSPAN_RUN_ID,
+        names.CHAINSPAN_RUN_OUTCOME,
+        names.CHAINSPAN_RUN_TYPE,
+        names.ERROR_TYPE,
+        names.GEN_AI_OPERATION_NAME,
+        names.GEN_AI_OUTPUT_TYPE,
+        names.GEN_AI_TOOL_TYPE,
+        names.INPUT_MIME_TYPE,
+        names.OPENAI_API_TYPE,
+        names.OPENINFERENCE_SPAN_KIND,
+        names.OUTPUT_MIME_TYPE,
     }
 )
+_NUMBERS: Final = frozenset({bool, int, float, type(None)})
 _INT64: Final = 1 << 63
 _LONGEST: Final = 1_000  # characters of what is no content, and has no budget: ids, reasons, parameters
 _MOST_ITEMS: Final = 128
@@ -62,17 +62,24 @@ _CONTENT: Final = (
 def exportable(
     attributes: dict[str, Any], gate: Gate, known: dict[str, AttributeValue] | None = None
 ) -> dict[str, AttributeValue]:
-    """Return attributes without those that cannot be exported, their names as the user's patterns leave them.
+    """Return attributes without those that cannot be exported, their texts as the user's patterns leave them.
 
     Args:
         attributes: What to check.
-        gate: What decides over names.
+        gate: What decides over names; what is content has passed it.
         known: Attributes that are checked, to which the others are added.
     """
     if gate.policy.redact_patterns:
-        for key in _NAMES & attributes.keys():
-            attributes[key] = attributes[key] and gate.name(str(attributes[key]))
+        attributes = {key: _redacted(key, value, gate) for key, value in attributes.items()}
     return checked(attributes, known)
+
+
+def _redacted(key: str, value: Any, gate: Gate) -> Any:
+    if type(value) in _NUMBERS or key in _FIXED or key.startswith(_CONTENT):
+        return value
+    if type(value) is list or type(value) is tuple:
+        return [gate.name(_short(item)) for item in value[:_MOST_ITEMS]]
+    return gate.name(_short(value))
 
 
 def checked(attributes: Mapping[str, Any], known: dict[str, AttributeValue] | None = None) -> dict[str, AttributeValue]:

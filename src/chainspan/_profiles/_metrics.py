@@ -222,7 +222,7 @@ def _attributes(run: RunStart, response: ModelResponse | None, gate: Gate) -> di
     else:
         attributes = {names.GEN_AI_WORKFLOW_NAME: workflow_name(run)}
     # A list, which only a payload gone wrong would hold here, cannot be a dimension of a metric.
-    return {key: value for key, value in exportable(attributes, gate).items() if not isinstance(value, list)}
+    return {key: value for key, value in exportable(attributes, gate).items() if not isinstance(value, (list, tuple))}
 
 
 def _of_operation(run: RunStart, response: ModelResponse | None) -> dict[str, Any]:

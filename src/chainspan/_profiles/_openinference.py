@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from .. import _semconv as names
 from .._content import Gate, without_data
@@ -92,7 +92,7 @@ def _request(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
     attributes[names.SERVER_ADDRESS] = request.server_address
     attributes[names.SERVER_PORT] = request.server_port
     if request.parameters:
-        attributes[names.OI_INVOCATION_PARAMETERS] = dumps(plain(request.parameters))
+        attributes[names.OI_INVOCATION_PARAMETERS] = dumps(_named(plain(request.parameters), gate))
     if not gate.on:
         return
     if run.kind is RunKind.EMBEDDINGS:
@@ -201,6 +201,15 @@ def _tool_call(attributes: shared.Attributes, base: str, part: Mapping[str, obje
     attributes[f"{base}.id"] = _name(part.get("id"), gate)
     attributes[f"{base}.function.name"] = _name(part.get("name"), gate)
     attributes[f"{base}.function.arguments"] = _text_of(part.get("arguments"), gate)
+
+
+def _named(parameters: Any, gate: Gate) -> Any:
+    """Return request parameters with the texts in them as the user's patterns leave them."""
+    if isinstance(parameters, dict):
+        return {key: _named(value, gate) for key, value in parameters.items()}
+    if isinstance(parameters, list):
+        return [_named(value, gate) for value in parameters]
+    return gate.name(parameters) if isinstance(parameters, str) else parameters
 
 
 def _name(value: object, gate: Gate) -> str | None:

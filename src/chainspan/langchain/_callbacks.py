@@ -21,6 +21,7 @@ from ._base import HandlerBase
 from ._ends import failure, outcome_of, tool_end, uuid_of
 from ._retrieving import entered_retriever
 from ._sink import RunSink
+from ._state import state_messages
 
 __all__ = ["CallbackAdapter"]
 
@@ -32,6 +33,7 @@ _RUN_TYPES = {
     RunKind.RETRIEVER: "retriever",
 }
 _CHAIN, _CHAT = RunKind.CHAIN, RunKind.CHAT  # a member is found far more slowly by its class
+_WITH_STATE = frozenset({RunKind.AGENT, RunKind.WORKFLOW})
 _ASKERS = frozenset({"on_llm_start", "<listcomp>"})  # who may be told otherwise; see `_drops_others`
 _START, _END, _EVENT = Guard("langchain.start"), Guard("langchain.end"), Guard("langchain.event")
 
@@ -86,8 +88,10 @@ class CallbackAdapter(HandlerBase):
     ) -> None:
         """Open the run of a chain, a prompt, a parser, a graph or a node."""
         try:
-            start = _begun(_CHAIN, serialized, inputs, run_id, parent_run_id, tags, metadata, name)
-            start.kind = _kinds.chain_kind(run_type, start, self._sink.peek)
+            start = _begun(self._sink, _CHAIN, serialized, inputs, run_id, parent_run_id, tags, metadata, name)
+            start.kind = _kinds.chain_kind(run_type, start)
+            if start.kind in _WITH_STATE:
+                start.messages = lambda: state_messages(inputs)
             if isinstance(run_type, str) and run_type:
                 start.run_type = run_type
             self._sink.start(start)
@@ -114,7 +118,7 @@ class CallbackAdapter(HandlerBase):
         try:
             self._noted = None  # what starts may have the id of one before
             inputs = {"messages": messages}
-            start = _begun(_CHAT, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
+            start = _begun(self._sink, _CHAT, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
             start.request = lambda: _payloads.model_request(serialized, kwargs)
             start.tools = lambda: _payloads.offered_tools(kwargs)
             start.messages = lambda: _payloads.input_messages(messages)
@@ -129,7 +133,7 @@ class CallbackAdapter(HandlerBase):
         try:
             self._noted = None
             inputs = {"prompts": prompts}
-            start = _begun(RunKind.LLM, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
+            start = _begun(self._sink, RunKind.LLM, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
             start.request = lambda: _payloads.model_request(serialized, kwargs)
             start.tools = lambda: _payloads.offered_tools(kwargs)
             start.messages = lambda: _payloads.input_messages(prompts)
@@ -175,7 +179,7 @@ class CallbackAdapter(HandlerBase):
         try:
             given = kwargs.get("inputs")
             inputs = input_str if given is None else given
-            start = _begun(RunKind.TOOL, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
+            start = _begun(self._sink, RunKind.TOOL, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
             start.tool = _payloads.tool_request(serialized, input_str, kwargs)
             self._sink.start(start)
         except Exception as fault:
@@ -200,7 +204,7 @@ class CallbackAdapter(HandlerBase):
         try:
             inputs = {"query": query}
             kind = RunKind.RETRIEVER
-            start = _begun(kind, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
+            start = _begun(self._sink, kind, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
             start.query = query if isinstance(query, str) else attempt(lambda: str(query), "[unprintable]")
             start.named = start.named and not _kinds.is_own_name(start)
             self._sink.start(start)
@@ -281,6 +285,7 @@ def _told(kwargs: Mapping[str, Any]) -> tuple[Any, Any, Any]:
 
 
 def _begun(  # noqa: PLR0913, PLR0917 - what LangChain reports of each run
+    sink: RunSink,
     kind: RunKind,
     serialized: Any,
     inputs: Any,
@@ -308,6 +313,8 @@ def _begun(  # noqa: PLR0913, PLR0917 - what LangChain reports of each run
     known = _payloads.identity(metadata, tags)
     if known is not _payloads.NOBODY:
         start.conversation_id, start.user_id, start.agent_name, start.attempt = known
+        if start.agent_name is not None:
+            start.agent_name = _kinds.agent_of(start, sink.peek)
     return start
 
 

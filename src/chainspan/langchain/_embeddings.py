@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from typing_extensions import override
 
+from .._encode import attempt
 from .._guard import Guard
 from .._model import ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
 from ._callbacks import CallbackAdapter
@@ -97,10 +98,10 @@ class _TracedEmbeddings(Embeddings):
 class _Answer:
     """What a call gave, once it has."""
 
-    vectors: Sequence[Sequence[float]] = ()
+    vectors: Any = ()
 
     def end(self) -> RunEnd:
-        dimensions = len(self.vectors[0]) if self.vectors else None
+        dimensions = attempt(lambda: len(self.vectors[0]), None)  # an array has no truth of its own
         return RunEnd(response=ModelResponse(dimensions=dimensions))
 
 
@@ -140,22 +141,22 @@ def _is_first(sink: RunSink, before: Sequence[RunSink]) -> bool:
 
 
 def _start(inner: Embeddings, texts: Sequence[str], run_id: UUID, parent_id: UUID | None) -> RunStart:
-    name = type(inner).__name__
+    name, is_known = type(inner).__name__, isinstance(texts, (list, tuple))  # what is read once is the model's to read
     return RunStart(
         run_id=run_id,
         parent_id=parent_id,
         kind=RunKind.EMBEDDINGS,
         run_type="embeddings",
         name=name,
-        inputs=list(texts),
-        request=_request(inner, name, len(texts)),
+        inputs=list(texts) if is_known else None,
+        request=_request(inner, name, len(texts) if is_known else None),
     )
 
 
-def _request(inner: Embeddings, name: str, count: int) -> ModelRequest:
+def _request(inner: Embeddings, name: str, count: int | None) -> ModelRequest:
     held: Mapping[str, Any] = getattr(inner, "__dict__", {})
     host, port = server_of(held)
-    parameters: dict[str, object] = {"count": count}
+    parameters: dict[str, object] = {} if count is None else {"count": count}
     if isinstance(held.get("dimensions"), int):
         parameters["dimensions"] = held["dimensions"]
     return ModelRequest(

@@ -37,7 +37,7 @@ def failure(error: BaseException, outcome: Outcome, kwargs: Mapping[str, Any]) -
         return RunFailure(
             error=error,
             outcome=outcome,
-            response=None if partial is None else _payloads.model_response(partial),
+            response=None if partial is None else _payloads.partial_response(partial),
             inputs=kwargs.get("inputs"),
         )
 

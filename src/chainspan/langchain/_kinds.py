@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from types import FrameType
 from uuid import UUID
 
-from chainspan._encode import label
+from chainspan._encode import attempt, label
 from chainspan._model import RunKind, RunStart
-from chainspan._stack import starter
+from chainspan._stack import self_of, starter
 
-__all__ = ["chain_kind", "is_own_name", "run_name"]
+from ._read import mapping
+
+__all__ = ["AGENT_NAMES", "agent_of", "chain_kind", "is_own_name", "run_name"]
 
 _BY_RUN_TYPE = {"prompt": RunKind.PROMPT, "parser": RunKind.PARSER, "tool": RunKind.TOOL}
 _CHAIN = RunKind.CHAIN  # a member is found far more slowly by its class
-_AGENT = "langchain_create_agent"
+_AGENTS = frozenset({"langchain_create_agent", "deepagents"})
+AGENT_NAMES = ("lc_agent_name", "agent_name")
 _STEP_TAG = "graph:step:"
 _ENGINE = "langgraph.pregel"
 
 
-def chain_kind(run_type: str | None, run: RunStart, peek: Callable[[UUID], RunStart | None]) -> RunKind:
+def chain_kind(run_type: str | None, run: RunStart) -> RunKind:
     """Return the kind of a run that was reported as a chain.
 
     Args:
         run_type: LangChain's own word, where it has one.
         run: What was reported; LangGraph and create_agent leave their marks in tags and metadata.
-        peek: Returns what was reported of a run that is open.
     """
     if run_type in _BY_RUN_TYPE:
         return _BY_RUN_TYPE[run_type]
@@ -35,8 +37,8 @@ def chain_kind(run_type: str | None, run: RunStart, peek: Callable[[UUID], RunSt
         return RunKind.AGENT
     if "ls_integration" not in metadata and "langgraph_step" not in metadata:
         return _CHAIN
-    if _is_started_by_engine():
-        return _graph_kind(metadata, None if run.parent_id is None else peek(run.parent_id))
+    if (engine := _engine()) is not None:
+        return _as_graph(run, self_of(engine))
     return RunKind.NODE if any(type(tag) is str and tag.startswith(_STEP_TAG) for tag in run.tags) else _CHAIN
 
 
@@ -71,23 +73,37 @@ def is_own_name(run: RunStart) -> bool:
     )
 
 
-def _is_started_by_engine() -> bool:
-    """Return whether the run is a graph: started by LangGraph's engine itself.
+def _engine() -> FrameType | None:
+    """Return the frame that starts the run, if that is LangGraph's engine: the run is a graph then.
 
     A subgraph, a function on a conditional edge and any runnable inside a node carry the
     same metadata; only the code that starts them differs.
     """
     frame = starter(sys._getframe(1))  # noqa: SLF001 - the only way to see the stack
     if frame is None:
-        return False
+        return None
     module: str = frame.f_globals.get("__name__", "")
-    return module.startswith(_ENGINE) and frame.f_code.co_name in ("stream", "astream")
+    return frame if module.startswith(_ENGINE) and frame.f_code.co_name in ("stream", "astream") else None
 
 
-def _graph_kind(metadata: Mapping[str, Any], parent: RunStart | None) -> RunKind:
-    if metadata.get("ls_integration") != _AGENT:
+def _as_graph(run: RunStart, graph: object) -> RunKind:
+    """Return the kind of a graph's run, and set which agent it belongs to.
+
+    An agent says so in the config that it was made with. In what the call inherits, all
+    graphs below an agent say so too, and bear its name.
+    """
+    config = attempt(lambda: mapping(graph.config), None)  # type: ignore[attr-defined]  # of LangGraph's engine
+    own = run.metadata if config is None else mapping(config.get("metadata"))
+    if own.get("ls_integration") not in _AGENTS:
         return RunKind.WORKFLOW
-    above: Mapping[str, Any] = parent.metadata if parent is not None else {}
-    same = ("ls_integration", "lc_agent_name")
-    is_inside = all(metadata.get(key) == above.get(key) for key in same)
-    return RunKind.WORKFLOW if is_inside else RunKind.AGENT
+    name = own.get("lc_agent_name")
+    run.agent_name = label(name) if isinstance(name, str) and name else None
+    return RunKind.AGENT
+
+
+def agent_of(run: RunStart, peek: Callable[[UUID], RunStart | None]) -> str | None:
+    """Return the agent that a run belongs to: its parent's, unless its own metadata has another name than that one."""
+    parent = None if run.parent_id is None else peek(run.parent_id)
+    if parent is None or any(run.metadata.get(key) != parent.metadata.get(key) for key in AGENT_NAMES):
+        return run.agent_name
+    return parent.agent_name

@@ -15,6 +15,7 @@ from .. import _encode
 from .. import _semconv as names
 from .._encode import attempt, label
 from .._model import Message, ModelRequest, ModelResponse, RetrievedDocument, ToolRequest
+from ._kinds import AGENT_NAMES
 from ._messages import message, message_or_fields, messages
 from ._providers import finish_reason
 from ._read import mapping, text_in
@@ -30,6 +31,7 @@ __all__ = [
     "model_request",
     "model_response",
     "offered_tools",
+    "partial_response",
     "plain",
     "tool_output",
     "tool_request",
@@ -84,6 +86,14 @@ def model_response(result: object) -> ModelResponse:
         return ModelResponse()
 
 
+def partial_response(result: object) -> ModelResponse:
+    """Return what a model that raised had answered until then; LangChain hands over an empty message for nothing."""
+    response = model_response(result)
+    said = response.messages
+    response.messages = lambda: [message for message in said() if message.parts]
+    return response
+
+
 def _response(result: Any) -> ModelResponse:
     choices = _choices(result)
     choice = choices[0] if choices else None
@@ -102,24 +112,36 @@ def _response(result: Any) -> ModelResponse:
         finish_reasons=reasons,
         usage=usage_of(counts, metadata, info, llm_output),
         cache_hit=_is_free(counts),
-        extra=_extra(facts, raw, reasons),
+        extra=_extra(facts, llm_output, raw, reasons),
         messages=partial(_answers, choices),
         tool_call_ids=_tool_call_ids(said),
     )
 
 
-def _extra(facts: Mapping[str, Any], raw: Sequence[str], reasons: Sequence[str]) -> dict[str, str]:
+def _extra(
+    facts: Mapping[str, Any], llm_output: Mapping[str, Any], raw: Sequence[str], reasons: Sequence[str]
+) -> dict[str, str]:
     extra: dict[str, str] = {}
-    if facts.get("model_provider") == "openai":
+    held = facts if "model_provider" in facts else llm_output  # where there are several choices, it is not said of each
+    if held.get("model_provider") == "openai":
         for key, name in _OPENAI:
-            if isinstance(said := facts.get(key), str):
+            if isinstance(said := held.get(key), str):
                 extra[name] = str(said)
-        extra[names.OPENAI_API_TYPE] = "responses" if facts.get("object") == "response" else "chat_completions"
+        if (api := _api_of(facts, held)) is not None:
+            extra[names.OPENAI_API_TYPE] = api
     if isinstance(provider := facts.get("chainspan_provider"), str):
         extra[names.GEN_AI_PROVIDER_NAME] = provider  # of a decorated function, which does not know it before
     if raw != reasons:
         extra[names.CHAINSPAN_FINISH_REASONS_RAW] = ",".join(raw)
     return extra
+
+
+def _api_of(facts: Mapping[str, Any], held: Mapping[str, Any]) -> str | None:
+    """Return which of OpenAI's APIs answered; None where an answer was cut off before it showed."""
+    response_id = text_in(held, ("id",)) or ""
+    if facts.get("object") == "response" or response_id.startswith("resp_"):
+        return "responses"
+    return "chat_completions" if "finish_reason" in facts or response_id.startswith("chatcmpl") else None
 
 
 def _choices(result: Any) -> Sequence[Any]:
@@ -270,7 +292,7 @@ class Identity(NamedTuple):
 _NO_MESSAGE: Final = object()
 _NO_MESSAGES: Final = frozenset({str, dict, list, tuple, int, float, bool, type(None)})
 NOBODY: Final = Identity()
-_IDENTITY_KEYS: Final = frozenset({*_CONVERSATION, "user_id", "lc_agent_name", "agent_name"})
+_IDENTITY_KEYS: Final = frozenset({*_CONVERSATION, "user_id", *AGENT_NAMES})
 
 
 def identity(metadata: Any, tags: Any) -> Identity:
@@ -279,7 +301,7 @@ def identity(metadata: Any, tags: Any) -> Identity:
     attempt_number = _attempt(tags) if tags else None
     if not known or _IDENTITY_KEYS.isdisjoint(known):
         return NOBODY if attempt_number is None else Identity(attempt=attempt_number)
-    agent = _id_in(known, ("lc_agent_name", "agent_name"))
+    agent = _id_in(known, AGENT_NAMES)
     return Identity(
         _id_in(known, _CONVERSATION),
         _id_in(known, ("user_id",)),

@@ -71,6 +71,10 @@ _URLS: Final = (
     "endpoint_url",
     "mistral_api_url",
     "api_base",
+    "groq_api_base",
+    "together_api_base",
+    "fireworks_api_base",
+    "xai_api_base",
 )
 _PORTS: Final = {"http": 80, "https": 443}
 _NOWHERE: Final = (None, None)

@@ -99,13 +99,19 @@ def _standard(counts: Mapping[str, Any]) -> Usage | None:
     if usage is None or (of_input is None and of_output is None):
         return usage
     if of_input := mapping(of_input):
-        usage.cache_read = _count(of_input.get("cache_read"))
-        usage.cache_write = _count(of_input.get("cache_creation")) or _sum(of_input, _WRITTEN_BY_TIME)
+        usage.cache_read = _detail(of_input, "cache_read")
+        usage.cache_write = _detail(of_input, "cache_creation") or _sum(of_input, _WRITTEN_BY_TIME)
         usage.audio_input = _count(of_input.get("audio"))
     if of_output := mapping(of_output):
-        usage.reasoning = _count(of_output.get("reasoning"))
+        usage.reasoning = _detail(of_output, "reasoning")
         usage.audio_output = _count(of_output.get("audio"))
     return _consistent(usage)
+
+
+def _detail(details: Mapping[str, Any], name: str) -> int | None:
+    """Return a detail's count; langchain-openai puts a service tier before the name: ``flex_cache_read``."""
+    count = _count(details.get(name))
+    return count or _sum(details, [key for key in details if key.endswith(f"_{name}")]) or count
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,201 @@
+"""What LangChain's messages hold, as the parts of the GenAI conventions' messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from .._content import without_data
+from .._encode import attempt
+
+__all__ = ["beside", "parts_of", "text_part", "tool_parts"]
+
+_MODALITIES: Final = {
+    "image": "image",
+    "audio": "audio",
+    "video": "video",
+    "file": "document",
+    "document": "document",
+    "input_image": "image",
+    "input_audio": "audio",
+    "input_file": "document",
+}
+_BESIDE: Final = ("reasoning_content", "refusal", "audio")  # DeepSeek's, OpenAI's
+
+Part = Mapping[str, object]
+
+
+def tool_parts(fields: Mapping[str, Any]) -> list[Part]:
+    """Return the one part of a message that answers a call of a tool."""
+    content = fields["content"]
+    parts = () if isinstance(content, str) else (part for block in content for part in _block(block))
+    response = content if isinstance(content, str) else [without_data(part) for part in parts]
+    return [{"type": "tool_call_response", "id": fields.get("tool_call_id"), "response": response}]
+
+
+def parts_of(given: Any, fields: Mapping[str, Any]) -> list[Part]:
+    """Return the parts of any other message."""
+    content, more = fields["content"], fields.get("additional_kwargs")
+    if isinstance(content, str):
+        parts: list[Part] = [{"type": "text", "content": content}] if content else []
+    else:
+        parts = [part for block in _blocks(given, content) for part in _block(block)]
+    if more:
+        _add_beside(parts, more)
+    called, failed = fields.get("tool_calls"), fields.get("invalid_tool_calls")
+    if called or failed:
+        calls = [*(called or ()), *(failed or ())]
+        seen = {part.get("id") for part in parts if part.get("type") == "tool_call"}
+        parts += [_tool_call(call) for call in calls if call.get("id") not in seen]
+    return parts
+
+
+def beside(fields: Mapping[str, Any]) -> list[Any]:
+    """Return what some integrations put beside a message's content."""
+    more = fields.get("additional_kwargs")
+    return [held for name in _BESIDE if (held := more.get(name))] if more else []
+
+
+def _add_beside(parts: list[Part], more: Mapping[str, Any]) -> None:
+    """Add what stands beside a message's content, unless it stands in it too."""
+    kinds = {part.get("type") for part in parts}
+    thought, refusal, audio = (more.get(name) for name in _BESIDE)
+    if isinstance(thought, str) and thought and "reasoning" not in kinds:
+        parts.insert(0, {"type": "reasoning", "content": thought})
+    if isinstance(refusal, str) and refusal and "text" not in kinds:
+        parts.append(text_part(refusal))
+    if isinstance(audio, Mapping) and "blob" not in kinds:
+        if isinstance(said := audio.get("transcript"), str) and said and "text" not in kinds:
+            parts.append(text_part(said))
+        if isinstance(data := audio.get("data"), str):
+            parts.append({"type": "blob", "mime_type": None, "modality": "audio", "content": data})
+
+
+def _blocks(given: Any, content: Any) -> Sequence[Any]:
+    # `content_blocks` knows every provider's blocks and has one shape for them, but leaves out
+    # bare strings; where it fails, or an older langchain-core has none, the content is taken as it came.
+    if isinstance(content, list) and any(isinstance(block, str) and block for block in content):
+        return content
+    blocks = attempt(lambda: given.content_blocks, None)
+    if isinstance(blocks, list):
+        return blocks
+    return content if isinstance(content, list) else [content]
+
+
+def _block(block: Any) -> list[Part]:
+    """Return the parts that one content block becomes."""
+    if isinstance(block, str):
+        return [text_part(block)] if block else []
+    if not isinstance(block, Mapping):
+        return []
+    if block.get("type") == "non_standard" and isinstance(block.get("value"), Mapping):
+        block = block["value"]
+    kind = block.get("type")
+    make = _BLOCKS.get(kind) if isinstance(kind, str) else None
+    made = attempt(lambda: make(block), None) if make else None
+    return [{**block, "type": str(kind or "unknown")}] if made is None else [made]
+
+
+def text_part(text: str) -> Part:
+    """Return a text as a part."""
+    return {"type": "text", "content": text}
+
+
+def _text_block(block: Mapping[str, Any]) -> Part:
+    said = block.get("text", block.get("refusal"))
+    return text_part(str.__str__(said) if isinstance(said, str) else "")
+
+
+def _plain_text(block: Mapping[str, Any]) -> Part | None:
+    return _text_block(block) if "text" in block else _media(block)
+
+
+def _reasoning(block: Mapping[str, Any]) -> Part | None:
+    text = block.get("reasoning") or block.get("thinking") or block.get("text")
+    summary = block.get("summary")
+    if text is None and isinstance(summary, list):
+        text = "\n".join(str(item.get("text", "")) for item in summary if isinstance(item, Mapping))
+    return {"type": "reasoning", "content": text} if isinstance(text, str) else None
+
+
+def _tool_call(call: Mapping[str, Any]) -> Part:
+    arguments = call.get("args", call.get("input"))
+    return {"type": "tool_call", "id": call.get("id"), "name": call.get("name") or "", "arguments": arguments}
+
+
+def _server_call(block: Mapping[str, Any]) -> Part:
+    name = str(block.get("name") or "")
+    call = {"type": name, "arguments": block.get("args", block.get("input"))}
+    return {"type": "server_tool_call", "id": block.get("id"), "name": name, "server_tool_call": call}
+
+
+def _server_result(block: Mapping[str, Any]) -> Part:
+    result = {key: value for key, value in block.items() if key not in ("type", "id", "tool_call_id", "extras")}
+    return {
+        "type": "server_tool_call_response",
+        "id": block.get("tool_call_id", block.get("id")),
+        "server_tool_call_response": {"type": str(block.get("name", "server_tool_result")), **result},
+    }
+
+
+def _media(block: Mapping[str, Any]) -> Part | None:
+    kind = str(block["type"])
+    mime_type = block.get("mime_type")
+    modality = _MODALITIES.get(kind) or _MODALITIES.get(str(mime_type).partition("/")[0], "document")
+    common = {"mime_type": mime_type, "modality": modality}
+    block = inner if isinstance(inner := block.get(kind), Mapping) else block  # OpenAI: the data under the type's name
+    data = block.get("base64", block.get("data"))
+    source = block.get("source")
+    if data is None and isinstance(source, Mapping):  # Anthropic
+        common["mime_type"] = source.get("media_type")
+        data, block = source.get("data"), source
+    if data is not None:
+        return {"type": "blob", **common, "content": data}
+    urls = (block.get(key) for key in _URLS)
+    if (url := next((url for url in urls if isinstance(url, str)), None)) is not None:
+        return _by_url(url, common)
+    file_id = block.get("file_id") or block.get("id")
+    return {"type": "file", **common, "file_id": file_id} if isinstance(file_id, str) else None
+
+
+def _image_url(block: Mapping[str, Any]) -> Part | None:
+    held = block.get("image_url")
+    url = held.get("url") if isinstance(held, Mapping) else held
+    return _by_url(url, {"mime_type": None, "modality": "image"}) if isinstance(url, str) else None
+
+
+def _by_url(url: str, common: Mapping[str, object]) -> Part:
+    if not url.startswith("data:"):
+        return {"type": "uri", **common, "uri": url}
+    head, _, data = url.partition(",")
+    mime_type = head[len("data:") :].partition(";")[0]
+    return {"type": "blob", **common, "mime_type": mime_type or None, "content": data}
+
+
+_URLS: Final = ("url", "image_url", "file_url", "file_data", "file_uri")  # of OpenAI; the last of Google
+_BLOCKS: Final[Mapping[str, Callable[[Mapping[str, Any]], Part | None]]] = {
+    "text": _text_block,
+    "input_text": _text_block,
+    "output_text": _text_block,
+    "text-plain": _plain_text,
+    "refusal": _text_block,
+    "reasoning": _reasoning,
+    "thinking": _reasoning,
+    "tool_call": _tool_call,
+    "tool_call_chunk": _tool_call,
+    "tool_use": _tool_call,
+    "invalid_tool_call": _tool_call,
+    "server_tool_call": _server_call,
+    "server_tool_use": _server_call,
+    "server_tool_result": _server_result,
+    "image": _media,
+    "audio": _media,
+    "video": _media,
+    "file": _media,
+    "image_url": _image_url,
+    "input_image": _media,  # OpenAI's, of its Responses API and of audio
+    "input_audio": _media,
+    "input_file": _media,
+    "document": _media,  # Anthropic's, in a tool's answer
+    "media": _media,  # Google's
+}
