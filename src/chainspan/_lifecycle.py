@@ -214,7 +214,7 @@ class Lifecycle:
         """Return the context without the scopes of runs that are over, also of those whose end nobody reported."""
         context = _scope.without_past(context)
         top = _scope.raw_span(context)
-        while type(top) is _scope.ScopeSpan and top.run.is_watched:
+        while type(top) is _scope.ScopeSpan and top.run.is_watched and top.run.open:
             self._orphans.started_over(top.run, start, frame)
             if top.run.open:
                 break

@@ -37,7 +37,7 @@ from opentelemetry.util.types import Attributes, AttributeValue
 from typing_extensions import override
 
 from ._runs import Run
-from ._witnesses import Asker, is_named_throughout, leave_seat, take_seat
+from ._witnesses import Asker, is_named, is_named_throughout, leave_seat, take_seat
 
 __all__ = [
     "ScopeSpan",
@@ -277,8 +277,11 @@ def restore(run: Run) -> None:
 
 
 def without_past(context: Context) -> Context:
-    """Return the newest context below whose scope is not over; the same values otherwise."""
-    while type(context) is ScopedContext and not context.scope.run.open:
+    """Return the newest context below whose scope is not over; the same values otherwise.
+
+    Nor is it over to work that outlives a run, whose name such work still bears.
+    """
+    while type(context) is ScopedContext and not context.scope.run.open and not is_named(context.scope.run):
         context = context.previous
     if type(context) is ScopedContext:
         return context
@@ -303,8 +306,8 @@ def _with_span(values: dict[str, Any], span: Span | None) -> dict[str, Any]:
 
 
 def _live(span: Span | None) -> Span | None:
-    """Return the first span from here down that is not a scope whose run is over."""
-    while type(span) is ScopeSpan and not span.run.open:
+    """Return the first span from here down that is not a scope whose run is over, and not what goes on here either."""
+    while type(span) is ScopeSpan and not span.run.open and not is_named(span.run):
         span = span.under
     return span
 

@@ -12,7 +12,7 @@ from types import FrameType
 from . import _stack
 from ._runs import Run
 
-__all__ = ["Asker", "is_named_throughout", "leave_seat", "set_current_run", "take_seat"]
+__all__ = ["Asker", "is_named", "is_named_throughout", "leave_seat", "set_current_run", "take_seat"]
 
 _WORD_LAGS = sys.version_info < (3, 11)
 """Whether LangChain's word may be an ancestor's: asyncio could not give a task a context before
@@ -46,6 +46,11 @@ def set_current_run(witness: Callable[[], int | None]) -> None:
     """Say how to ask for the id of the run whose body is executing, as the framework knows it."""
     global _current_run  # noqa: PLW0603 - set once, when the framework's adapter is loaded
     _current_run = witness
+
+
+def is_named(run: Run) -> bool:
+    """Return whether the framework's word names a run here: its body executes, or work that outlives it."""
+    return _current_run() == run.id and not _lags(run)
 
 
 def is_named_throughout(run: Run, frame: FrameType | None) -> bool:

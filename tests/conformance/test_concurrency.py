@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -529,3 +530,79 @@ def test_streams_in_many_tasks(bench: Bench, count: int) -> None:
             for index in range(count)
         ),
     )
+
+
+def _as_step(body: Any) -> Any:
+    return RunnableLambda(body, name="body") | RunnableLambda(str.upper, name="next")
+
+
+def _as_node(body: Any) -> Any:
+    async def node(_: State) -> dict[str, list[str]]:
+        return {"log": [await body("hi")]}
+
+    return RunnableLambda(lambda _: EMPTY, name="before") | one_node_graph(node)
+
+
+def _as_tool(body: Any) -> Any:
+    return RunnableLambda(lambda word: {"word": word}, name="before") | StructuredTool.from_function(
+        coroutine=body, name="look", description="Look it up."
+    )
+
+
+# What a piece of work does below the body that left it running.
+WORK = """
+native:before
+llm:m1
+  native:model:m1
+native:between
+llm:m1
+  native:model:m1
+native:after
+"""
+
+
+@pytest.mark.parametrize("worker", ["task", "thread"])
+@pytest.mark.parametrize(
+    ("start", "around"),
+    [
+        (_as_step, ["chain:RunnableSequence", "  chain:next", "  chain:body"]),
+        (_as_node, ["chain:RunnableSequence", "  chain:before", "  chain:LangGraph", "    chain:node"]),
+        (_as_tool, ["chain:RunnableSequence", "  chain:before", "  tool:look"]),
+    ],
+    ids=["step", "node", "tool"],
+)
+def test_work_that_outlives_its_body(bench: Bench, start: Any, around: list[str], worker: str) -> None:
+    """What a body leaves to a task or a thread is below that body from its first span to its last (pains #77)."""
+
+    async def scenario(stage: Stage) -> None:
+        model, ended, told = stage.model(), asyncio.Event(), threading.Event()
+        left: list[Any] = []
+
+        async def in_task() -> None:
+            await ended.wait()
+            stage.mark("native:before")
+            await model.ainvoke("hi")
+            stage.mark("native:between")
+            await model.ainvoke("hi")
+            stage.mark("native:after")
+
+        def in_thread() -> None:
+            told.wait()
+            stage.mark("native:before")
+            model.invoke("hi")
+            stage.mark("native:between")
+            model.invoke("hi")
+            stage.mark("native:after")
+
+        async def body(word: str) -> str:
+            left.append(asyncio.create_task(in_task() if worker == "task" else asyncio.to_thread(in_thread)))
+            return word
+
+        await start(body).ainvoke("hi", stage.config)
+        ended.set()
+        told.set()
+        await left[0]
+        stage.mark("native:afterwards")
+
+    depth = len(around[-1]) - len(around[-1].lstrip()) + 2
+    bench.check(scenario, "\n".join([*around, indent(WORK, " " * depth), "native:afterwards"]))
