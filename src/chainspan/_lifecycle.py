@@ -214,13 +214,17 @@ class Lifecycle:
         """Return the context without the scopes of runs that are over, also of those whose end nobody reported."""
         context = _scope.without_past(context)
         top = _scope.raw_span(context)
-        while type(top) is _scope.ScopeSpan and top.run.is_watched and top.run.open:
-            self._orphans.started_over(top.run, start, frame)
-            if top.run.open:
-                break
+        while type(top) is _scope.ScopeSpan and self._has_closed(top.run, start, frame):
             context = _scope.without_past(context)
             top = _scope.raw_span(context)
         return context
+
+    def _has_closed(self, run: Run, start: RunStart, frame: FrameType | None) -> bool:
+        """Close a run over which another one starts, if it is looked after and over; return whether it was."""
+        if run.is_watched and run.open:
+            self._orphans.started_over(run, start, frame)
+            return not run.open
+        return False
 
     def _finish(self, run: Run, outcome: Outcome, attributes: Attributes) -> None:
         """End a run's span, and let nobody see it as current any more."""
