@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
-from ._run import Run
+from ._run import Inside, Run
 from ._streaming import traced_stream
 
 __all__ = ["acall", "agenerate", "call", "generate"]
@@ -23,7 +23,7 @@ def call(run: Run, body: Callable[[], T]) -> T:
     """Run a function's body."""
     try:
         run.start()
-        with run:
+        with Inside(run):
             value = body()
     except BaseException as error:
         run.fail(error)
@@ -38,7 +38,7 @@ async def acall(run: Run, body: Callable[[], Awaitable[T]]) -> T:
     """Run a coroutine's body."""
     try:
         await run.astart()
-        with run:
+        with Inside(run):
             value = await body()
     except BaseException as error:
         await run.afail(error)
@@ -53,13 +53,13 @@ def generate(run: Run, body: Callable[[], Generator[T, Any, V]]) -> Generator[T,
     """Run a generator's body, from one value to the next."""
     try:
         run.start()
-        with run:
+        with Inside(run):
             values = body()
         advance: Callable[[Any], T] = values.send
         given: Any = None
         while True:
             try:
-                with run:
+                with Inside(run):
                     value = advance(given)
             except StopIteration as stop:
                 run.end_stream()
@@ -69,7 +69,7 @@ def generate(run: Run, body: Callable[[], Generator[T, Any, V]]) -> Generator[T,
             try:
                 advance, given = values.send, (yield value)
             except GeneratorExit:
-                with run:
+                with Inside(run):
                     values.close()
                 raise
             except BaseException as error:  # noqa: BLE001 - thrown in by the consumer, for the body
@@ -83,13 +83,13 @@ async def agenerate(run: Run, body: Callable[[], AsyncGenerator[T, Any]]) -> Asy
     """Run an asynchronous generator's body, from one value to the next."""
     try:
         await run.astart()
-        with run:
+        with Inside(run):
             values = body()
         advance: Callable[[Any], Awaitable[T]] = values.asend
         given: Any = None
         while True:
             try:
-                with run:
+                with Inside(run):
                     value = await advance(given)
             except StopAsyncIteration:
                 await run.aend_stream()
@@ -98,7 +98,7 @@ async def agenerate(run: Run, body: Callable[[], AsyncGenerator[T, Any]]) -> Asy
             try:
                 advance, given = values.asend, (yield value)
             except GeneratorExit:
-                with run:
+                with Inside(run):
                     await values.aclose()
                 raise
             except BaseException as error:  # noqa: BLE001 - thrown in by the consumer, for the body

@@ -16,53 +16,36 @@ from ._joining import joined
 from ._kinds import Kind, Own
 from ._native import Gathered
 
-__all__ = ["Run"]
+__all__ = ["Inside", "Run"]
 
 _MOST_KEPT: Final = 10_000  # values of a stream that are no model's
 _MISSING: Final = object()
 _READ: Final = Guard("decorators.read")
+_newest: ContextVar[Inside | None] = ContextVar("chainspan_inside", default=None)
 
 
 class Run:
-    """A run between its start and its end; ``with run:`` stands around each piece of its body.
+    """A run between its start and its end; ``with Inside(run):`` stands around each piece of its body.
 
     What the handlers make current when they are told of the start, such as a span, is kept
     apart and put in place while the body runs, so that nobody outside ever sees it: not
     the consumer of a stream between two values, nor a task that it starts meanwhile.
+
+    Attributes:
+        carried: What is put in place, as the last piece of the body left it.
     """
 
-    __slots__ = ("_carried", "_force", "_gathered", "_inputs", "_kept", "_kind", "_open", "_own", "_tokens")
+    __slots__ = ("_force", "_gathered", "_inputs", "_kept", "_kind", "_open", "_own", "carried")
 
     def __init__(self, kind: Kind, own: Own, force: Force, inputs: Callable[[], Any]) -> None:
         self._kind = kind
         self._own = own
         self._force = force
         self._inputs = inputs
-        self._carried: list[tuple[ContextVar[Any], Any]] = []
-        self._tokens: list[tuple[ContextVar[Any], Token[Any]]] = []
+        self.carried: list[tuple[ContextVar[Any], Any]] = []
         self._gathered = Gathered() if kind.is_model else None
         self._kept: list[Any] = []
         self._open = False
-
-    # ------------------------------------------------------------ the context of the body
-    def __enter__(self) -> None:
-        """Put what belongs to the run in place."""
-        self._tokens = [(variable, variable.set(value)) for variable, value in self._carried]
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Take it out again, and keep what the body has changed of it."""
-        self._carried = [(variable, variable.get()) for variable, _ in self._carried]
-        for variable, token in reversed(self._tokens):
-            try:
-                variable.reset(token)
-            except ValueError:  # noqa: PERF203 - closed from another context, which has none of it
-                return
-
-    def _carry(self, context: Context) -> None:
-        changed = [(variable, value) for variable, value in context.items() if variable.get(_MISSING) is not value]
-        self._carried = [*changed, (child_config, self._force.config)]
 
     # ------------------------------------------------------------ what the handlers are told
     @property
@@ -130,6 +113,10 @@ class Run:
             await atell(self._force.manager.handlers, event)
 
     # ------------------------------------------------------------ how it is said
+    def _carry(self, context: Context) -> None:
+        changed = [(variable, value) for variable, value in context.items() if variable.get(_MISSING) is not value]
+        self.carried = [*changed, (child_config, self._force.config)]
+
     def _started(self) -> Event:
         self._open = True
         manager = self._force.manager
@@ -145,6 +132,8 @@ class Run:
         return Event(name, ignore, args, {**self._ids(), **said, **kwargs})
 
     def _taken(self, value: Any) -> Event | None:
+        if not self._open:  # another thread came to the end before this one
+            return None
         if self._gathered is None:
             if len(self._kept) < _MOST_KEPT:
                 self._kept.append(value)
@@ -156,7 +145,9 @@ class Run:
         return Event("on_llm_new_token", "ignore_llm", (said,), kwargs)
 
     def _whole(self) -> Any:
-        return joined(self._kept) if self._gathered is None else self._gathered.answer()
+        with _READ:
+            return joined(self._kept) if self._gathered is None else self._gathered.answer()
+        return None
 
     def _ended(self, value: Any) -> Event | None:
         if not self._open:
@@ -171,7 +162,7 @@ class Run:
         event = self._kind.failed(error, self._last())
         if self._gathered is None or not self._gathered.pieces:
             return event
-        partial = self._kind.output(self._own, self._gathered.answer())
+        partial = self._kind.output(self._own, self._whole())
         return event._replace(kwargs={**event.kwargs, "response": partial})
 
     def _ids(self) -> dict[str, Any]:
@@ -179,3 +170,50 @@ class Run:
 
     def _last(self) -> Mapping[str, Any]:
         return {**self._ids(), "tags": self._force.manager.tags}
+
+
+class Inside:
+    """``with Inside(run):`` puts in place what belongs to a run, and takes it out again.
+
+    Each entering is an object of its own, as threads and tasks may pull at one stream at once.
+    Tasks that share a context leave in any order: what one of them leaves below that of
+    another is taken out together with the other's.
+    """
+
+    __slots__ = ("_below", "_run", "_tokens")
+
+    def __init__(self, run: Run) -> None:
+        self._run: Run | None = run  # until it is left: a context that was copied meanwhile keeps this object
+        self._below = _newest.get()
+        self._tokens: list[tuple[ContextVar[Any], Token[Any]]] = []
+
+    def __enter__(self) -> None:
+        """Put what belongs to the run in place."""
+        carried = () if self._run is None else self._run.carried
+        self._tokens = [(variable, variable.set(value)) for variable, value in carried]
+        self._tokens.append((_newest, _newest.set(self)))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Take it out again, and keep what the body has changed of it."""
+        run, self._run = self._run, None
+        if (
+            run is None or _newest.get() is not self
+        ):  # left in another context, or below what another task has put there
+            return
+        run.carried = [(variable, variable.get(value)) for variable, value in run.carried]
+        self.take_out()
+
+    def take_out(self) -> None:
+        """Take it out, and what was left below it too, unless it is still inside."""
+        if self._run is not None:
+            return
+        for variable, token in reversed(self._tokens):
+            try:
+                variable.reset(token)
+            except (ValueError, RuntimeError):  # noqa: PERF203 - put in place in the context that this is a copy of
+                return
+        below, self._below, self._tokens = self._below, None, []
+        if below is not None:
+            below.take_out()

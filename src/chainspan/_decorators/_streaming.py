@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from typing_extensions import Self
 
-from ._run import Run
+from ._run import Inside, Run
 
 __all__ = ["traced_stream"]
 
@@ -77,7 +77,7 @@ class TracedStream(_Watched):
     def __next__(self) -> Any:
         """Return the next piece."""
         try:
-            with self._run:
+            with Inside(self._run):
                 piece = next(self._pieces)
         except StopIteration:
             self._run.end_stream()
@@ -119,7 +119,7 @@ class AsyncTracedStream(_Watched):
     async def __anext__(self) -> Any:
         """Return the next piece."""
         try:
-            with self._run:
+            with Inside(self._run):
                 piece = await self._stream.__anext__()
         except StopAsyncIteration:
             await self._run.aend_stream()
