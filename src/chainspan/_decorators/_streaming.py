@@ -6,7 +6,8 @@ handed on with its run, which stays open until the stream is at its end, closed 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from typing_extensions import Self
@@ -27,9 +28,9 @@ def traced_stream(run: Run, value: T) -> T | None:
 
 def _watched(run: Run, value: Any) -> Any:
     if isinstance(value, Iterator):
-        return TracedStream(run, value, value)
+        return (TracedGenerator if isinstance(value, Generator) else TracedStream)(run, value, value)
     if isinstance(value, AsyncIterator):
-        return AsyncTracedStream(run, value)
+        return (AsyncTracedGenerator if isinstance(value, AsyncGenerator) else AsyncTracedStream)(run, value)
     if isinstance(value, Mapping) and "ResponseMetadata" in value and isinstance(value.get(_HELD), Iterable):
         stream: Any = value[_HELD]
         return {**value, _HELD: TracedStream(run, stream, iter(stream))}
@@ -58,6 +59,10 @@ class _Watched:
         """End the run of a stream that was dropped before its end."""
         self._leave()
 
+    def _while_open(self) -> AbstractContextManager[None]:
+        """Stand around the closing of the stream, which is the run's where that has not ended."""
+        return Inside(self._run) if self._run.is_open else nullcontext()
+
     def _leave(self) -> None:
         if self._run.is_open:
             self._run.fail(GeneratorExit())
@@ -76,9 +81,12 @@ class TracedStream(_Watched):
 
     def __next__(self) -> Any:
         """Return the next piece."""
+        return self._next(self._pieces.__next__)
+
+    def _next(self, advance: Callable[..., Any], *given: Any) -> Any:
         try:
             with Inside(self._run):
-                piece = next(self._pieces)
+                piece = advance(*given)
         except StopIteration:
             self._run.end_stream()
             raise
@@ -104,9 +112,24 @@ class TracedStream(_Watched):
     def close(self) -> None:
         """Close the stream."""
         try:
-            self._stream.close()
-        finally:
-            self._leave()
+            with self._while_open():
+                self._stream.close()
+        except BaseException as error:
+            self._run.fail(error)
+            raise
+        self._leave()
+
+
+class TracedGenerator(TracedStream):
+    """A generator that answers, which its consumer may send to and throw into."""
+
+    def send(self, given: Any) -> Any:
+        """Send a value, and return the next piece."""
+        return self._next(self._stream.send, given)
+
+    def throw(self, *error: Any) -> Any:
+        """Throw an exception in, and return the next piece."""
+        return self._next(self._stream.throw, *error)
 
 
 class AsyncTracedStream(_Watched):
@@ -118,9 +141,12 @@ class AsyncTracedStream(_Watched):
 
     async def __anext__(self) -> Any:
         """Return the next piece."""
+        return await self._next(self._stream.__anext__)
+
+    async def _next(self, advance: Callable[..., Awaitable[Any]], *given: Any) -> Any:
         try:
             with Inside(self._run):
-                piece = await self._stream.__anext__()
+                piece = await advance(*given)
         except StopAsyncIteration:
             await self._run.aend_stream()
             raise
@@ -145,14 +171,29 @@ class AsyncTracedStream(_Watched):
 
     async def close(self) -> None:
         """Close the stream."""
-        try:
-            await self._stream.close()
-        finally:
-            self._leave()
+        await self._close(self._stream.close)
 
     async def aclose(self) -> None:
         """Close the stream; the name that generators have for it."""
+        await self._close(self._stream.aclose)
+
+    async def _close(self, close: Callable[[], Awaitable[Any]]) -> None:
         try:
-            await self._stream.aclose()
-        finally:
-            self._leave()
+            with self._while_open():
+                await close()
+        except BaseException as error:
+            await self._run.afail(error)
+            raise
+        self._leave()
+
+
+class AsyncTracedGenerator(AsyncTracedStream):
+    """An asynchronous generator that answers, which its consumer may send to and throw into."""
+
+    async def asend(self, given: Any) -> Any:
+        """Send a value, and return the next piece."""
+        return await self._next(self._stream.asend, given)
+
+    async def athrow(self, *error: Any) -> Any:
+        """Throw an exception in, and return the next piece."""
+        return await self._next(self._stream.athrow, *error)
