@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
@@ -13,6 +13,7 @@ from typing_extensions import override
 from chainspan.langchain._runnables import is_runnable
 
 from ._kinds import KINDS, Own
+from ._passing import passed_on
 from ._step import Step, set_sequence
 from ._traced import Traced
 
@@ -69,11 +70,14 @@ class Sequence(Step):
         yield from self.steps[-1].stream(given)
 
     @override
-    async def _aitems(self, given: Any) -> AsyncGenerator[Any, Any]:
+    def _aitems(self, given: Any) -> AsyncGenerator[Any, Any]:
+        return passed_on(lambda: self._opened(given))
+
+    async def _opened(self, given: Any) -> AsyncIterator[Any]:
         for step in self.steps[:-1]:
             given = await step.ainvoke(given)
-        async for value in self.steps[-1].astream(given):
-            yield value
+        stream: AsyncIterator[Any] = self.steps[-1].astream(given)
+        return stream
 
 
 class Parallel(Step):

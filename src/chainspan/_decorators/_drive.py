@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
+from ._passing import beginning
 from ._run import Inside, Run
 from ._streaming import traced_stream
 
@@ -85,7 +86,7 @@ async def agenerate(run: Run, body: Callable[[], AsyncGenerator[T, Any]]) -> Asy
         await run.astart()
         with Inside(run):
             values = body()
-        advance: Callable[[Any], Awaitable[T]] = values.asend
+        advance: Callable[[Any], Awaitable[T]] = beginning(values)
         given: Any = None
         while True:
             try:

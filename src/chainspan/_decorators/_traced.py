@@ -19,6 +19,7 @@ from ._drive import acall, agenerate, call, generate
 from ._kinds import Kind, Own
 from ._method import Method
 from ._options import CallOptions, Config
+from ._passing import InThreads, alone, passed_on
 from ._pickling import function_of, named_so, source_of
 from ._step import Step
 
@@ -30,7 +31,6 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 V = TypeVar("V")
 
-_END: Any = object()
 _config_in_force = child_config.get
 _new = object.__new__
 
@@ -202,21 +202,17 @@ class Traced(Step, Generic[P, R_co]):
         return None
 
     @override
-    async def _aitems(self, given: Any) -> AsyncGenerator[Any, Any]:
-        if self._flavor is Flavor.ASYNC_GENERATOR:
-            value = self._result(given)
-        else:
-            value = self._result(given) if self._flavor is Flavor.GENERATOR else await self._abody(given)
+    def _aitems(self, given: Any) -> AsyncGenerator[Any, Any]:
+        return passed_on(lambda: self._opened(given))
+
+    async def _opened(self, given: Any) -> AsyncIterator[Any]:
+        value = self._result(given) if self._is_stream else await self._abody(given)
         if self._is_stream or self._kind.is_model:
             if isinstance(value, AsyncIterator):
-                async for item in value:
-                    yield item
-                return
+                return value
             if isinstance(value, Iterator):
-                async for item in _in_threads(value):
-                    yield item
-                return
-        yield value
+                return InThreads(value)
+        return alone(value)
 
     if TYPE_CHECKING:  # the same methods, with the types of the function
         # A function that is annotated to return an iterator may be a generator, whose values
@@ -312,12 +308,6 @@ _DRIVERS: Mapping[Flavor, Callable[..., Any]] = {
     Flavor.GENERATOR: generate,
     Flavor.ASYNC_GENERATOR: agenerate,
 }
-
-
-async def _in_threads(values: Iterator[V]) -> AsyncGenerator[V, None]:
-    """Yield the values of a synchronous iterator, each fetched in a thread."""
-    while (value := await asyncio.to_thread(next, values, _END)) is not _END:
-        yield value
 
 
 def _restored(
