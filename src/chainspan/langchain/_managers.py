@@ -7,6 +7,7 @@ context variables and its debug switches behave as in a chain. Without it the st
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
@@ -141,6 +142,9 @@ def tell(handlers: Sequence[Any], event: Event) -> None:
 
 async def atell(handlers: Sequence[Any], event: Event) -> None:
     """Tell handlers of an event in asynchronous code, and wait for those that are asynchronous."""
+    if asyncio._get_running_loop() is None:  # noqa: SLF001 - in asyncio.__all__; another library's loop, as Trio's
+        tell(handlers, event)
+        return
     await ahandle_event(list(handlers), event.name, event.ignore, *event.args, **event.kwargs)
 
 
