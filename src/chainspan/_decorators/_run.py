@@ -198,22 +198,24 @@ class Inside:
     ) -> None:
         """Take it out again, and keep what the body has changed of it."""
         run, self._run = self._run, None
-        if (
-            run is None or _newest.get() is not self
-        ):  # left in another context, or below what another task has put there
+        if run is None or _newest.get() is not self:  # left elsewhere, or below what another task has put in place
             return
         run.carried = [(variable, variable.get(value)) for variable, value in run.carried]
-        self.take_out()
+        left: Inside | None = self
+        while left is not None and left.is_left:
+            left = left.take_out()
 
-    def take_out(self) -> None:
-        """Take it out, and what was left below it too, unless it is still inside."""
-        if self._run is not None:
-            return
+    @property
+    def is_left(self) -> bool:
+        """Whether the piece of the body is over."""
+        return self._run is None
+
+    def take_out(self) -> Inside | None:
+        """Take out what was put in place, and return what is below it."""
         for variable, token in reversed(self._tokens):
             try:
                 variable.reset(token)
             except (ValueError, RuntimeError):  # noqa: PERF203 - put in place in the context that this is a copy of
-                return
+                return None
         below, self._below, self._tokens = self._below, None, []
-        if below is not None:
-            below.take_out()
+        return below
