@@ -10,7 +10,8 @@ asks, from three witnesses, the most exact first:
    lies inside the run of the scope.
 2. The stack: the innermost frame that started an open run inside the scope's run.
 3. Inheritance: code in another thread or task than the run was started in, which holds
-   a copy of its context.
+   a copy of its context. A stream's consumer hands copies on as well, so of a stream it
+   counts only where the framework itself is at work.
 
 A scope none of whose witnesses speaks is passed over, and the span below it answers. A
 context left behind in a caller is therefore harmless.

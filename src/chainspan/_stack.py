@@ -22,9 +22,10 @@ from typing import Any
 __all__ = [
     "Seat",
     "current_task",
-    "has_method_of",
     "has_package",
+    "is_at_work",
     "is_dispatch",
+    "outermost_method_of",
     "reporter",
     "self_of",
     "starter",
@@ -47,6 +48,8 @@ _PASSING = frozenset(  # functions that report a start and return before the run
 )
 _ONLY_STARTS = "ensure_started"  # inside BaseChatModel.stream_events and .astream_events
 _REPORTS = frozenset({"on_chain_start", "on_chat_model_start"})
+_RUNNABLES = "langchain_core.runnables.base"
+_NODES = frozenset({"run_with_retry", "arun_with_retry"})  # functions of langgraph that a graph calls a node by
 _GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
 _DISPATCH_DEPTH = 2  # frames from a callback to the method of the manager that reports: `handle_event`, and that
 _MOST_FRAMES = 12  # of dispatch between a callback and the code that caused it
@@ -285,17 +288,29 @@ def is_dispatch(frame: FrameType) -> bool:
 
 
 def has_package(package: str, frame: FrameType | None) -> bool:
-    """Return whether code of a top-level package is on the stack, or a method of a subclass.
+    """Return whether code of a top-level package is on the stack, or a method of a subclass."""
+    return _outermost_of(package, frame) is not None
 
-    A framework hands the methods of a user's subclass, such as a checkpointer's, to worker
-    threads as they are, with no frame of its own around them.
+
+def is_at_work(package: str, frame: FrameType | None) -> bool:
+    """Return whether a framework is at work on its own here, rather than because somebody calls it.
+
+    Code of its top-level package is on the stack, or a method of a subclass: it hands the methods
+    of a user's checkpointer to worker threads as they are, with no frame of its own around them.
+    And the outermost is neither a method of something that can be invoked, nor what calls a node.
     """
+    outermost = _outermost_of(package, frame)
+    return outermost is not None and outermost.f_code.co_name not in _NODES and not _is_method_of(_RUNNABLES, outermost)
+
+
+def _outermost_of(package: str, frame: FrameType | None) -> FrameType | None:
+    outermost: FrameType | None = None
     while frame is not None:
         # A handler may derive from a class of the framework as well, and is not it.
         if not is_dispatch(frame) and (_package(frame) == package or _derives_from(package, frame)):
-            return True
+            outermost = frame
         frame = frame.f_back
-    return False
+    return outermost
 
 
 def _package(frame: FrameType) -> str:
@@ -303,13 +318,18 @@ def _package(frame: FrameType) -> str:
     return name.partition(".")[0]
 
 
-def has_method_of(module: str, frame: FrameType | None) -> bool:
-    """Return whether a method of a class that derives from one of a module's is on the stack."""
+def outermost_method_of(module: str, frame: FrameType | None) -> FrameType | None:
+    """Return the outermost frame that is a method's of a class which derives from one of a module's."""
+    outermost: FrameType | None = None
     while frame is not None:
-        if any(base.__module__.startswith(module) for base in _bases_of_self(frame)):
-            return True
+        if _is_method_of(module, frame):
+            outermost = frame
         frame = frame.f_back
-    return False
+    return outermost
+
+
+def _is_method_of(module: str, frame: FrameType) -> bool:
+    return any(base.__module__.startswith(module) for base in _bases_of_self(frame))
 
 
 def _derives_from(package: str, frame: FrameType) -> bool:

@@ -31,6 +31,7 @@ _PUMPED = "_iter_v2_events"  # the generator that a model's stream of events is 
 _MODELS = "langchain_core.language_models"
 _TEXT_MODELS = "langchain_core.language_models.llms"
 _ONE_BY_ONE = frozenset({"_generate", "_agenerate"})  # functions there that call a model prompt by prompt
+_ANSWERS = "_stream"  # the generator of a model that worker threads pull chunk by chunk
 
 _starters: dict[int, Run] = {}  # address of a frame -> the run that it started last
 
@@ -120,11 +121,7 @@ class Asker:
         """
         if named.seat is None or named.seat.is_here() or _stack.current_task() is not None:
             return False
-        return _stack.has_method_of(_MODELS, self._frame)
-
-    def _is_named(self, run: Run) -> bool:
-        """Return whether the framework's word names an open run of the pipeline that a run is of."""
-        return self._current is not None and run.registry.get(self._current) is not None
+        return _stack.outermost_method_of(_MODELS, self._frame) is not None
 
     def _by_stack(self, run: Run) -> Run | None:
         """Return the run that the stack, or else inheritance, says the code is inside of."""
@@ -132,7 +129,7 @@ class Asker:
         if not run.open or seat is None:
             return None
         found = self._on_stack(run)
-        if found is None and _inherits(run, seat, self._frame, is_elsewhere=self._is_named(run)):
+        if found is None and _inherits(run, seat, self._frame):
             found = run
         return found if found is None or found.twin is None else _of_twins(found, self._frame)
 
@@ -225,7 +222,7 @@ def _twins_of(run: Run) -> list[Run]:
     return twins[::-1]
 
 
-def _inherits(run: Run, seat: _stack.Seat, frame: FrameType | None, *, is_elsewhere: bool) -> bool:
+def _inherits(run: Run, seat: _stack.Seat, frame: FrameType | None) -> bool:
     """Return whether code in another thread or task belongs to a run whose context it copied."""
     if seat.shares_stack():
         return False  # it would have been found there
@@ -234,6 +231,15 @@ def _inherits(run: Run, seat: _stack.Seat, frame: FrameType | None, *, is_elsewh
     if run.is_leaf and (not run.is_streamed or _stack.current_task() is not None):
         # Once it has begun, another task is its consumer's: a stream keeps its frame, whoever pulls it.
         return not run.is_streamed
-    if is_elsewhere and not run.is_leaf and seat.package == _NAMES_ALL and not _WORD_LAGS:
-        return False  # its body would have said so
-    return _stack.has_package(seat.package, frame)
+    return _is_in_stream(run, seat.package, frame)
+
+
+def _is_in_stream(run: Run, package: str, frame: FrameType | None) -> bool:
+    """Return whether what executes in another thread or task is a stream's body, and not a call of its consumer's."""
+    if package != _NAMES_ALL:
+        return _stack.is_at_work(package, frame)
+    if run.is_leaf:
+        answering = _stack.outermost_method_of(_MODELS, frame)
+        return answering is not None and answering.f_code.co_name == _ANSWERS
+    # A chain's body would have said so, where that is possible.
+    return _WORD_LAGS and _stack.has_package(package, frame)
