@@ -223,12 +223,12 @@ class Lifecycle:
         """Close a run over which another one starts, if it is looked after and over; return whether it was."""
         if run.is_watched and run.open:
             self._orphans.started_over(run, start, frame)
-            return not run.open
+            return run.is_past
         return False
 
     def _finish(self, run: Run, outcome: Outcome, attributes: Attributes) -> None:
         """End a run's span, and let nobody see it as current any more."""
-        run.open = False
+        run.close()
         try:
             if run.own and run.span.is_recording():
                 if attributes or outcome is not _OK or run.parent is None:

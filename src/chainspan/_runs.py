@@ -45,7 +45,7 @@ class Run:
             nearest ancestor's.
         own: Whether ``span`` is this run's own.
         started_ns: When it started, in nanoseconds since the epoch.
-        children: The runs below that are open, by id.
+        children: The runs that it started and that are not past, by id.
         natives: The ids of the foreign span that the run's span hangs below, and of that one's parent.
         seat: Where the run was started; None once it has ended.
         first_chunk_ns: When the first content of a streamed answer came.
@@ -122,6 +122,11 @@ class Run:
         """Whether LangChain does not say when this run is the current one (models, retrievers)."""
         return self.start is not None and self.start.run_type in ("llm", "retriever")
 
+    @property
+    def is_past(self) -> bool:
+        """Whether it has ended, and every run below it too: a stream's steps are closed, and drained, after it."""
+        return not self.open and not self.children
+
     def is_within(self, ancestor: Run) -> bool:
         """Return whether this run is another one or lies below it."""
         run: Run | None = self
@@ -150,13 +155,19 @@ class Run:
 
     def open_below(self) -> list[Run]:
         """Return the runs below this one that are open, deepest first."""
-        return [run for child in list(self.children.values()) for run in (*child.open_below(), child)]
+        below = [run for child in list(self.children.values()) for run in (*child.open_below(), child)]
+        return [run for run in below if run.open]
+
+    def close(self) -> None:
+        """Mark the run as ended, and take it out of the tree, with each run above it that waited for it."""
+        self.open = False
+        run = self
+        while run.parent is not None and run.is_past:
+            run.parent.children.pop(run.id, None)
+            run = run.parent
 
     def let_go(self) -> None:
-        """Mark the run as ended and keep no more of it than its identity."""
-        self.open = False
-        if self.parent is not None:
-            self.parent.children.pop(self.id, None)
+        """Keep no more of an ended run than its identity."""
         self.span = NonRecordingSpan(self.span.get_span_context())
         self.start = self.seat = self.keep = self.gate = self.attached = self.twin = None
 

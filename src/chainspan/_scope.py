@@ -13,6 +13,9 @@ asks, from three witnesses, the most exact first:
    a copy of its context. A stream's consumer hands copies on as well, so of a stream it
    counts only where the framework itself is at work.
 
+A scope outlives its run while runs below that are open: LangChain ends a chain whose stream
+is left early before it closes the steps, and these pull what is left of the model's answer.
+
 A scope none of whose witnesses speaks is passed over, and the span below it answers. A
 context left behind in a caller is therefore harmless.
 """
@@ -273,7 +276,7 @@ def restore(run: Run) -> None:
     if run.parent is not None and run.parent.open:
         return
     current = otel_context.get_current()
-    if type(current) is ScopedContext and not current.scope.run.open:
+    if type(current) is ScopedContext and current.scope.run.is_past:
         otel_context.attach(without_past(current))
 
 
@@ -282,7 +285,7 @@ def without_past(context: Context) -> Context:
 
     Nor is it over to work that outlives a run, whose name such work still bears.
     """
-    while type(context) is ScopedContext and not context.scope.run.open and not is_named(context.scope.run):
+    while type(context) is ScopedContext and context.scope.run.is_past and not is_named(context.scope.run):
         context = context.previous
     if type(context) is ScopedContext:
         return context
@@ -308,7 +311,7 @@ def _with_span(values: dict[str, Any], span: Span | None) -> dict[str, Any]:
 
 def _live(span: Span | None) -> Span | None:
     """Return the first span from here down that is not a scope whose run is over, and not what goes on here either."""
-    while type(span) is ScopeSpan and not span.run.open and not is_named(span.run):
+    while type(span) is ScopeSpan and span.run.is_past and not is_named(span.run):
         span = span.under
     return span
 
@@ -321,7 +324,7 @@ def _resolve(scope: ScopeSpan, above: FrameType | None) -> Span | None:
         if found is not None:
             model = _model_below(span, found) if span.is_mixed and asker.executes_model(found) else None
             return (model or found).span
-        if type(span.under) is ScopeSpan and not span.under.run.open:
+        if type(span.under) is ScopeSpan and span.under.run.is_past:
             span.under = _live(span.under)  # keeps chains short where ends come in any order
         span = span.under
     return span

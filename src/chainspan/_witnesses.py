@@ -126,10 +126,10 @@ class Asker:
     def _by_stack(self, run: Run) -> Run | None:
         """Return the run that the stack, or else inheritance, says the code is inside of."""
         seat = run.seat
-        if not run.open or seat is None:
+        if run.is_past:
             return None
         found = self._on_stack(run)
-        if found is None and _inherits(run, seat, self._frame):
+        if found is None and run.open and seat is not None and _inherits(run, seat, self._frame):
             found = run
         return found if found is None or found.twin is None else _of_twins(found, self._frame)
 
