@@ -291,6 +291,18 @@ def test_a_long_conversation_leaves_room_for_the_rest(name: str) -> None:
     assert "gpt-5" in said.values()
 
 
+@pytest.mark.parametrize("name", PROFILES)
+def test_tool_definitions_may_be_left_out(name: str) -> None:
+    """Where the policy says so, a model's input is recorded without the tools offered to it, and all else stays."""
+    run, _ = RUNS["chat"]
+
+    every = profile(name).start(run, Gate.of(True))
+    some = profile(name).start(run, Gate.of(ContentPolicy(capture=True, tool_definitions=False)))
+
+    assert some == {key: value for key, value in every.items() if not key.startswith(("gen_ai.tool.", "llm.tools."))}
+    assert some != every
+
+
 def test_metadata_is_typed_and_only_the_users_own() -> None:
     """Scalars stay scalars, the rest is JSON, and what LangChain put there itself is left out."""
     run, _ = RUNS["chain"]

@@ -101,7 +101,8 @@ def _request(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
     messages = run.messages()
     shared.io(attributes, last_text(messages), gate, INPUT)
     attributes.update(_messages(names.OI_INPUT_MESSAGES, messages, gate))
-    for index, tool in enumerate(run.tools()[:_MOST_TOOLS]):
+    tools = run.tools()[:_MOST_TOOLS] if gate.policy.tool_definitions else ()
+    for index, tool in enumerate(tools):
         attributes[f"{names.OI_TOOLS}.{index}.tool.json_schema"] = gate.json(tool)
 
 
