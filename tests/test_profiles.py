@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from inline_snapshot import external_file
 from opentelemetry import baggage
 from opentelemetry.context import attach, detach
 
+from chainspan import _messages as spoken
 from chainspan._content import ContentPolicy, Gate
 from chainspan._errors import ConfigurationError
 from chainspan._model import (
@@ -289,6 +293,83 @@ def test_a_long_conversation_leaves_room_for_the_rest(name: str) -> None:
 
     assert len(said) <= 128
     assert "gpt-5" in said.values()
+
+
+def _calling(calls: int) -> Message:
+    """Return an answer that says a word and calls a tool so many times."""
+    called = [{"type": "tool_call", "id": f"c{n}", "name": "f", "arguments": {"n": n}} for n in range(calls)]
+    return Message(role="assistant", parts=[{"type": "text", "content": "Hm."}, *called])
+
+
+def _openinference(asked: list[Message], answered: list[Message], **fields: Any) -> dict[str, Any]:
+    """Return all that a call of a model says in the profile openinference, whether it ends well or not."""
+    run = _run(RunKind.CHAT, "ChatOpenAI", "llm", **fields, request=REQUEST, messages=lambda: asked)
+    response = dataclasses.replace(RESPONSE, usage=USED, messages=lambda: answered)
+    openinference, gate = profile("openinference"), Gate.of(ContentPolicy(capture=True, baggage=BAGGAGE))
+    failure = RunFailure(error=ValueError("boom"), response=response, inputs="why?")
+    return {
+        **openinference.start(run, gate),
+        **openinference.end(run, RunEnd(response=response, failed="no"), gate),
+        **openinference.failure(run, failure, gate),
+    }
+
+
+USED = Usage(input_tokens=9, output_tokens=9, cache_read=1, cache_write=2, reasoning=3, audio_input=4, audio_output=5)
+BAGGAGE = [f"entry-{number}" for number in range(60)]
+ADDED_LATER = 7  # a cost, a fault, and the sums of a trace
+CALLS = st.lists(st.integers(0, 50), max_size=60)
+
+
+@given(asked=CALLS, answered=CALLS, tools=st.integers(0, 60), carried=st.integers(0, 60))
+def test_openinference_fits_into_a_span(asked: list[int], answered: list[int], tools: int, carried: int) -> None:
+    """Whatever is asked, offered, answered and carried along, nothing of the 128 attributes has to go for it."""
+    context = baggage.clear()
+    for entry in BAGGAGE[:carried]:
+        context = baggage.set_baggage(entry, "x", context)
+    token = attach(context)
+
+    said = _openinference(
+        [_calling(calls) for calls in asked],
+        [_calling(calls) for calls in answered],
+        tools=lambda: TOOLS * tools,
+        metadata={"prompt_version": "2", "order": 7, "retry": 1},
+        attempt=2,
+    )
+    detach(token)
+
+    assert len(said) <= 128 - ADDED_LATER
+
+
+def test_openinference_keeps_the_newest_messages_whole() -> None:
+    """Of a long conversation the last messages are there with all their calls, beside the tools."""
+    asked = [_calling(number % 3) for number in range(60)]
+
+    said = spoken.messages_from_span({"attributes": _openinference(asked, [], tools=lambda: TOOLS * 60)})
+
+    assert [len(message.parts) - 1 for message in said] == [0, 1, 2, 0, 1, 2]
+    assert said[-1] == spoken.messages_from_span({"attributes": _openinference(asked[-1:], [])})[0]
+
+
+def test_openinference_keeps_whole_calls_of_an_answer_that_has_too_many() -> None:
+    """An answer with forty calls has the first of them, each with its name, its id and its arguments."""
+    [said] = spoken.messages_from_span({"attributes": _openinference([], [_calling(40)])})
+    [some] = spoken.messages_from_span({"attributes": _openinference([], [_calling(10)])})
+
+    assert said == some
+    assert len(some.parts) == 11
+
+
+def test_openinference_has_documents_whole() -> None:
+    """Of very many documents the first are there with all their fields, and leave room for the rest."""
+    run, _ = RUNS["retriever"]
+
+    said = profile("openinference").end(run, RunEnd(documents=lambda: FOUND * 60), Gate.of(True))
+
+    assert said == {
+        f"retrieval.documents.{index}.document.{key}": value
+        for index in range(18)
+        for key, value in {"id": "d1", "score": 0.5, "content": "Text.", "metadata": '{"source":"a.md"}'}.items()
+    }
 
 
 @pytest.mark.parametrize("name", PROFILES)

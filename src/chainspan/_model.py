@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 __all__ = [
+    "REASONING",
     "AttributeValue",
     "Message",
     "ModelRequest",
@@ -34,6 +35,10 @@ __all__ = [
 
 AttributeValue = str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
 """What an attribute of a span may hold."""
+
+
+REASONING: Final = frozenset({"reasoning", "redacted_thinking"})
+"""Types of a message's parts that hold what a model thought; the latter is Anthropic's, encrypted."""
 
 
 class RunKind(str, Enum):

@@ -20,7 +20,7 @@ from .._encode import (
     well_formed,
     without_data,
 )
-from .._model import Message
+from .._model import REASONING, Message
 from ._mask import Mask
 from ._policy import ContentPolicy
 
@@ -32,7 +32,6 @@ _SPARE: Final = 256  # values that are visited beyond what the limit has room fo
 _PLACE: Final = f'"{PLACE}"'
 _MOST_POLICIES: Final = 4  # whose texts a message keeps
 
-_REASONING: Final = frozenset({"reasoning", "redacted_thinking"})  # the latter is Anthropic's, encrypted
 _PLAIN: Final = {  # how a message begins that is one text, by who says it
     role: f'{{"role":"{role}","parts":[{{"type":"text","content":' for role in ("system", "user", "assistant")
 }
@@ -168,7 +167,7 @@ class Writer:
         return [
             part if _is_short_text(part) else self._plain(without_data(part), limit)
             for part in parts
-            if self._policy.reasoning or part.get("type") not in _REASONING
+            if self._policy.reasoning or part.get("type") not in REASONING
         ]
 
     def _masked(self, tree: Any, *, of_messages: bool = False) -> bytes:

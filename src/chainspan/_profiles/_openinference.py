@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from .. import _semconv as names
-from .._content import Gate, without_data
-from .._encode import attempt, dumps, label, plain
-from .._model import AttributeValue, Message, ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
+from .._content import Gate
+from .._encode import dumps, plain
+from .._model import AttributeValue, ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
 from . import _shared as shared
 from ._content import INPUT, OUTPUT, document_fields, last_text
 from ._exportable import exportable
+from ._flattened import flattened
 
 __all__ = ["OPENINFERENCE"]
 
 _MODELS: Final = frozenset({RunKind.CHAT, RunKind.LLM, RunKind.EMBEDDINGS})
-# 128 attributes is the SDK's default limit, and it drops the oldest ones first: the model, the session.
-_MOST_OF_MESSAGES: Final = 48  # attributes
-_MOST_TOOLS: Final = 16
-_MOST_DOCUMENTS: Final = 20
+# 128 attributes is the SDK's default limit, and it drops the oldest ones first: the run's id, the model, the session.
+_MOST: Final = 128
+_MOST_OF_INPUT: Final = 48  # of them: messages and tools
+_MOST_OF_OUTPUT: Final = 32
+_MOST_OF_DOCUMENTS: Final = 72
+_RESERVED: Final = 28  # of them: which run it is, tokens, costs, how it ended, and the sums of a trace
 
 _USAGE: Final = {
     "input_tokens": names.OI_TOKENS_PROMPT,
@@ -100,8 +102,9 @@ def _request(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
         return
     messages = run.messages()
     shared.io(attributes, last_text(messages), gate, INPUT)
-    attributes.update(_messages(names.OI_INPUT_MESSAGES, messages, gate))
-    tools = run.tools()[:_MOST_TOOLS] if gate.policy.tool_definitions else ()
+    room = min(_MOST_OF_INPUT, _MOST - _MOST_OF_OUTPUT - _RESERVED - len(attributes))
+    tools = run.tools()[: room // 3] if gate.policy.tool_definitions else ()
+    attributes.update(flattened(names.OI_INPUT_MESSAGES, messages, gate, room - len(tools)))
     for index, tool in enumerate(tools):
         attributes[f"{names.OI_TOOLS}.{index}.tool.json_schema"] = gate.json(tool)
 
@@ -130,78 +133,26 @@ def _response(attributes: shared.Attributes, response: ModelResponse | None, gat
     if gate.on:
         messages = response.messages()
         shared.io(attributes, last_text(messages), gate, OUTPUT)
-        attributes.update(_messages(names.OI_OUTPUT_MESSAGES, messages, gate))
+        attributes.update(flattened(names.OI_OUTPUT_MESSAGES, messages, gate, _MOST_OF_OUTPUT))
 
 
 def _documents(attributes: shared.Attributes, end: RunEnd, gate: Gate) -> None:
     if not gate.on or end.documents is None:
         return
-    for index, document in enumerate(list(end.documents())[:_MOST_DOCUMENTS]):
-        prefix = f"{names.OI_DOCUMENTS}.{index}.document"
-        for key, value in document_fields(document).items():
-            attributes[f"{prefix}.{key}"] = _scalar(value, gate)
+    room = _MOST_OF_DOCUMENTS
+    for index, document in enumerate(end.documents()):
+        fields = document_fields(document)
+        room -= len(fields)
+        if room < 0:
+            return
+        for key, value in fields.items():
+            attributes[f"{names.OI_DOCUMENTS}.{index}.document.{key}"] = _scalar(value, gate)
 
 
 def _scalar(value: object, gate: Gate) -> AttributeValue | None:
     if isinstance(value, str):
         return gate.text(value)
     return value if isinstance(value, (int, float)) else gate.json(value)
-
-
-def _messages(prefix: str, messages: Iterable[Message], gate: Gate) -> shared.Attributes:
-    """Flatten messages: as many of the last ones as there is room for, since the first stand on the spans before."""
-    flat: list[shared.Attributes] = []
-    room = _MOST_OF_MESSAGES
-    for message in reversed(list(messages)):
-        fields: shared.Attributes = {"role": _name(message.role, gate), "name": _name(message.name or None, gate)}
-        _parts(fields, message, gate)
-        fields = {key: value for key, value in fields.items() if value is not None}
-        if len(fields) > room and flat:
-            break
-        room -= len(fields)
-        flat.append(dict(list(fields.items())[:_MOST_OF_MESSAGES]))
-    return {
-        f"{prefix}.{index}.message.{key}": value
-        for index, fields in enumerate(reversed(flat))
-        for key, value in fields.items()
-    }
-
-
-def _parts(fields: shared.Attributes, message: Message, gate: Gate) -> None:
-    contents = []
-    calls = 0
-    for part in message.parts:
-        kind = part.get("type")
-        if kind == "tool_call":
-            _tool_call(fields, f"tool_calls.{calls}.tool_call", part, gate)
-            calls += 1
-        elif kind == "tool_call_response":
-            fields["tool_call_id"] = _name(part.get("id"), gate)
-            contents.append(("text", "text", _text_of(part.get("response"), gate)))
-        elif kind != "reasoning" or gate.policy.reasoning:
-            contents.append(_content(part, gate))
-    if len(contents) == 1 and contents[0][0] == "text":
-        fields["content"] = contents[0][2]
-        return
-    for index, (kind, key, value) in enumerate(contents):
-        fields[f"contents.{index}.message_content.type"] = kind
-        fields[f"contents.{index}.message_content.{key}"] = value
-
-
-def _content(part: Mapping[str, object], gate: Gate) -> tuple[str, str, str]:
-    """Return a part's type in OpenInference, the key that holds it, and what it holds."""
-    kind = part.get("type")
-    if kind in ("text", "reasoning"):
-        return str(kind), "text", _text_of(part.get("content"), gate)
-    if kind == "uri" and part.get("modality") == "image":
-        return "image", "image.image.url", _text_of(part.get("uri"), gate)
-    return "text", "text", gate.json(without_data(part)) or ""
-
-
-def _tool_call(attributes: shared.Attributes, base: str, part: Mapping[str, object], gate: Gate) -> None:
-    attributes[f"{base}.id"] = _name(part.get("id"), gate)
-    attributes[f"{base}.function.name"] = _name(part.get("name"), gate)
-    attributes[f"{base}.function.arguments"] = _text_of(part.get("arguments"), gate)
 
 
 def _named(parameters: Any, gate: Gate) -> Any:
@@ -211,15 +162,6 @@ def _named(parameters: Any, gate: Gate) -> Any:
     if isinstance(parameters, list):
         return [_named(value, gate) for value in parameters]
     return gate.name(parameters) if isinstance(parameters, str) else parameters
-
-
-def _name(value: object, gate: Gate) -> str | None:
-    return None if value is None else gate.name(label(attempt(lambda: str(value), "[unprintable]")))
-
-
-def _text_of(value: object, gate: Gate) -> str:
-    written = gate.value(value)
-    return written[0] if written else ""
 
 
 OPENINFERENCE: Final = OpenInferenceProfile()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import islice
 from typing import Final, NamedTuple
 
 from opentelemetry import baggage
@@ -13,6 +14,8 @@ from .._content import Gate
 from .._encode import mask_text
 
 __all__ = ["NOBODY", "Session", "current_session", "from_baggage", "session"]
+
+_MOST_ENTRIES: Final = 32  # of baggage; a span holds 128 attributes, and then forgets the first
 
 
 class Session(NamedTuple):
@@ -54,7 +57,7 @@ current_session: Final[Callable[[], Session]] = _current.get
 
 
 def from_baggage(gate: Gate) -> Mapping[str, str]:
-    """Return those entries of OpenTelemetry's baggage that the policy lets onto spans."""
+    """Return those entries of OpenTelemetry's baggage that the policy lets onto spans; of far too many, some."""
     carried = baggage.get_all()
-    chosen = {key: carried[key] for key in gate.policy.baggage if key in carried}
+    chosen = {key: carried[key] for key in islice(filter(carried.__contains__, gate.policy.baggage), _MOST_ENTRIES)}
     return {key: mask_text(gate.name(str(value))) for key, value in chosen.items()}
