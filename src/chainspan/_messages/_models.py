@@ -2,15 +2,29 @@
 
 They are for reading: they check what a span holds and give it types. Writing
 (`chainspan._content`) makes the same shapes as plain dicts, since an agent's history is
-written with every call of its model.
+written with every call of its model. What was cut to size before it was written is read as
+well: where something was left out stands a word such as ``[+527]``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Tag, TypeAdapter
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import to_json
 
 __all__ = [
     "BlobPart",
@@ -30,6 +44,13 @@ __all__ = [
     "parse_part",
     "parse_parts",
 ]
+
+
+_LEFT_OUT: Final = re.compile(r"\[\+\d+( bytes)?\]")
+
+
+def _text_of(value: object) -> str:
+    return value if isinstance(value, str) else to_json(value).decode()
 
 
 class _Part(BaseModel):
@@ -57,7 +78,7 @@ class ToolCallPart(_Part):
 
     type: Literal["tool_call"] = "tool_call"
     id: str | None = None
-    name: str
+    name: Annotated[str, BeforeValidator(lambda name: "" if name is None else name)] = ""
     arguments: Any = None
 
 
@@ -122,9 +143,9 @@ class CompactionPart(_Part):
 
 
 class GenericPart(_Part):
-    """A part of any other type."""
+    """A part of any other type, or of another shape than its type has."""
 
-    type: str
+    type: Annotated[str, BeforeValidator(_text_of)] = ""
 
 
 _PARTS: Final = {
@@ -149,6 +170,16 @@ def _type_of(part: Any) -> str:
     return kind if isinstance(kind, str) and kind in _PARTS else "generic"
 
 
+def _any_part(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Return a part whatever it is: one that does not fit its type is generic, and what is no object is a text."""
+    if not isinstance(given, (Mapping, BaseModel)):
+        return TextPart(content=_text_of(given))
+    try:
+        return read(given)
+    except ValidationError:
+        return GenericPart.model_validate(given)
+
+
 Part = Annotated[
     Annotated[TextPart, Tag("text")]
     | Annotated[ReasoningPart, Tag("reasoning")]
@@ -162,6 +193,7 @@ Part = Annotated[
     | Annotated[CompactionPart, Tag("compaction")]
     | Annotated[GenericPart, Tag("generic")],
     Discriminator(_type_of),
+    WrapValidator(_any_part),
 ]
 
 
@@ -175,9 +207,25 @@ class ChatMessage(BaseModel):
     name: str | None = None
     finish_reason: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _shortened(cls, given: Any) -> Any:
+        """Take the word on messages that were left out for one of the system's, and that on parts for their text."""
+        if isinstance(given, str) and _LEFT_OUT.fullmatch(given):
+            return {"role": "system", "parts": [given]}
+        if isinstance(given, Mapping) and "parts" not in given:
+            left_out = [key for key in given if _LEFT_OUT.fullmatch(key)]
+            return {**given, "parts": left_out} if left_out else given
+        return given
 
-_MESSAGES: Final = TypeAdapter(list[ChatMessage])
-_PART_LIST: Final = TypeAdapter(list[Part])
+
+def _listed(given: Any) -> Any:
+    """Return a list as it is; of one for which there was no room at all, a word is left."""
+    return [given] if isinstance(given, str) else given
+
+
+_MESSAGES: Final = TypeAdapter(Annotated[list[ChatMessage], BeforeValidator(_listed)])
+_PART_LIST: Final = TypeAdapter(Annotated[list[Part], BeforeValidator(_listed)])
 _PART: Final[TypeAdapter[Part]] = TypeAdapter(Part)
 
 
@@ -194,15 +242,11 @@ def parse_parts(text: str) -> list[Part]:
     """Read the parts of one message.
 
     Raises:
-        ValidationError: If the text is not the JSON of parts.
+        ValidationError: If the text is not the JSON of a list.
     """
     return _PART_LIST.validate_json(text)
 
 
 def parse_part(fields: object) -> Part:
-    """Return a part that was read already.
-
-    Raises:
-        ValidationError: If it is none.
-    """
+    """Return a part that was read already, whatever it is."""
     return _PART.validate_python(fields)

@@ -16,6 +16,7 @@ from langchain_core.messages import (
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from .. import _messages as spoken
+from .._encode import dumps
 
 __all__ = ["restored"]
 
@@ -42,16 +43,22 @@ def _message(message: spoken.ChatMessage) -> AnyMessage:
 
 def _tool_message(message: spoken.ChatMessage) -> ToolMessage:
     answers = [part for part in message.parts if isinstance(part, spoken.ToolCallResponsePart)]
-    response = answers[0].response if answers else ""
-    content = response if isinstance(response, str) else [_restored(part) for part in response]
-    return ToolMessage(content=content, tool_call_id=(answers[0].id if answers else None) or "", name=message.name)
+    if not answers:
+        return ToolMessage(content=_content(message), tool_call_id="", name=message.name)
+    response = answers[0].response
+    content = [_restored(part) for part in response] if isinstance(response, list) else _text(response)
+    return ToolMessage(content=content, tool_call_id=answers[0].id or "", name=message.name)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else dumps(value)
 
 
 def _content(message: spoken.ChatMessage) -> Any:
     blocks = [block for part in _spread(message.parts) if (block := _block(part)) is not None]
-    if all(block["type"] == "text" for block in blocks) and len(blocks) <= 1:
-        return blocks[0]["text"] if blocks else ""
-    return blocks
+    if len(blocks) == 1 and blocks[0].get("type") == "text" and isinstance(blocks[0].get("text"), str):
+        return blocks[0]["text"]
+    return blocks or ""
 
 
 def _spread(parts: Sequence[spoken.Part]) -> Iterator[spoken.Part | dict[str, Any]]:
@@ -70,7 +77,12 @@ def _calls(message: spoken.ChatMessage) -> dict[str, Any]:
         tool_call(name=call.name, args=call.arguments, id=call.id) for call in calls if isinstance(call.arguments, dict)
     ]
     invalid = [
-        invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=None)
+        invalid_tool_call(
+            name=call.name,
+            args=None if call.arguments is None else _text(call.arguments),
+            id=call.id,
+            error=None,
+        )
         for call in calls
         if not isinstance(call.arguments, dict)
     ]
@@ -86,7 +98,7 @@ def _block(part: spoken.Part | dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(part, dict):
         return part
     make = _BLOCKS.get(type(part))
-    return part.model_dump() if make is None else make(part)
+    return part.model_dump(exclude_unset=True) if make is None else make(part)
 
 
 def _media(part: Any, key: str, value: str) -> dict[str, Any]:
