@@ -349,9 +349,20 @@ def test_openinference_of_other_libraries_can_be_read() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["{", "[{", '{"type":"hologram"}', '[{"type":"text"}]', "{}", "[]", "[{}]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "{}",
+        "[]",
+        '{"type":"hologram"}',
+        '{"type":"uri","modality":"image","uri":"x"}',
+        '{"type":"tool_call","name":"n","arguments":{}}',
+        '[{"type":"text","content":"a"}]',
+    ],
+)
 def test_json_that_a_user_wrote_stays_a_text(text: str) -> None:
-    """A text that looks like the JSON of a part, and is none, is a text; so is a tool's."""
+    """A text that looks like the JSON of a part is a text; so is a tool's."""
     for asked in (HumanMessage(text), ToolMessage(text, tool_call_id="1")):
         restored, _ = messages_from_span(_span_of(asked, AIMessage("ok"), "openinference"))
 

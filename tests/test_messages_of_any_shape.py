@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,12 @@ from langchain_core.messages.tool import invalid_tool_call
 from chainspan import _messages as spoken
 from chainspan import messages_from_span
 from chainspan._content import ContentPolicy, Gate
+from chainspan._encode import mask_text
+from chainspan._model import Message, RunKind, RunStart
+from chainspan._profiles import profile
 from chainspan.langchain._messages import messages
+
+PROFILES = ["compat", "latest", "openinference"]
 
 CALL: Any = {
     "type": "tool_call",
@@ -33,6 +40,13 @@ SPOKEN: list[AnyMessage] = [
 
 def _span(text: str | None) -> Any:
     return {"attributes": {"gen_ai.input.messages": text}}
+
+
+def _start(name: str, said: Sequence[Message]) -> Any:
+    run = RunStart(
+        run_id=UUID(int=1), parent_id=None, kind=RunKind.CHAT, run_type="llm", name="m", messages=lambda: said
+    )
+    return {"attributes": profile(name).start(run, Gate.of(True))}
 
 
 def _written(sent: list[AnyMessage]) -> str | None:
@@ -180,3 +194,80 @@ def test_a_conversation_of_any_size_comes_back(sent: list[AnyMessage], calls: in
     restored = messages_from_span(_span(gate.messages(messages(sent), ["stop"] * len(sent) if is_answer else [])))
 
     assert 0 < len(restored) <= len(sent)
+
+
+# What a user may write, of which some is what the profile openinference writes for a part.
+LIKE_PARTS = st.sampled_from(
+    [{"type": kind, "modality": "image", "uri": "x", "content": "y", "name": "n"} for kind in TYPES]
+)
+JSON_TEXTS = (ANY_PART | LIKE_PARTS | st.lists(LIKE_PARTS | ANY_PART, max_size=2)).map(json.dumps)
+WORDS = st.text(max_size=20) | st.sampled_from(["parts", "[+5]", '"[+5 bytes]"', "chainspan.holds"])
+TEXTS = (JSON_TEXTS | WORDS).filter(lambda text: mask_text(text) == text)
+PARTS: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    TEXTS.map(lambda text: {"type": "text", "content": text}),
+    TEXTS.map(lambda text: {"type": "reasoning", "content": text}),
+    TEXTS.map(lambda text: {"type": "uri", "modality": "image", "uri": text}),
+    TEXTS.map(lambda text: {"type": "hologram", "content": text}),
+    st.fixed_dictionaries({"type": st.sampled_from(["file", "uri", "compaction", "text"])}, optional={"a": ANY_JSON}),
+    st.just({"type": "file", "modality": "document", "file_id": "file-1"}),
+)
+CALLS = st.dictionaries(st.text(max_size=5), ANY_JSON | TEXTS, max_size=2).map(
+    lambda arguments: {"type": "tool_call", "id": "c1", "name": "f", "arguments": arguments}
+)
+SAID = st.one_of(
+    st.builds(Message, st.sampled_from(["system", "user", "critic"]), st.lists(PARTS, max_size=4)),
+    st.builds(
+        lambda parts, calls: Message("assistant", parts + calls),
+        st.lists(PARTS, max_size=3),
+        st.lists(CALLS, max_size=2),
+    ),
+    (TEXTS | st.lists(PARTS, max_size=3)).map(
+        lambda response: Message("tool", [{"type": "tool_call_response", "id": "c1", "response": response}])
+    ),
+)
+
+
+@given(st.lists(SAID, max_size=2))
+def test_a_conversation_is_the_same_in_every_profile(said: list[Message]) -> None:
+    """What a user wrote comes back as a text, and what was a part as that part, whatever either looks like."""
+    compat, *others = (messages_from_span(_start(name, said)) for name in PROFILES)
+
+    assert others == [compat, compat]
+
+
+@given(TEXTS)
+def test_a_text_is_a_text_in_every_profile(text: str) -> None:
+    """No text of a user's or a tool's is taken for anything else than what it is."""
+    for said in (HumanMessage(text), ToolMessage(text, tool_call_id="c1")):
+        assert [messages_from_span(_start(name, messages([said]))) for name in PROFILES] == [[said]] * 3
+
+
+def test_what_openinference_has_no_field_for_is_marked() -> None:
+    """A file stands in a text as JSON, as backends show it, and beside it stands that it does."""
+    file = {"type": "file", "modality": "document", "file_id": "a"}
+    said = [Message("user", [file]), Message("user", [{"type": "text", "content": "{}"}, file])]
+    start = _start("openinference", said)["attributes"]
+
+    written, prefix = '{"type":"file","modality":"document","file_id":"a"}', "llm.input_messages."
+    assert {key.removeprefix(prefix): start[key] for key in start if key.startswith(prefix)} == {
+        "0.message.role": "user",
+        "0.message.content": written,
+        "0.message.chainspan.holds": "parts",
+        "1.message.role": "user",
+        "1.message.contents.0.message_content.type": "text",
+        "1.message.contents.0.message_content.text": "{}",
+        "1.message.contents.1.message_content.type": "text",
+        "1.message.contents.1.message_content.text": written,
+        "1.message.contents.1.message_content.chainspan.holds": "parts",
+    }
+
+
+def test_what_was_cut_after_it_was_written_is_a_text() -> None:
+    """JSON of a part that an SDK's own limit has cut is what is left of it."""
+    attributes = {
+        "llm.input_messages.0.message.role": "user",
+        "llm.input_messages.0.message.content": '{"type":"fi',
+        "llm.input_messages.0.message.chainspan.holds": "parts",
+    }
+
+    assert messages_from_span({"attributes": attributes}) == [HumanMessage('{"type":"fi')]

@@ -166,6 +166,8 @@ OI_TOOL_PARAMETERS = "tool.parameters"
 OI_TOOLS = "llm.tools"
 
 # ------------------------------------------------------------------ chainspan's own
+CHAINSPAN_HOLDS = "chainspan.holds"  # beside a text of OpenInference's that is JSON of what has no field there
+HOLDS_PARTS = "parts"
 CHAINSPAN_RUN_ID = "chainspan.run.id"
 CHAINSPAN_RUN_TYPE = "chainspan.run.type"
 CHAINSPAN_RUN_NAME = "chainspan.run.name"

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pydantic import ValidationError
 from pydantic_core import from_json
 
+from .. import _semconv as names
 from ._models import (
     ChatMessage,
-    GenericPart,
     Part,
     ReasoningPart,
     TextPart,
@@ -18,7 +17,6 @@ from ._models import (
     ToolCallResponsePart,
     UriPart,
     parse_part,
-    parse_parts,
 )
 
 __all__ = ["flattened_messages"]
@@ -46,18 +44,14 @@ def _message(fields: Fields) -> ChatMessage:
 
 def _answer(fields: Fields, contents: list[Part]) -> Part:
     whole = fields.get("content")
-    response: object = whole if isinstance(whole, str) else [part.model_dump() for part in contents]
-    several = _parts_in(whole) if isinstance(whole, str) else None
-    return ToolCallResponsePart(
-        id=fields.get("tool_call_id"),
-        response=response if several is None else [part.model_dump() for part in several],
-    )
+    held = _held(whole, fields) if isinstance(whole, str) else [part.model_dump() for part in contents]
+    return ToolCallResponsePart(id=_id(fields.get("tool_call_id")), response=whole if held is None else held)
 
 
 def _contents(fields: Fields) -> Iterator[Part]:
     whole = fields.get("content")
     if isinstance(whole, str):
-        yield _text(whole)
+        yield from _said(whole, fields)
     for held in _numbered(fields, "contents.", _CONTENT):
         url = held.get("image.image.url")
         if isinstance(url, str):
@@ -65,7 +59,7 @@ def _contents(fields: Fields) -> Iterator[Part]:
         elif held.get("type") == "reasoning":
             yield ReasoningPart(content=str(held.get("text", "")))
         else:
-            yield _text(str(held.get("text", "")))
+            yield from _said(str(held.get("text", "")), held)
 
 
 def _tool_calls(fields: Fields) -> Iterator[Part]:
@@ -73,33 +67,29 @@ def _tool_calls(fields: Fields) -> Iterator[Part]:
         written = held.get("function.arguments")
         read = _json(written)
         yield ToolCallPart(
-            id=held.get("id"),
+            id=_id(held.get("id")),
             name=str(held.get("function.name", "")),
             arguments=read if isinstance(read, dict) else written,
         )
 
 
-def _text(text: str) -> Part:
-    """Return a text, or the part that stands in one: OpenInference has no field for files and the like."""
-    read = _json(text) if text.startswith("{") else None
-    part = _known_part(read) if isinstance(read, dict) else None
-    return TextPart(content=text) if part is None else part
+def _said(text: str, fields: Fields) -> Iterator[Part]:
+    """Yield a text, or the parts that stand in it."""
+    held = _held(text, fields)
+    if held is None:
+        yield TextPart(content=text)
+    else:
+        yield from map(parse_part, held)
 
 
-def _known_part(fields: object) -> Part | None:
-    try:
-        part = parse_part(fields)
-    except ValidationError:
-        return None
-    return None if isinstance(part, (GenericPart, TextPart)) else part
+def _held(text: str, fields: Fields) -> list[Any] | None:
+    """Return the parts whose JSON a text is, or None. Nothing in the text tells, as a user may write that as well."""
+    read = _json(text) if fields.get(names.CHAINSPAN_HOLDS) == names.HOLDS_PARTS else None
+    return read if read is None or isinstance(read, list) else [read]
 
 
-def _parts_in(text: str) -> list[Part] | None:
-    try:
-        parts = parse_parts(text) if text.startswith("[{") else []
-    except ValidationError:
-        return None
-    return parts if parts and not any(isinstance(part, GenericPart) for part in parts) else None
+def _id(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _json(text: object) -> Any:

@@ -1,11 +1,16 @@
-"""Messages as OpenInference has them: one attribute for each of their fields, as many as there is room for."""
+"""Messages as OpenInference has them: one attribute for each of their fields, as many as there is room for.
+
+It has no fields for files, data and the like. Such parts stand in a text as JSON, with an
+attribute beside it that says so: any text alone may be what a user wrote.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
+from .. import _semconv as names
 from .._content import Gate, without_data
 from .._encode import attempt, label
 from .._model import REASONING, Message
@@ -73,21 +78,43 @@ def _call(base: str, part: Part, gate: Gate) -> Attributes:
 
 
 def _content(base: str, part: Part, gate: Gate, *, is_alone: bool) -> Attributes:
-    kind, key, value = _held(part, gate)
-    held = {"content": value} if is_alone and kind == "text" else {f"{base}.type": kind, f"{base}.{key}": value}
-    return {"tool_call_id": _name(part.get("id"), gate), **held} if part.get("type") == "tool_call_response" else held
+    fields: Attributes = {}
+    if part.get("type") == "tool_call_response":
+        fields["tool_call_id"] = _name(part.get("id"), gate)
+    held = _held(part, gate)
+    if is_alone and held.type == "text":
+        marker, fields["content"] = names.CHAINSPAN_HOLDS, held.value
+    else:
+        marker = f"{base}.{names.CHAINSPAN_HOLDS}"
+        fields[f"{base}.type"], fields[f"{base}.{held.key}"] = held.type, held.value
+    if held.is_json:
+        fields[marker] = names.HOLDS_PARTS
+    return fields
 
 
-def _held(part: Part, gate: Gate) -> tuple[str, str, str]:
-    """Return a part's type in OpenInference, the key that holds it, and what it holds."""
-    kind = part.get("type")
+class _Held(NamedTuple):
+    """A part's type in OpenInference, the key that holds it, what it holds, and whether that is JSON of parts."""
+
+    type: str
+    key: str
+    value: str
+    is_json: bool = False
+
+
+def _held(part: Part, gate: Gate) -> _Held:
+    kind, content, uri = part.get("type"), part.get("content"), part.get("uri")
     if kind == "tool_call_response":
-        return "text", "text", _text(part.get("response"), gate)
-    if kind in ("text", "reasoning"):
-        return str(kind), "text", _text(part.get("content"), gate)
-    if kind == "uri" and part.get("modality") == "image":
-        return "image", "image.image.url", _text(part.get("uri"), gate)
-    return "text", "text", gate.json(without_data(part)) or ""
+        response = part.get("response")
+        return _Held("text", "text", _text(response, gate), is_json=type(response) in (list, tuple))
+    if kind in ("text", "reasoning") and _is_text(content):
+        return _Held(str(kind), "text", _text(content, gate))
+    if kind == "uri" and part.get("modality") == "image" and _is_text(uri):
+        return _Held("image", "image.image.url", _text(uri, gate))
+    return _Held("text", "text", gate.json(without_data(part)) or "", is_json=True)
+
+
+def _is_text(value: object) -> bool:
+    return issubclass(type(value), str)  # not isinstance: a value may lie about its class
 
 
 def _name(value: object, gate: Gate) -> str | None:
