@@ -8,21 +8,14 @@ in square brackets, such as ``[cycle]`` or ``[+1234 bytes]``.
 
 from __future__ import annotations
 
+from ._assigned import is_secret_key
+from ._binary import base64_marker, binary_marker, without_data
 from ._flat import flat
 from ._json import dump_bytes, dumps, shrink, size_of, well_formed
 from ._labels import label
 from ._plain import conversation_of, message_of, plain, shortened, some_messages
 from ._safe import attempt
-from ._secrets import (
-    REDACTED,
-    SECRET,
-    base64_marker,
-    binary_marker,
-    is_secret_key,
-    is_suspicious,
-    mask_text,
-    without_data,
-)
+from ._secrets import REDACTED, SECRET, is_suspicious, mask_text
 from ._visitors import register
 from ._walk import PLACE
 

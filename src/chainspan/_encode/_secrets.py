@@ -7,25 +7,16 @@ where, and only what surrounds those spots is rewritten.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from pydantic_core import SchemaValidator, core_schema
 
-__all__ = [
-    "REDACTED",
-    "SECRET",
-    "base64_marker",
-    "binary_marker",
-    "is_secret_key",
-    "is_suspicious",
-    "mask_text",
-    "without_data",
-]
+from ._assigned import ASSIGNMENT, without_assigned
+from ._binary import LONGEST_RUN, without_addresses, without_lines, without_runs
+
+__all__ = ["REDACTED", "SECRET", "is_suspicious", "mask_text"]
 
 SECRET: Final = "[secret]"  # noqa: S105
 REDACTED: Final = "[redacted]"
@@ -33,35 +24,7 @@ REDACTED: Final = "[redacted]"
 _TOKEN_CHARACTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-."
 _AS_TOKEN: Final = bytes(ord("a") if i in _TOKEN_CHARACTERS else ord(" ") for i in range(256))
 _TOKEN: Final = b"a" * 16  # the shortest run of such characters that may be a key
-_LONGEST_RUN: Final = 64  # of base64 that is left alone
-_MOST_HASHED: Final = 64 * 1024  # bytes of data: to hash more takes too long in a callback
-_OF_FIRST: Final = "first 64 KB "
-_ENOUGH: Final = 4_096  # bytes of a run that tell what it is
-_NO_LETTERS: Final = (b"=", b"%", b" ", b"\n", b"\r", b"\t")  # which base64 may have between its letters
-_MARGIN: Final = 40  # bytes before a spot that belong to it, such as ``data:image/png;base64,``
-
-_NAMES: Final = (
-    r"api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|client[_-]?secret|secret|passw(?:or)?d|passphrase"
-    r"|(?:access|refresh|auth|id|bearer|session|security)[_-]?token|authorization|credentials?|(?:set-)?cookie"
-)
-_SECRET_KEY: Final = re.compile(rf"(?:.*[._-])?(?:{_NAMES})", re.IGNORECASE)
-_LAST_LETTERS: Final = (
-    "key",
-    "secret",
-    "wd",
-    "word",
-    "phrase",
-    "token",
-    "authorization",
-    "credential",
-    "credentials",
-    "cookie",
-)
-_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
-
-# How an assignment may begin: every name above ends in one of these, in lower case.
-_HINTS: Final = (b"key", b"secret", b"pass", b"token", b"authorization", b"credential", b"cookie")
-_HINT_END: Final = re.compile(rb"(?:w(?:or)?d|phrase|s)?[\"'\\]*\s*(?:=>|[:=])")
+_MARGIN: Final = 40  # bytes before a spot that belong to it, such as the name of a scheme
 _BEARER: Final = b"bearer "
 
 # Formats of well-known keys: providers of models, clouds, code hosts, chat services, JSON web tokens.
@@ -79,24 +42,15 @@ _FORMATS: Final = r"""
     | \br8_[A-Za-z0-9]{20,} | \bnvapi-[A-Za-z0-9_-]{20,} | \bpcsk_\w{20,} | \btvly-[\w-]{16,}
     | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*
 """
-_KNOWN: Final = re.compile(_FORMATS.encode(), re.VERBOSE)
+_MASK: Final = SECRET.encode()
+_KNOWN: Final = re.compile(
+    _FORMATS.replace(r"\b", r"(?:\b|(?<=\\[nrtbf]))").encode(), re.VERBOSE
+)  # "\n" in JSON is no word
 _PEM: Final = re.compile(
     rb"-----BEGIN[ A-Z]*PRIVATE KEY-----[\s\S]*?(?:-----END[ A-Z]*PRIVATE KEY-----|\Z)",
 )
 _SCHEME: Final = re.compile(rb"(bearer|basic)([ ]+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _IN_URL: Final = re.compile(rb"(://[^\s/:@\"']*:)[^\s/@\"']+(?=@)")  # scheme://user:password@host
-_ASSIGNED: Final = re.compile(
-    rf"""
-    ((?:{_NAMES}|[?&]key)                   # a name
-      ["'\\]*\s*(?:=>|[:=])\s*["'\\]*       # = or : with quotes of any depth
-      (?:(?:bearer|basic)\s+)?)
-    (?!\[secret\]|\[redacted\]|(?:none|null|true|false|bearer|basic)\b)
-    [^\s"'\\&,;)}}\]]{{4,}}                 # its value
-    """.encode(),
-    re.IGNORECASE | re.VERBOSE,
-)
-_RUN: Final = re.compile(rb"(?:[A-Za-z0-9+/_-]{%d,}\r?\n?)+(?:[A-Za-z0-9+/_-]+)?={0,2}" % (_LONGEST_RUN + 1))
-_DATA_URL: Final = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.=+-]+)*);base64,([A-Za-z0-9+/_=\s%-]*)")
 # What every alternative of _KNOWN begins with; of literals only, which makes the search twice as fast.
 _PREFIX: Final = re.compile(
     rb"sk-|sk_|pk-|pk_|rk-|rk_|lsv2_|ls__|AIza|ya29\.|AKIA|ASIA|ABSK|ghp_|gho_|ghu_|ghs_|ghr_|github_pat|glpat-"
@@ -111,21 +65,20 @@ def _search(pattern: str) -> Callable[[bytes | str], bool]:
 # All of the above, a little wider, and in JSON too, where a line break is a backslash and
 # a letter. Without the Unicode classes it is one table of states, which takes a nanosecond a byte.
 _ANYWHERE: Final = _FORMATS.replace(r"\b", "")
-_ASSIGNMENT: Final = r"""
-        (?i: (?:key|secret|pass|token|authorization|credential|cookie)(?:w(?:or)?d|phrase|s)?
-             ["'\\nrtfu0b\s]*[:=] )
-"""
+_LINES: Final = r"[A-Za-z0-9+/]{48} (?:\\+r|\r)?(?:\\+n|\n) \x20* [A-Za-z0-9+/]{48}"
 _has_words: Final = _search(r"(?i: bearer\x20|basic\x20 ) | :// | data: | -----BEGIN")
-_is_assigning: Final = _search(_ASSIGNMENT)
+_is_assigning: Final = _search(ASSIGNMENT)
 _has_known: Final = _search(_ANYWHERE)
+_has_lines: Final = _search(_LINES)
 
 is_suspicious: Final = _search(
-    rf"""{_ASSIGNMENT}
+    rf"""{ASSIGNMENT}
       | (?i: bearer\x20+[A-Za-z0-9._~+/=-]{{8}} )
       | (?u: ://[^\s/:@"']*:[^\s/@"']+@ )
-      | data:[\w.+/;=-]*;base64,
+      | data:[\w.+/;=%-]*,
       | -----BEGIN[\x20A-Z]*PRIVATE\x20KEY-----
-      | [A-Za-z0-9+/_-]{{{_LONGEST_RUN + 1}}}
+      | [A-Za-z0-9+/_-]{{{LONGEST_RUN + 1}}}
+      | {_LINES}
       | {_ANYWHERE}
     """
 )
@@ -135,58 +88,21 @@ Errs on the safe side. The text is ASCII, or is bytes in UTF-8, and may be JSON.
 """
 
 
-def is_secret_key(key: str) -> bool:
-    """Return whether what stands under this key is a secret: ``x-api-key``, ``client_secret``, ``accessToken``."""
-    return key.lower().endswith(_LAST_LETTERS) and _SECRET_KEY.fullmatch(_CAMEL.sub("_", key)) is not None
-
-
 def mask_text(text: str, *, keep_data: bool = False) -> str:
     """Return a text without secrets, and with binary data replaced by type, size and hash, or kept."""
     sought = text.encode("utf-8", "replace")
     if not is_suspicious(sought):
         return text
-    signs = _Signs(_is_assigning(sought), _has_known(sought), _has_words(sought))
-    data = text.encode("utf-8", "surrogatepass")
-    windows = _windows(sorted(_spots(data, signs)), data)
-    if not windows:
-        return text
+    signs = _Signs(_is_assigning(sought), _has_known(sought), _has_words(sought), _has_lines(sought))
+    given = text.encode("utf-8", "surrogatepass")
+    data = _without_what_is_named(given if keep_data else _without_data(given, signs), signs)
     pieces, done = [], 0
-    for start, end in windows:
-        pieces += [data[done:start], (_without_secrets if keep_data else _masked)(data[start:end], signs)]
+    for start, end in _windows(sorted(_spots(data, signs)), data):
+        window = _without_secrets(data[start:end], signs)
+        pieces += [data[done:start], window if keep_data else without_runs(window)]
         done = end
-    return b"".join([*pieces, data[done:]]).decode("utf-8", "surrogatepass")
-
-
-def binary_marker(kind: str, data: bytes, size: int | None = None) -> str:
-    """Return what stands in place of binary data: its type, its size, and its hash, of much data that of the first.
-
-    Args:
-        kind: The type.
-        data: All of it, or at least its first 64 KB.
-        size: How many bytes there are, where not all are given.
-    """
-    size = len(data) if size is None else size
-    digest = hashlib.sha256(memoryview(data)[:_MOST_HASHED]).hexdigest()[:16]
-    return f"[{kind} {size} bytes {_OF_FIRST if size > _MOST_HASHED else ''}sha256:{digest}]"
-
-
-def base64_marker(kind: str, text: str | bytes) -> str:
-    """Return what stands in place of binary data given as base64: as for the data itself."""
-    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    if len(data) <= 2 * _MOST_HASHED:
-        return binary_marker(kind, _decoded(data))
-    letters = len(data) - sum(map(data.count, _NO_LETTERS))
-    return binary_marker(kind, _decoded(data[: 2 * _MOST_HASHED]), letters * 3 // 4)
-
-
-def without_data(part: Mapping[str, object]) -> Mapping[str, object]:
-    """Return a part of a message with its binary data replaced by type, size and hash."""
-    content = part.get("content")
-    if part.get("type") != "blob" or not isinstance(content, (str, bytes)):
-        return part
-    kind = str(part.get("mime_type") or part.get("modality") or "data")
-    marker = base64_marker(kind, str.__str__(content)) if isinstance(content, str) else binary_marker(kind, content)
-    return {**part, "content": marker}
+    masked = b"".join([*pieces, data[done:]])
+    return text if masked == given else masked.decode("utf-8", "surrogatepass")
 
 
 # ---------------------------------------------------------------- where to look
@@ -198,29 +114,15 @@ class _Signs(NamedTuple):
     assignments: bool
     known: bool
     words: bool
+    lines: bool
 
 
 def _spots(text: bytes, signs: _Signs) -> Iterator[tuple[int, int]]:
     """Yield where a text may hold a secret: the first and the last byte of what gives it away."""
     yield from _runs(text, signs)
-    if signs.assignments:
-        yield from _assignments(text.lower())
-    if not signs.words:
-        return
-    yield from _matches(text, text.lower(), _BEARER, _SCHEME)
-    yield from _matches(text, text, b"://", _IN_URL)
-    yield from _matches(text, text, b"data:", _DATA_URL)
-    yield from _matches(text, text, b"-----BEGIN", _PEM)
-
-
-def _assignments(lower: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where something is assigned to a name that ends like that of a secret."""
-    for hint in _HINTS:
-        at = lower.find(hint)
-        while at >= 0:
-            if found := _HINT_END.match(lower, at + len(hint)):
-                yield at, found.end()
-            at = lower.find(hint, at + 1)
+    if signs.words:
+        yield from _matches(text, text.lower(), _BEARER, _SCHEME)
+        yield from _matches(text, text, b"://", _IN_URL)
 
 
 def _matches(text: bytes, searched: bytes, word: bytes, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
@@ -239,7 +141,7 @@ def _runs(text: bytes, signs: _Signs) -> Iterator[tuple[int, int]]:
     while start >= 0:
         end = tokens.find(b" ", start)
         end = len(tokens) if end < 0 else end
-        if end - start > _LONGEST_RUN or (signs.known and _PREFIX.search(text, start, end)):
+        if end - start > LONGEST_RUN or (signs.known and _PREFIX.search(text, start, end)):
             yield start, end
         start = tokens.find(_TOKEN, end)
 
@@ -268,51 +170,24 @@ _WORD_END: Final = re.compile(rb"(?:[\"'\\]*\s*[\"'\\]*(?:bearer|basic)?)\s*[^\s
 # ---------------------------------------------------------------- what to put there
 
 
-def _masked(text: bytes, signs: _Signs) -> bytes:
-    text = _DATA_URL.sub(_replace_data_url, text) if signs.words else text
-    return _RUN.sub(_replace_run, _without_secrets(text, signs))
+def _without_data(text: bytes, signs: _Signs) -> bytes:
+    text = without_addresses(text) if signs.words else text
+    return without_lines(text) if signs.lines else text
+
+
+def _without_what_is_named(text: bytes, signs: _Signs) -> bytes:
+    if signs.words and b"-----BEGIN" in text:
+        text = _PEM.sub(_MASK, text)
+    return without_assigned(text) if signs.assignments else text
 
 
 def _without_secrets(text: bytes, signs: _Signs) -> bytes:
     text = _without_words(text) if signs.words else text
-    if signs.known and _PREFIX.search(text) is not None:
-        text = _KNOWN.sub(b"[secret]", text)
-    has_assignment = signs.assignments and next(_assignments(text.lower()), None) is not None
-    return _ASSIGNED.sub(rb"\1[secret]", text) if has_assignment else text
+    return _KNOWN.sub(_MASK, text) if signs.known and _PREFIX.search(text) is not None else text
 
 
 def _without_words(text: bytes) -> bytes:
-    if b"-----BEGIN" in text:
-        text = _PEM.sub(b"[secret]", text)
     lower = text.lower()
     if b"bearer " in lower or b"basic " in lower:
         text = _SCHEME.sub(rb"\1\2[secret]", text)
     return _IN_URL.sub(rb"\1[secret]", text) if b"://" in text else text
-
-
-def _replace_data_url(match: re.Match[bytes]) -> bytes:
-    return base64_marker((match[1] or b"data").decode(), match[3]).encode()
-
-
-def _replace_run(match: re.Match[bytes]) -> bytes:
-    run = match[0]
-    return base64_marker("base64", run).encode() if _is_base64(run) else run
-
-
-def _is_base64(run: bytes) -> bool:
-    # A path, a slug or a line of one letter is no base64: that mixes cases and has few separators.
-    run = run[:_ENOUGH]
-    separators = run.count(b"/") + run.count(b"-") + run.count(b"_")
-    return run != run.lower() and run != run.upper() and separators * 12 <= len(run)
-
-
-def _decoded(text: bytes) -> bytes:
-    raw = b"".join(text.translate(_TO_BASE64, b"%").split()).rstrip(b"=")
-    raw = raw[: len(raw) - 1] if len(raw) % 4 == 1 else raw
-    try:
-        return base64.b64decode(raw + b"=" * (-len(raw) % 4))
-    except (binascii.Error, ValueError):
-        return text
-
-
-_TO_BASE64: Final = bytes.maketrans(b"-_", b"+/")

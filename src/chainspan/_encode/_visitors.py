@@ -26,8 +26,9 @@ from time import thread_time_ns
 from typing import Any, Final
 
 from .._model import Message
+from ._binary import binary_marker, without_data
 from ._safe import attempt, type_name, unprintable
-from ._secrets import SECRET, binary_marker, without_data
+from ._secrets import SECRET
 from ._walk import PLACE, SCALARS, Visitor, Walk
 
 __all__ = ["CONVERTERS", "VISITORS", "register"]

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from .._model import Message
+from ._assigned import is_secret_pair
 from ._flat import flat
 from ._safe import attempt, unprintable
 from ._secrets import SECRET
@@ -24,6 +25,7 @@ _PER_VISIT: Final = 4  # texts take as long as another value
 _PER_CONTAINER: Final = 16  # texts take as long as going into a container
 _PER_ROW: Final = 2  # values, or more, are in each of many
 _PER_CUT: Final = 64  # the same where there is far too much, and most is cut away anyhow
+_PAIR: Final = 2  # a name and its value
 _FEW: Final = 32  # elements that are left at each end of a container where there is far too much
 _LEAST: Final = 256  # characters that are left of any text there
 _INT64: Final = 1 << 63
@@ -107,12 +109,20 @@ class Walk:
 
     def values(self, values: Collection[Any]) -> list[Any]:
         """Return values as a list."""
+        if len(values) == _PAIR and (marker := self._hidden_in_pair(*values)) is not None:
+            return [next(iter(values)), marker]
         if self._shorten is None and len(values) * _PER_ROW > self.left and _are_visited(values):
             raise TooMuchError
         return [
             value if (type(value) is str and len(value) < _LONG) or value is None else self._value(value)
             for value in self._some(values, in_pairs=False)
         ]
+
+    def _hidden_in_pair(self, first: Any, second: Any) -> str | None:
+        """Return what stands in place of a secret that comes with its name, as headers do."""
+        if type(first) is not str or type(second) is not str or not is_secret_pair(first, second):
+            return None
+        return self.hide(first)
 
     def text(self, text: str) -> str:
         """Return a text, cut where there is far too much."""

@@ -1,0 +1,232 @@
+"""Binary data as text: base64 in one run or in many lines, and ``data:`` addresses."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from ._quotes import Edit, edited, end_of_line, end_of_quoted
+
+__all__ = [
+    "LONGEST_RUN",
+    "base64_marker",
+    "binary_marker",
+    "without_addresses",
+    "without_data",
+    "without_lines",
+    "without_runs",
+]
+
+LONGEST_RUN: Final = 64
+"""How many characters of base64 are left alone."""
+
+_MOST_HASHED: Final = 64 * 1024  # bytes of data: to hash more takes too long in a callback
+_OF_FIRST: Final = "first 64 KB "
+_CHUNK: Final = 4_096  # characters that tell what they are
+_NO_LETTERS: Final = (b"=", b"%", b" ", b"\n", b"\r", b"\t")  # which base64 may have between its letters
+_LEAST_ADDRESS: Final = 64  # characters of data in an address that is not base64
+_MASK: Final = b"[secret]"
+_LEAST_LINES: Final = 3
+_LEAST_REST: Final = 16  # letters of a last line that does not end in "="
+
+_RUN: Final = re.compile(rb"(?:[A-Za-z0-9+/_-]{%d,}\r?\n?)+(?:[A-Za-z0-9+/_-]+)?={0,2}" % (LONGEST_RUN + 1))
+_ADDRESS: Final = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.=+-]+)*);base64,([A-Za-z0-9+/_=\s%-]*)")
+_OTHER_ADDRESS: Final = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.=+%-]+)*,(?!\s)")
+_BARE_DATA: Final = re.compile(  # with brackets and apostrophes only in pairs
+    rb"(?:[^\s\"'\\<>\[\](){}]+|\([^\s\"'\\<>\[\](){}]*\)|'[^\s\"'\\<>\[\](){}]*')*"
+)
+
+_LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_TO_LETTERS: Final = bytes(ord("a") if i in _LETTERS else ord(" ") for i in range(256))
+_LEAST_LINE: Final = b"a" * 48
+_BREAK: Final = re.compile(rb"((?:\\+r|\r)?(?:\\+n|\n)[ ]{0,16})")  # in JSON a line ends in a backslash and a letter
+_LINES: Final = re.compile(
+    rb"(?:[A-Za-z0-9+/]{48,76}%b){2,}[A-Za-z0-9+/]{1,76}={0,2}(?![A-Za-z0-9+/])"
+    % _BREAK.pattern.replace(b"((", b"(?:(")
+)
+_CASELESS: Final = b"0123456789+/_-=\r\n"
+_HEX: Final = b"0123456789abcdefABCDEF"
+_FEWEST: Final = 6  # letters that data consists of
+_BACKSLASH: Final = ord("\\")
+_ESCAPE: Final = re.compile(rb"[nrtbf]|u[0-9a-fA-F]{4}")  # after a backslash, in JSON
+_DIGIT: Final = re.compile(rb"[0-9]")
+
+
+def binary_marker(kind: str, data: bytes, size: int | None = None) -> str:
+    """Return what stands in place of binary data: its type, its size, and its hash, of much data that of the first.
+
+    Args:
+        kind: The type.
+        data: All of it, or at least its first 64 KB.
+        size: How many bytes there are, where not all are given.
+    """
+    size = len(data) if size is None else size
+    digest = hashlib.sha256(memoryview(data)[:_MOST_HASHED]).hexdigest()[:16]
+    return f"[{kind} {size} bytes {_OF_FIRST if size > _MOST_HASHED else ''}sha256:{digest}]"
+
+
+def base64_marker(kind: str, text: str | bytes) -> str:
+    """Return what stands in place of binary data given as base64: as for the data itself."""
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    if len(data) <= 2 * _MOST_HASHED:
+        return binary_marker(kind, _decoded(data))
+    letters = len(data) - sum(map(data.count, _NO_LETTERS))
+    return binary_marker(kind, _decoded(data[: 2 * _MOST_HASHED]), letters * 3 // 4)
+
+
+def without_data(part: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a part of a message with its binary data replaced by type, size and hash."""
+    content = part.get("content")
+    if part.get("type") != "blob" or not isinstance(content, (str, bytes)):
+        return part
+    kind = str(part.get("mime_type") or part.get("modality") or "data")
+    marker = base64_marker(kind, str.__str__(content)) if isinstance(content, str) else binary_marker(kind, content)
+    return {**part, "content": marker}
+
+
+def without_runs(text: bytes) -> bytes:
+    """Return a text with every long run of base64 replaced by its size and hash."""
+    return _RUN.sub(_replace_run, text)
+
+
+# ---------------------------------------------------------------- addresses
+
+
+def without_addresses(text: bytes) -> bytes:
+    """Return a text with every ``data:`` address replaced by the type, size and hash of its data."""
+    return edited(text, _addresses(text)) if b"data:" in text else text
+
+
+def _addresses(text: bytes) -> Iterator[Edit]:
+    at = text.find(b"data:")
+    while at >= 0:
+        edit = _address(text, at)
+        if edit is not None:
+            yield edit
+        at = text.find(b"data:", at + 1 if edit is None else edit.end)
+
+
+def _address(text: bytes, at: int) -> Edit | None:
+    if found := _ADDRESS.match(text, at):
+        return Edit(at, found.end(), base64_marker(_kind(found), found[3]).encode())
+    found = _OTHER_ADDRESS.match(text, at)
+    if found is None:
+        return None
+    start, end = found.end(), _end_of_data(text, at, found.end())
+    own = end - start - len(_MASK) * text.count(_MASK, start, end)  # masking makes it no longer
+    if own < _LEAST_ADDRESS:
+        return None
+    return Edit(at, end, _unquoted_marker(_kind(found), text[start:end]).encode())
+
+
+def _kind(found: re.Match[bytes]) -> str:
+    return (found[1] or b"data").decode()
+
+
+def _end_of_data(text: bytes, at: int, start: int) -> int:
+    """Return where the data of an address ends: at its closing quote, or with its last tag, or at white space."""
+    if (end := end_of_quoted(text, at, start)) is not None:
+        return end
+    if text.startswith((b"<", b"%3C", b"%3c"), start):
+        end = end_of_line(text, start, is_markup=True)
+        tags = [text.rfind(tag, start, end) + len(tag) for tag in (b">", b"%3E", b"%3e")]
+        return max(tags) if max(tags) > start else end
+    found = _BARE_DATA.match(text, start)
+    return found.end() if found else start
+
+
+def _unquoted_marker(kind: str, data: bytes) -> str:
+    """Return the marker of data with percent signs, of which three characters may be a byte."""
+    size = len(data) - 2 * data.count(b"%")
+    return binary_marker(kind, unquote_to_bytes(data[: 3 * _MOST_HASHED]), size if size > _MOST_HASHED else None)
+
+
+# ---------------------------------------------------------------- base64 in lines
+
+
+def without_lines(text: bytes) -> bytes:
+    """Return a text with base64 that is broken into lines replaced by its size and hash."""
+    return edited(text, _blocks(text))
+
+
+def _blocks(text: bytes) -> Iterator[Edit]:
+    letters = text.translate(_TO_LETTERS)
+    start = letters.find(_LEAST_LINE)
+    while start >= 0:
+        # The letter of an escaped break before is none of the line.
+        start += text.startswith((b"\\n", b"\\r"), start - 1) if start else 0
+        found = _LINES.match(text, start)
+        if found and _is_base64(found[0]):
+            yield Edit(start, found.end(), _without_blocks(_BREAK.split(found[0])))
+        end = found.end() if found else letters.find(b" ", start)
+        start = letters.find(_LEAST_LINE, end) if end >= 0 else -1
+
+
+def _without_blocks(parts: list[bytes]) -> bytes:
+    """Return lines, and the breaks between them, with every block of base64 replaced."""
+    result, at = [], 0
+    while at < len(parts):
+        end = _end_of_block(parts, at)
+        data = b"".join(parts[at:end:2])
+        is_block = end - at >= 2 * _LEAST_LINES - 1 and _DIGIT.search(data) is not None and _is_base64(data)
+        result += [base64_marker("base64", data).encode()] if is_block else parts[at:end]
+        result += parts[end : end + 1]
+        at = end + 1
+    return b"".join(result)
+
+
+def _end_of_block(parts: list[bytes], at: int) -> int:
+    """Return where the lines end that are as long as the first, with a shorter one that is the rest of the data."""
+    width, end = len(parts[at]), at + 1
+    while end < len(parts) and len(parts[end + 1]) == width:
+        end += 2
+    is_rest = end < len(parts) and len(parts[end + 1]) < width and _is_rest(parts[end + 1])
+    return end + 2 if is_rest and end - at > 1 else end
+
+
+def _is_rest(line: bytes) -> bool:
+    return line.endswith(b"=") or (len(line) % 4 == 0 and len(line) >= _LEAST_REST)
+
+
+# ---------------------------------------------------------------- base64 in a run
+
+
+def _replace_run(match: re.Match[bytes]) -> bytes:
+    run = match[0]
+    at = match.start()
+    escape = _ESCAPE.match(run) if at and match.string[at - 1] == _BACKSLASH else None
+    start = escape.end() if escape else 0
+    if len(run) - start <= LONGEST_RUN or not _is_base64(run[start:]):
+        return run
+    return run[:start] + base64_marker("base64", run[start:]).encode()
+
+
+def _is_base64(run: bytes) -> bool:
+    """Return whether any piece of a run looks like base64, as data may begin with thousands of zeros, all one letter.
+
+    A path, a slug, a hash or a line of one letter is no base64: that mixes cases and has few separators.
+    """
+    return any(_is_mixed(run[at : at + _CHUNK]) for at in range(0, len(run), _CHUNK)) and bool(run.strip(_HEX))
+
+
+def _is_mixed(chunk: bytes) -> bool:
+    if chunk.islower() or chunk.isupper() or not chunk.strip(_CASELESS):
+        return False
+    return (chunk.count(b"/") + chunk.count(b"-") + chunk.count(b"_")) * 12 <= len(chunk) and len(set(chunk)) >= _FEWEST
+
+
+def _decoded(text: bytes) -> bytes:
+    raw = b"".join(text.translate(_TO_BASE64, b"%").split()).rstrip(b"=")
+    raw = raw[: len(raw) - 1] if len(raw) % 4 == 1 else raw
+    try:
+        return base64.b64decode(raw + b"=" * (-len(raw) % 4))
+    except (binascii.Error, ValueError):
+        return text
+
+
+_TO_BASE64: Final = bytes.maketrans(b"-_", b"+/")
