@@ -18,7 +18,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, Tracer
 from . import _scope, _stack
 from ._guard import Guard
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
-from ._orphans import FALLBACKS, FORGOTTEN, Orphans
+from ._orphans import FORGOTTEN, Orphans
 from ._placement import find_caller, place, place_apart
 from ._recording import (
     Attributes,
@@ -91,14 +91,15 @@ class Lifecycle:
         if self._orphans.overdue:
             self._orphans.sweep()
         frame, task, elsewhere = find_caller(start)
-        if self._has_scope and context and not _scope.is_settled(context):
+        if self._has_scope and context and (parent is None or not _scope.is_settled(context)):
             context = self._settled(context, start, frame)
         run = self._open(start, recording, parent, context, frame)
         run.seat = _stack.Seat(frame, task)
         self._runs.add(run)
         if self._has_scope:
             _make_current(run, frame, context, elsewhere)
-        if start.run_type in FORGOTTEN or run.seat.module == FALLBACKS or (parent is None and task is not None):
+        is_stream = frame is not None and frame.f_code.co_flags & _stack.GENERATORS
+        if parent is None or start.run_type in FORGOTTEN or is_stream:
             self._orphans.watch(run, run.seat)
 
     def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:
@@ -221,7 +222,7 @@ class Lifecycle:
 
     def _has_closed(self, run: Run, start: RunStart, frame: FrameType | None) -> bool:
         """Close a run over which another one starts, if it is looked after and over; return whether it was."""
-        if run.is_watched and run.open:
+        if run.open and (run.is_watched or run.parent is None):
             self._orphans.started_over(run, start, frame)
             return run.is_past
         return False

@@ -2,11 +2,15 @@
 
 LangChain says nothing when a task is cancelled inside a model, a retriever or a tool, nor
 when one of these is left by SystemExit: it calls the error callback of the chain around
-it, and none of the run's own. Such a run is
-over as soon as the function that started it has finished. That is looked for when its
-task is done, when an ancestor ends, when another run starts over it, and a few times a
-second while its event loop runs. What is left after all that ends some time after its
-ancestor.
+it, and none of the run's own. Nor does it say anything of a run, of whatever type, that is
+cancelled while its start is still being reported, or one of whose callbacks another
+handler breaks off by an exception.
+
+Such a run is over as soon as the function that started it has finished. That is looked
+for when its task is done, when an ancestor ends, when another run starts over it, and a
+few times a second while its event loop runs. Of roots outside tasks and of streams it
+shows at once, since the callback manager that has reported the start is a local of that
+function, and dies with it. What is left after all that ends some time after its ancestor.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import weakref
 from asyncio import AbstractEventLoop, Task
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -23,15 +28,13 @@ from ._model import Outcome, RunStart
 from ._runs import Run
 from ._stack import Seat, reporter
 
-__all__ = ["FALLBACKS", "FORGOTTEN", "Orphans"]
+__all__ = ["FORGOTTEN", "Orphans"]
 
 FORGOTTEN = frozenset({"llm", "retriever", "tool"})
 """The types of run that LangChain may not close."""
 
-FALLBACKS = "langchain_core.runnables.fallbacks"
-"""The module whose streams report no end where they are left at their first chunk."""
-
-_FRAMEWORK = "langchain_core"  # whose functions execute the runs that they start; callers by hand may not
+# Whose functions execute the runs that they start; callers by hand may not.
+_FRAMEWORKS = frozenset({"langchain_core", "langgraph"})
 _LOOK_AGAIN_S = 0.25
 _GRACE_NS = 300 * 1_000_000_000
 _MOST_KEPT = 10_000
@@ -56,45 +59,39 @@ class Orphans:
     def watch(self, run: Run, seat: Seat) -> None:
         """Look after a run that has just started, and whose end may not be reported.
 
-        That is one of a type that is forgotten, a stream of fallbacks, and any root in a task,
-        which may be cancelled while its start is still being reported.
+        That is a root, a stream, and one of a type that is forgotten.
         """
-        if run.start is not None and run.start.run_type in FORGOTTEN:
-            if seat.package == _FRAMEWORK and not seat.is_generator:
-                self._watch_forgotten(run, seat)
-        elif seat.module == FALLBACKS:
-            self._watch_manager(run)
-        elif seat.task is not None and seat.package == _FRAMEWORK:
-            self._end_with(seat.task, run)
-
-    def _watch_forgotten(self, run: Run, seat: Seat) -> None:
-        if seat.only_starts:
-            self._watch_manager(run)
+        if seat.package not in _FRAMEWORKS:
             return
-        run.is_watched = True
-        if seat.task is not None and self._end_with(seat.task, run):
-            self._look_later(seat.task.get_loop())
+        if run.start is not None and run.start.run_type in FORGOTTEN and not (seat.is_generator or seat.only_starts):
+            run.is_watched = True
+        if seat.is_coroutine and not seat.only_starts and self._end_with(seat.task, run):
+            return
+        if run.parent is None or not run.is_watched:
+            self._watch_manager(run, seat)
 
-    def _end_with(self, task: Task[Any], run: Run) -> bool:
-        """Have a run end with its task, if it lives in a coroutine of that."""
-        if run.seat is None or not run.seat.is_coroutine or task.done():
+    def _end_with(self, task: Task[Any] | None, run: Run) -> bool:
+        """Have a run end with its task, or soon after its function."""
+        if task is None or task.done():
             return False
         runs = self._by_task.get(task)
         if runs is None:
             runs = self._by_task[task] = {}
             task.add_done_callback(self._task_done)
         runs[run.id] = run
+        self._look_later(task.get_loop())
         return True
 
-    def _watch_manager(self, run: Run) -> None:
-        """Look after a stream that is over when it is dropped, and with it the callback manager that reports it."""
-        manager = reporter()
+    def _watch_manager(self, run: Run, seat: Seat) -> None:
+        """Have a run end when the function that started it is gone, and with it the callback manager that reported."""
+        manager = reporter(seat)
         if manager is not None:
-            weakref.finalize(manager, self._left, run).atexit = False
+            run.witness = weakref.ref(manager, partial(self._left, run))
 
-    def _left(self, run: Run) -> None:
+    def _left(self, run: Run, _: object) -> None:
         if run.open:
-            self._close(run, Outcome.ABANDONED)
+            task = None if run.seat is None else run.seat.task
+            self._close(run, Outcome.CANCELLED if _is_cancelled(task) else Outcome.ABANDONED)
 
     def forget(self, run: Run) -> None:
         """Stop looking after a run that has ended."""
@@ -106,7 +103,7 @@ class Orphans:
         below = run.open_below()
         for orphan in below:
             seat = orphan.seat
-            if seat is not None and (orphan.is_watched or _is_awaited(seat)) and seat.is_over():
+            if seat is not None and (orphan.is_watched or _is_executed(seat)) and seat.is_over():
                 self._close(orphan, _outcome_below(outcome))
         if any(orphan.open for orphan in below):
             self.overdue.append((time.monotonic_ns() + _GRACE_NS, run))
@@ -119,10 +116,14 @@ class Orphans:
             start: What is reported of the other one.
             frame: The frame that starts that.
         """
-        if run.is_watched and run.seat is not None and run.start is not None:
+        if run.seat is None or run.start is None:
+            return
+        if run.is_watched:
             is_twin = run.start.metadata is start.metadata or _prepares(frame, run.start)
             if not is_twin and run.seat.is_over(but_for_newest=True):
                 self._close(run, Outcome.CANCELLED)
+        elif _is_executed(run.seat) and run.seat.is_over():  # an exception keeps its frame, and the manager in it
+            self._close(run, Outcome.ABANDONED)
 
     def sweep(self) -> None:
         """Close what is overdue, and forget those whose runs below have ended after them."""
@@ -153,9 +154,15 @@ class Orphans:
             self._close(run, Outcome.CANCELLED if task.cancelled() else Outcome.ABANDONED)
 
 
-def _is_awaited(seat: Seat) -> bool:
-    """Return whether a run lives in a coroutine of the framework's, which executes it, and ends with it."""
-    return seat.is_coroutine and seat.package == _FRAMEWORK
+def _is_executed(seat: Seat) -> bool:
+    """Return whether a run was started by a function of the framework's which executes it, and ends with it."""
+    return seat.package in _FRAMEWORKS and not seat.only_starts
+
+
+def _is_cancelled(task: Task[Any] | None) -> bool:
+    if task is None:
+        return False
+    return task.cancelled() or bool(getattr(task, "cancelling", int)())  # which came with Python 3.11
 
 
 def _prepares(frame: FrameType | None, start: RunStart) -> bool:

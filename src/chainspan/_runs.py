@@ -57,6 +57,7 @@ class Run:
         drops: Whether no run below it is ever recorded.
         stands_for: The ids of open runs below that are not kept, as nobody will know of them.
         twin: The run that the same frame started just before, where it is open still.
+        witness: What tells that the function which started it is gone, where it may be left without an end.
     """
 
     __slots__ = (
@@ -82,6 +83,7 @@ class Run:
         "started_ns",
         "trace",
         "twin",
+        "witness",
     )
 
     def __init__(
@@ -105,6 +107,7 @@ class Run:
         self.attached: Context | None = None
         self.stands_for: set[int] | None = None
         self.twin: Run | None = None
+        self.witness: object = None
 
     @override
     def __repr__(self) -> str:
@@ -169,7 +172,7 @@ class Run:
     def let_go(self) -> None:
         """Keep no more of an ended run than its identity."""
         self.span = NonRecordingSpan(self.span.get_span_context())
-        self.start = self.seat = self.keep = self.gate = self.attached = self.twin = None
+        self.start = self.seat = self.keep = self.gate = self.attached = self.twin = self.witness = None
 
 
 class RunRegistry:

@@ -20,6 +20,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 __all__ = [
+    "GENERATORS",
     "Seat",
     "current_task",
     "has_package",
@@ -47,10 +48,12 @@ _PASSING = frozenset(  # functions that report a start and return before the run
     {"<listcomp>", "<genexpr>", "_start", "_astart"}  # the last two are langgraph's (RunnableSeq)
 )
 _ONLY_STARTS = "ensure_started"  # inside BaseChatModel.stream_events and .astream_events
-_REPORTS = frozenset({"on_chain_start", "on_chat_model_start"})
 _RUNNABLES = "langchain_core.runnables.base"
 _NODES = frozenset({"run_with_retry", "arun_with_retry"})  # functions of langgraph that a graph calls a node by
-_GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
+_COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>"})
+_REPORTS = frozenset({"on_chain_start", "on_chat_model_start", "on_llm_start", "on_tool_start", "on_retriever_start"})
+GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
+"""The flags of the code of a generator, of which it has one."""
 _DISPATCH_DEPTH = 2  # frames from a callback to the method of the manager that reports: `handle_event`, and that
 _MOST_FRAMES = 12  # of dispatch between a callback and the code that caused it
 
@@ -87,7 +90,7 @@ class Seat:
     @property
     def is_generator(self) -> bool:
         """Whether the run lives in a generator, which pauses to let its consumer run."""
-        return self.code is not None and bool(self.code.co_flags & _GENERATORS)
+        return self.code is not None and bool(self.code.co_flags & GENERATORS)
 
     @property
     def is_coroutine(self) -> bool:
@@ -200,18 +203,24 @@ def starter_above(depth: int) -> FrameType | None:
     return above
 
 
-def reporter() -> object | None:
-    """Return the callback manager that reports the start of a chain or of a model right now, or None.
+def reporter(seat: Seat) -> object | None:
+    """Return the callback manager that reports the start of a run right now, or None.
+
+    None, too, where another function than the one that started the run has asked it to: its
+    own may live no longer than that.
 
     Its own frame is asked, which is gone in a moment: looking at the locals of a generator's
     would keep these alive, and what they hold open.
     """
-    frame = sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
     for _ in range(_MOST_FRAMES):
-        if frame.f_code.co_name in _REPORTS and _role(frame.f_globals.get("__name__", "")) is _DISPATCHING:
-            return frame.f_locals.get("self")
-        if frame.f_back is None:
+        if frame is None:
             break
+        if frame.f_code.co_name in _REPORTS and _role(frame.f_globals.get("__name__", "")) is _DISPATCHING:
+            asks = frame.f_back
+            if asks is not None and asks.f_code.co_name in _COMPREHENSIONS:
+                asks = asks.f_back
+            return frame.f_locals.get("self") if seat.holds(asks) else None
         frame = frame.f_back
     return None
 
