@@ -104,7 +104,7 @@ class Orphans:
         for orphan in below:
             seat = orphan.seat
             if seat is not None and (orphan.is_watched or _is_executed(seat)) and seat.is_over():
-                self._close(orphan, _outcome_below(outcome))
+                self._close(orphan, _outcome_below(outcome, orphan))
         if any(orphan.open for orphan in below):
             self.overdue.append((time.monotonic_ns() + _GRACE_NS, run))
 
@@ -150,8 +150,9 @@ class Orphans:
             self._look_later(loop)
 
     def _task_done(self, task: Task[Any]) -> None:
+        outcome = Outcome.CANCELLED if task.cancelled() else Outcome.OK if task.exception() is None else Outcome.ERROR
         for run in list(self._by_task.pop(task, {}).values()):
-            self._close(run, Outcome.CANCELLED if task.cancelled() else Outcome.ABANDONED)
+            self._close(run, _outcome_below(outcome, run))
 
 
 def _is_executed(seat: Seat) -> bool:
@@ -176,5 +177,7 @@ def _prepares(frame: FrameType | None, start: RunStart) -> bool:
     return any(getattr(manager, "metadata", None) is start.metadata for manager in managers)
 
 
-def _outcome_below(outcome: Outcome) -> Outcome:
-    return Outcome.CANCELLED if outcome is Outcome.CANCELLED else Outcome.ABANDONED
+def _outcome_below(outcome: Outcome, run: Run) -> Outcome:
+    """Return how a run ended that was left open: a model and its like by a timeout, where the rest ended well."""
+    is_cut_off = outcome is Outcome.OK and run.is_watched and run.seat is not None and run.seat.is_coroutine
+    return Outcome.CANCELLED if is_cut_off or outcome is Outcome.CANCELLED else Outcome.ABANDONED

@@ -30,6 +30,39 @@ def outcomes(seen: Observation) -> dict[str, Any]:
     return {name: outcome for name, outcome in found.items() if outcome not in (None, "ok")}
 
 
+@pytest.mark.parametrize("part", ["model", "tool"])
+def test_cut_off_in_a_body_that_ends_well(bench: Bench, part: str) -> None:
+    """A model or a tool that an expired timeout cuts off is cancelled, also where its body returns at once then."""
+
+    async def scenario(stage: Stage) -> None:
+        hang = Hang()
+        slow: Any = stage.model(inside=hang) if part == "model" else stage.tool("look", hang)
+
+        async def body(word: str) -> str:
+            working = asyncio.current_task()
+            asyncio.ensure_future(hang.begun.wait()).add_done_callback(lambda _: working and working.cancel())
+            with suppress(asyncio.CancelledError):
+                await slow.ainvoke(word if part == "model" else {"q": word})
+            return "too late"
+
+        await RunnableLambda(body, name="body").ainvoke("hi", stage.config)
+        stage.mark("native:afterwards")
+
+    run = {"model": "llm:m1", "tool": "tool:look"}[part]
+    seen = bench.check(
+        scenario,
+        f"""
+        chain:body
+          {run}
+            native:{run.replace("llm", "model")}
+        native:afterwards
+        """,
+        without="A",  # LangChain itself tells nobody of the end
+    )
+
+    assert outcomes(seen) == {run: "cancelled"}
+
+
 # Cut off while a start is being reported.
 
 
@@ -202,6 +235,11 @@ def stopping(mode: Mode, call: Callable[[Stage], tuple[Any, Any, Any]], *, times
     return ascenario if mode.is_async else scenario
 
 
+def cut_off(mode: Mode) -> str:
+    """Return how a model, a tool or a retriever ends: in a task that goes on it looks as if a timeout had cut it off."""
+    return "cancelled" if mode.is_async else "abandoned"
+
+
 EAGER = [mode for mode in ALL if mode.name not in ("astream_events", "astream_log", "abatch")]
 
 
@@ -224,7 +262,7 @@ def test_model_stopped_at_its_start(bench: Bench, mode: Mode) -> None:
 
     seen = bench.check(scenario, "llm:m1  x2\nnative:afterwards  x2")
 
-    assert outcomes(seen) == {"llm:m1": "abandoned"}
+    assert outcomes(seen) == {"llm:m1": cut_off(mode)}
 
 
 @modes(CALLS)
@@ -241,7 +279,7 @@ def test_model_stopped_at_its_end(bench: Bench, mode: Mode) -> None:
         """,
     )
 
-    assert outcomes(seen) == {"llm:m1": "abandoned"}
+    assert outcomes(seen) == {"llm:m1": cut_off(mode)}
 
 
 @modes(CALLS)
@@ -273,7 +311,7 @@ def test_part_stopped_at_its_start(bench: Bench, mode: Mode, part: str) -> None:
     name = {"tool": "tool:lookup", "retriever": "retriever:docs"}[part]
     seen = bench.check(stopping(mode, call), f"{name}\nnative:afterwards")
 
-    assert outcomes(seen) == {name: "abandoned"}
+    assert outcomes(seen) == {name: cut_off(mode)}
 
 
 @modes(CALLS)
