@@ -236,8 +236,8 @@ def stopping(mode: Mode, call: Callable[[Stage], tuple[Any, Any, Any]], *, times
 
 
 def cut_off(mode: Mode) -> str:
-    """Return how a model, a tool or a retriever ends: in a task that goes on it looks as if a timeout had cut it off."""
-    return "cancelled" if mode.is_async else "abandoned"
+    """Return how a model, a tool or a retriever ends: in a task that goes on, as if a timeout had cut it off."""
+    return "cancelled" if mode.name == "ainvoke" else "abandoned"
 
 
 EAGER = [mode for mode in ALL if mode.name not in ("astream_events", "astream_log", "abatch")]
