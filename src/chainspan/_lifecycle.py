@@ -238,7 +238,7 @@ class Lifecycle:
         finally:
             if self._has_scope:
                 _scope.restore(run)
-            if run.is_watched or run.parent is None:
+            if run.is_watched or run.parent is None or run.witness is not None:
                 self._orphans.forget(run)
             run.let_go()
             if run.children:

@@ -65,21 +65,20 @@ class Orphans:
             return
         if run.start is not None and run.start.run_type in FORGOTTEN and not (seat.is_generator or seat.only_starts):
             run.is_watched = True
-        if seat.is_coroutine and not seat.only_starts and self._end_with(seat.task, run):
-            return
-        if run.parent is None or not run.is_watched:
+        if _is_awaited(seat) and seat.task is not None and self._note_task(seat.task, run):
+            self._look_later(seat.task.get_loop())
+        elif run.parent is None or not run.is_watched:
             self._watch_manager(run, seat)
 
-    def _end_with(self, task: Task[Any] | None, run: Run) -> bool:
-        """Have a run end with its task, or soon after its function."""
-        if task is None or task.done():
+    def _note_task(self, task: Task[Any], run: Run) -> bool:
+        """Have something done about a run when its task is done; return whether that is to come."""
+        if task.done():
             return False
         runs = self._by_task.get(task)
         if runs is None:
             runs = self._by_task[task] = {}
             task.add_done_callback(self._task_done)
         runs[run.id] = run
-        self._look_later(task.get_loop())
         return True
 
     def _watch_manager(self, run: Run, seat: Seat) -> None:
@@ -87,6 +86,8 @@ class Orphans:
         manager = reporter(seat)
         if manager is not None:
             run.witness = weakref.ref(manager, partial(self._left, run))
+            if seat.task is not None:
+                self._note_task(seat.task, run)
 
     def _left(self, run: Run, _: object) -> None:
         if run.open:
@@ -142,17 +143,26 @@ class Orphans:
 
     def _look(self, loop: AbstractEventLoop) -> None:
         self._looking.discard(loop)
-        mine = [runs for task, runs in self._by_task.items() if task.get_loop() is loop]
-        for run in [run for runs in mine for run in runs.values()]:
+        mine = [run for task, runs in list(self._by_task.items()) if task.get_loop() is loop for run in runs.values()]
+        awaited = [run for run in mine if run.seat is not None and _is_awaited(run.seat)]
+        for run in awaited:
             if run.seat is not None and run.seat.is_over():
                 self._close(run, Outcome.CANCELLED)
-        if any(mine):
+        if any(run.open for run in awaited):
             self._look_later(loop)
 
     def _task_done(self, task: Task[Any]) -> None:
         outcome = Outcome.CANCELLED if task.cancelled() else Outcome.OK if task.exception() is None else Outcome.ERROR
         for run in list(self._by_task.pop(task, {}).values()):
-            self._close(run, _outcome_below(outcome, run))
+            if run.seat is not None and (run.seat.is_generator or run.seat.only_starts):
+                run.seat.outlive(task)
+            else:
+                self._close(run, _outcome_below(outcome, run))
+
+
+def _is_awaited(seat: Seat) -> bool:
+    """Return whether a run lives in a coroutine, which is over when its task is done."""
+    return seat.is_coroutine and not seat.only_starts
 
 
 def _is_executed(seat: Seat) -> bool:

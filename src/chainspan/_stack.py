@@ -17,7 +17,7 @@ from enum import Enum
 from functools import lru_cache
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_NEWLOCALS
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, cast
 
 __all__ = [
     "GENERATORS",
@@ -102,6 +102,10 @@ class Seat:
         """Whether what started the run returns before its body executes, as of a model's stream of events (v3)."""
         return self.code is not None and self.code.co_name == _ONLY_STARTS
 
+    def outlive(self, task: asyncio.Task[Any]) -> None:
+        """Let go of the task, which is done: the exception that it ended with would keep the run's own frame alive."""
+        self.task = cast("asyncio.Task[Any]", _Done(is_cancelled=task.cancelled()))
+
     def is_here(self) -> bool:
         """Return whether the caller runs in the same thread and the same task."""
         return self.thread_id == threading.get_ident() and self.task is current_task()
@@ -145,6 +149,19 @@ class Seat:
                 return True
             frame = frame.f_back
         return False
+
+
+class _Done:
+    """Stands for a task that is done."""
+
+    def __init__(self, *, is_cancelled: bool) -> None:
+        self._is_cancelled = is_cancelled
+
+    def done(self) -> bool:
+        return True
+
+    def cancelled(self) -> bool:
+        return self._is_cancelled
 
 
 def _above_newest() -> FrameType | None:

@@ -342,6 +342,25 @@ def test_node_stopped_at_its_end(bench: Bench, mode: Mode) -> None:
     assert outcomes(seen) == {"chain:LangGraph": "error", "chain:ask": "abandoned"}
 
 
+def test_stream_stopped_in_a_task(bench: Bench) -> None:
+    """The task, which keeps the exception, is not kept for the stream's sake."""
+
+    async def scenario(stage: Stage) -> None:
+        async def consume() -> None:
+            config = after(stage, "on_chain_start")
+            async for _ in (PROMPT | stage.model()).astream(WORD, config):
+                raise AssertionError
+
+        consuming = asyncio.ensure_future(consume())
+        await asyncio.wait([consuming])
+        assert isinstance(consuming.exception(), Stop)
+        stage.mark("native:afterwards")
+
+    seen = bench.check(scenario, "chain:RunnableSequence\nnative:afterwards")
+
+    assert outcomes(seen) == {"chain:RunnableSequence": "abandoned"}
+
+
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 def test_stopped_by_an_exception_that_is_kept(bench: Bench, is_async: bool) -> None:
     """Whoever keeps the exception keeps the function's remains: the run ends when the next one starts there."""
