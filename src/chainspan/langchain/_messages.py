@@ -28,11 +28,13 @@ _ROLES: Final[Mapping[str, str]] = {
 }
 _SAYING: Final = ("content", "name", "role", "tool_call_id", "tool_calls", "invalid_tool_calls")
 _OF_TEXT: Final = itemgetter("content", "name")
+_OF_ANSWER: Final = itemgetter("content", "name", "tool_calls", "invalid_tool_calls")
+_TEXTS: Final = frozenset({str, type(None)})
 # What tells whether a message that is a text is still the same, by the message's type.
 _GLANCES: Final[Mapping[str, Callable[[Any], tuple[Any, ...]]]] = {
     "system": _OF_TEXT,
     "human": _OF_TEXT,
-    "ai": itemgetter("content", "name", "tool_calls", "invalid_tool_calls"),
+    "ai": _OF_ANSWER,
     "tool": itemgetter("content", "name", "tool_call_id"),
 }
 _MOST_REMEMBERED: Final = 4_096
@@ -133,8 +135,9 @@ def _looked(fields: Mapping[str, Any]) -> tuple[Callable[[Any], object], object]
             seen = look(fields)
         except KeyError:  # of a version that has other fields
             return _whole, _whole(fields)
-        if all(not held if type(held) is list else held is None or type(held) is str for held in seen):
-            return look, tuple([] if type(held) is list else held for held in seen)
+        texts, lists = (seen[:2], seen[2:]) if look is _OF_ANSWER else (seen, ())
+        if _TEXTS.issuperset(map(type, texts)) and not any(lists):
+            return look, (*texts, [], []) if lists else texts
     return _whole, _whole(fields)
 
 
