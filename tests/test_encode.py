@@ -155,6 +155,16 @@ def test_a_class_that_prints_slowly_is_asked_once() -> None:
     assert Slow.printed == 1
 
 
+def test_a_pair_that_grows_meanwhile_is_a_list() -> None:
+    """A list to which another thread adds a value between two looks at it is taken as it is then."""
+
+    class Growing(list[str]):
+        def __len__(self) -> int:
+            return 2
+
+    assert plain({"headers": Growing(["a", "b", "c"])}) == {"headers": ["a", "b", "c"]}
+
+
 def test_of_much_data_the_beginning_is_hashed() -> None:
     """To hash megabytes takes longer than a callback may; data as it is and as base64 are known by the same hash."""
     data = bytes(range(256)) * 1_000

@@ -145,7 +145,7 @@ class Gate:
             return self._fitted(tree)
         if tree is None or isinstance(tree, (bool, int, float)):
             return tree
-        return self._spent(self._writer.value(value, self._limit))
+        return self._spent(self._writer.value(value, self._limit))  # not the tree, which has messages whole
 
     # ------------------------------------------------------------ inside
 

@@ -109,8 +109,8 @@ class Walk:
 
     def values(self, values: Collection[Any]) -> list[Any]:
         """Return values as a list."""
-        if len(values) == _PAIR and (marker := self._hidden_in_pair(*values)) is not None:
-            return [next(iter(values)), marker]
+        if len(values) == _PAIR and (pair := self._pair(*values)) is not None:
+            return pair
         if self._shorten is None and len(values) * _PER_ROW > self.left and _are_visited(values):
             raise TooMuchError
         return [
@@ -118,11 +118,15 @@ class Walk:
             for value in self._some(values, in_pairs=False)
         ]
 
-    def _hidden_in_pair(self, first: Any, second: Any) -> str | None:
-        """Return what stands in place of a secret that comes with its name, as headers do."""
+    def _pair(self, first: Any = None, second: Any = None, *_: Any) -> list[Any] | None:
+        """Return a name with what stands in place of its secret, as of headers; None where that is not what there is.
+
+        Another thread may have made the two more, or fewer.
+        """
         if type(first) is not str or type(second) is not str or not is_secret_pair(first, second):
             return None
-        return self.hide(first)
+        marker = self.hide(first)
+        return None if marker is None else [first, marker]
 
     def text(self, text: str) -> str:
         """Return a text, cut where there is far too much."""
