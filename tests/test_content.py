@@ -31,6 +31,7 @@ from tests import strategies
 
 from chainspan import OtelHandler
 from chainspan._content import CAPTURE_VARIABLE, ContentPolicy, Gate
+from chainspan._encode import binary_marker
 from chainspan._errors import ConfigurationError
 from chainspan._model import Message, ModelRequest, ModelResponse, RunEnd, RunKind, RunStart, ToolRequest
 from chainspan._profiles import profile
@@ -478,6 +479,42 @@ def test_binary_data_never_leaves() -> None:
     assert not [text for text in texts if re.search(r"[A-Za-z0-9+/]{65}", text or "")]
     assert len({match for text in texts for match in re.findall(r"sha256:\w+", text or "")}) == 1
     assert json.loads(texts[0] or "")[0]["parts"][0]["content"].startswith("[image/png 3000 bytes sha256:")
+
+
+_MEGABYTES = os.urandom(1_500_000)
+_IN_RUN, _IN_LINES = base64.b64encode(_MEGABYTES).decode(), base64.encodebytes(_MEGABYTES).decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        pytest.param(_IN_RUN, "base64", id="a run"),
+        pytest.param(_IN_LINES, "base64", id="lines"),
+        pytest.param(f"data:image/png;base64,{_IN_RUN}", "image/png", id="an address"),
+    ],
+)
+def test_megabytes_of_data_are_told_whole(text: str, kind: str) -> None:
+    """Data that is too much to be read is its type, its size and its hash all the same (pains #11, #37)."""
+    gate = Gate.of(True)
+
+    marker = binary_marker(kind, _MEGABYTES)
+
+    assert marker.startswith(f"[{kind} 1500000 bytes first 64 KB sha256:")
+    assert gate.value(text) == (marker, False)
+    assert gate.json({"data": text}) == json.dumps({"data": marker}, separators=(",", ":"))
+    assert marker in (gate.messages([_said(text)]) or "")
+
+
+@pytest.mark.parametrize("around", ["{data} {words}", "{words} {data}", "{data} {words} {data}", "é{data} {words}"])
+def test_megabytes_of_data_and_words_leave_neither_the_data_nor_nothing(around: str) -> None:
+    """Where words stand among megabytes of data, that are cut, the data is taken out and said to be there."""
+    text = around.format(data=_IN_RUN, words="Words, here. " * 100_000)
+
+    written = Gate.of(True).json({"data": text}) or ""
+
+    assert not re.search(r"[A-Za-z0-9+/]{65}", written)
+    assert re.search(r"\[base64 \d+ bytes (first 64 KB )?sha256:\w{16}\]", written)
+    assert re.search(r"\[\+\d+ (bytes|characters)\]", written)
 
 
 def test_an_attribute_keeps_to_its_budget() -> None:

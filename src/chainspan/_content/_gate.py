@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from pydantic_core import from_json
 
-from .._encode import attempt, label, plain, shortened, shrink, size_of
+from .._encode import attempt, label, plain, shrink, size_of
 from .._model import AttributeValue, Message, RunStart
 from ._exceptions import stack_of, type_of
 from ._mask import Mask, mask_of
@@ -153,8 +153,8 @@ class Gate:
         limit, own = self._limit, text if type(text) is str else str.__str__(text)  # whose own methods may do anything
         if len(own) <= limit and own.isascii() and self._mask.leaves(own):
             return self._spent((own, len(own)))
-        change = self._writer.changed
-        masked = shortened(own, limit - _MARKER, change) if len(own) > 2 * limit else change(own)
+        writer = self._writer
+        masked = writer.shortened(own, limit - _MARKER) if len(own) > 2 * limit else writer.changed(own)
         if size_of(masked) > limit:
             masked = str(from_json(shrink(masked, limit)))
         return self._spent((masked, size_of(masked)))

@@ -13,6 +13,7 @@ from .._encode import (
     dumps,
     flat,
     is_suspicious,
+    marker_of_all,
     mask_text,
     plain,
     shortened,
@@ -109,6 +110,11 @@ class Writer:
         """Return one text masked."""
         return self._mask.text(well_formed(text))
 
+    def shortened(self, text: str, length: int, *, is_changed_again: bool = False) -> str:
+        """Return a long text masked and cut to about so many characters, or what stands for it where it is all data."""
+        marker = None if self._mask.is_active else marker_of_all(text)
+        return marker or shortened(text, length, self.changed, is_changed_again=is_changed_again)
+
     # ------------------------------------------------------------ inside
 
     def _walked(self, value: object, limit: int) -> Written:
@@ -128,8 +134,7 @@ class Writer:
         most = limit - _SPARE if limit >= _LONG else limit  # what fits need not be cut again
 
         def shorten(text: str, length: int) -> str:
-            is_changed_again = not self._mask.is_active
-            return shortened(text, min(length, most), self.changed, is_changed_again=is_changed_again)
+            return self.shortened(text, min(length, most), is_changed_again=not self._mask.is_active)
 
         return plain(value, hide=self._mask.hide, apart=apart, room=room, shorten=shorten)
 

@@ -9,7 +9,7 @@ in square brackets, such as ``[cycle]`` or ``[+1234 bytes]``.
 from __future__ import annotations
 
 from ._assigned import is_secret_key
-from ._binary import base64_marker, binary_marker, without_data
+from ._binary import base64_marker, binary_marker, marker_of_all, without_data
 from ._flat import flat
 from ._json import dump_bytes, dumps, shrink, size_of, well_formed
 from ._labels import label
@@ -33,6 +33,7 @@ __all__ = [
     "is_secret_key",
     "is_suspicious",
     "label",
+    "marker_of_all",
     "mask_text",
     "message_of",
     "plain",

@@ -16,6 +16,7 @@ __all__ = [
     "LONGEST_RUN",
     "base64_marker",
     "binary_marker",
+    "marker_of_all",
     "without_addresses",
     "without_data",
     "without_lines",
@@ -28,7 +29,8 @@ LONGEST_RUN: Final = 64
 _MOST_HASHED: Final = 64 * 1024  # bytes of data: to hash more takes too long in a callback
 _OF_FIRST: Final = "first 64 KB "
 _CHUNK: Final = 4_096  # characters that tell what they are
-_NO_LETTERS: Final = (b"=", b"%", b" ", b"\n", b"\r", b"\t")  # which base64 may have between its letters
+_BLANKS: Final = (b"%", b" ", b"\n", b"\r", b"\t")  # which base64 may have between its letters
+_PADDING: Final = b"= \n\r\t"
 _LEAST_ADDRESS: Final = 64  # characters of data in an address that is not base64
 _MASK: Final = b"[secret]"
 _LEAST_LINES: Final = 3
@@ -40,6 +42,10 @@ _OTHER_ADDRESS: Final = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.=+%-]+)*,
 _BARE_DATA: Final = re.compile(  # with brackets and apostrophes only in pairs
     rb"(?:[^\s\"'\\<>\[\](){}]+|\([^\s\"'\\<>\[\](){}]*\)|'[^\s\"'\\<>\[\](){}]*')*"
 )
+
+_ONLY: Final = re.compile(rb"[A-Za-z0-9+/_\s-]*={0,2}\s*")
+_SAMPLES: Final = 32  # places in a long text that tell whether all of it is data
+_SAMPLE: Final = 256  # characters of each
 
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _TO_LETTERS: Final = bytes(ord("a") if i in _LETTERS else ord(" ") for i in range(256))
@@ -72,11 +78,30 @@ def binary_marker(kind: str, data: bytes, size: int | None = None) -> str:
 
 def base64_marker(kind: str, text: str | bytes) -> str:
     """Return what stands in place of binary data given as base64: as for the data itself."""
-    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    if len(data) <= 2 * _MOST_HASHED:
-        return binary_marker(kind, _decoded(data))
-    letters = len(data) - sum(map(data.count, _NO_LETTERS))
-    return binary_marker(kind, _decoded(data[: 2 * _MOST_HASHED]), letters * 3 // 4)
+    first = _bytes(text[: 2 * _MOST_HASHED])
+    if len(text) <= 2 * _MOST_HASHED:
+        return binary_marker(kind, _decoded(first))
+    last = _bytes(text[-_SAMPLE:])
+    end = len(text) - len(last) + len(last.rstrip(_PADDING))
+    blanks = [sign for sign in _BLANKS if sign in first]  # to count what is not there takes as long
+    letters = end - sum(_bytes(text).count(sign, 0, end) for sign in blanks)
+    return binary_marker(kind, _decoded(first), letters * 3 // 4)
+
+
+def marker_of_all(text: str) -> str | None:
+    """Return what stands in place of a long text that is one piece of base64, also as an address, or None.
+
+    Samples tell, from its head to its tail: to look at all of it would take too long in a callback.
+    """
+    address = _ADDRESS.match(_bytes(text[:_CHUNK])) if text.isascii() else None
+    data = text[address.start(3) :] if address else text
+    places = range(0, len(data) - _SAMPLE, max(len(data) // _SAMPLES, _SAMPLE))
+    samples = [_bytes(data[at : at + _SAMPLE]) for at in places]
+    if not samples or not all(map(_ONLY.fullmatch, [*samples, _bytes(data[-_SAMPLE:])])):
+        return None
+    if address is None and not _is_base64(b"".join(samples)):
+        return None
+    return base64_marker(_kind(address) if address else "base64", data)
 
 
 def without_data(part: Mapping[str, object]) -> Mapping[str, object]:
@@ -218,6 +243,10 @@ def _is_mixed(chunk: bytes) -> bool:
     if chunk.islower() or chunk.isupper() or not chunk.strip(_CASELESS):
         return False
     return (chunk.count(b"/") + chunk.count(b"-") + chunk.count(b"_")) * 12 <= len(chunk) and len(set(chunk)) >= _FEWEST
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
 
 
 def _decoded(text: bytes) -> bytes:

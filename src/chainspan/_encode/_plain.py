@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -18,6 +19,9 @@ _FIRST_MESSAGES: Final = 32  # of them
 _MOST_IN_STATE: Final = 500  # of them; where there are more, a walk leaves out those in the middle
 _MOST_COUNTED: Final = 256 * 1024  # characters whose size is found out
 _MARGIN: Final = 4_096  # characters: longer than keys are, but for data
+_SIGNED: Final = len(" sha256:0123456789abcdef]")
+_ENDS_IN_DATA: Final = re.compile(r" sha256:[0-9a-f]{16}\]\Z")
+_BEGINS_WITH_DATA: Final = re.compile(r"\[[^\[\]]{1,200} sha256:[0-9a-f]{16}\]")
 
 
 def message_of(value: object) -> Message | None:
@@ -116,7 +120,10 @@ def shortened(text: str, length: int, change: Callable[[str], str] = str, *, is_
     if is_changed_again and not any(_is_suspicious_at(text, cut) for cut in (head, after)):
         return f"{text[:head]}{lost}{text[after:]}"
     first, last = change(text[: head + margin]), change(text[after - margin :])
-    return f"{first[: max(len(first) - margin, 0)]}{lost}{last[margin:]}"
+    # Data may reach beyond any margin; then what stands in its place is kept whole.
+    first = first if _ENDS_IN_DATA.match(first[-_SIGNED:]) else first[: max(len(first) - margin, 0)]
+    last = last if _BEGINS_WITH_DATA.match(last) else last[margin:]
+    return f"{first}{lost}{last}"
 
 
 def _is_suspicious_at(text: str, cut: int) -> bool:
