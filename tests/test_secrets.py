@@ -139,6 +139,18 @@ def test_a_header_of_a_list_is_masked(wrap: Any) -> None:
     assert seen == {"headers": [["x-api-key", "[secret]"], ["accept", "*/*"]]}
 
 
+@pytest.mark.parametrize("blank", ["x ", "é ", "\U0001f43b ", "\ud800 "], ids=ascii)
+@pytest.mark.parametrize("offset", range(-48, 16))
+def test_a_named_secret_is_masked_wherever_it_stands(blank: str, offset: int) -> None:
+    """A long text is searched in blocks, none of which ends a name, its sign or a character too early."""
+    before = blank * ((3 * 4_096 + offset) // len(blank.encode("utf-8", "replace")))
+    text = '{before}{{"api_key"\n\t: "{secret}"}} {before}'
+
+    masked = mask_text(text.format(before=before, secret="two words"))
+
+    assert masked == text.format(before=before, secret="[secret]")
+
+
 @pytest.mark.parametrize("escape", ["\\n", "\\t", "\\\\n", "\\u000a"])
 def test_escapes_of_json_stay_whole(escape: str) -> None:
     """The letter of an escape before a key or before data is neither a part of it nor hides it."""

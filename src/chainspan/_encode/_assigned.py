@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ._quotes import Edit, Quoted, edited, end_of_line, quoted
+from ._search import search
 
 __all__ = ["ASSIGNMENT", "is_secret_key", "is_secret_pair", "without_assigned"]
 
@@ -68,11 +69,15 @@ _MOST_QUOTES: Final = 32
 _MOST_QUOTED: Final = 256  # bytes after an apostrophe, which may be none that opens a text
 _SECRET: Final = b"[secret]"
 
+_BLOCK: Final = 4_096  # bytes that are looked at more closely where there may be an assignment among them
+_LONGEST_SIGN: Final = 512  # bytes from a hint to the sign of its assignment
+
 ASSIGNMENT: Final = r"""
         (?i: (?:key|secret|pass|token|authorization|credential|cookie)(?:w(?:or)?d|phrase|s)?
              (?: ["'\\nrtfu0b\s]*[:=] | \\*["']["'\\nrtfu0b\s]*, ) )
 """
-"""What any of this begins with, a little wider, and in JSON too, for pydantic-core's regular expressions."""
+"""What any of this begins with, a little wider, and in JSON too, for `search`."""
+_is_assigning: Final = search(ASSIGNMENT)
 
 
 def is_secret_key(key: str) -> bool:
@@ -124,14 +129,22 @@ def _masks(text: bytes) -> Iterator[Edit]:
 
 
 def _assignments(lower: bytes) -> Iterator[_Assigned]:
+    for start in range(0, len(lower), _BLOCK):
+        # As Latin-1, which any bytes are: a block may begin and end within a character.
+        if _is_assigning(lower[start : start + _BLOCK + _LONGEST_SIGN].decode("latin-1")):
+            yield from _assignments_in(lower, start, start + _BLOCK)
+
+
+def _assignments_in(lower: bytes, start: int, stop: int) -> Iterator[_Assigned]:
     for hint in _HINTS:
-        at = lower.find(hint)
+        size = len(hint)
+        at = lower.find(hint, start, stop + size - 1)
         while at >= 0:
-            end = at + len(hint)
+            end = at + size
             if (found := _HINT_END.match(lower, end)) and (name := _name(lower, at, found)):
                 quote = _LAST_QUOTE.search(found[2][-_MOST_QUOTES:])
                 yield _Assigned(at, found.end(), name, quote[0] if quote else b"", found[3])
-            at = lower.find(hint, end)
+            at = lower.find(hint, end, stop + size - 1)
 
 
 def _name(lower: bytes, at: int, found: re.Match[bytes]) -> bytes:

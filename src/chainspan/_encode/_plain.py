@@ -113,29 +113,44 @@ def shortened(text: str, length: int, change: Callable[[str], str] = str, *, is_
             may be something at a cut.
     """
     length = length if text.isascii() else length // 3  # characters, which take up to four bytes then
-    head, tail = 2 * length // 3, length // 3
-    margin = min(_MARGIN, len(text) - head, len(text) - tail)
-    after = len(text) - tail
-    lost = _lost(text, head, tail)
-    if is_changed_again and not any(_is_suspicious_at(text, cut) for cut in (head, after)):
-        return f"{text[:head]}{lost}{text[after:]}"
+    head, after = 2 * length // 3, len(text) - length // 3
+    cuts = _quiet_cuts(text, head, after, length // 8) if is_changed_again else None
+    if cuts is not None:
+        head, after = cuts
+        return f"{text[:head]}{_lost(text, head, after)}{text[after:]}"
+    margin = min(_MARGIN, len(text) - head, after)
     first, last = change(text[: head + margin]), change(text[after - margin :])
     # Data may reach beyond any margin; then what stands in its place is kept whole.
     first = first if _ENDS_IN_DATA.match(first[-_SIGNED:]) else first[: max(len(first) - margin, 0)]
     last = last if _BEGINS_WITH_DATA.match(last) else last[margin:]
-    return f"{first}{lost}{last}"
+    return f"{first}{_lost(text, head, after)}{last}"
 
 
-def _is_suspicious_at(text: str, cut: int) -> bool:
-    return is_suspicious(text[max(cut - _MARGIN, 0) : cut + _MARGIN].encode("utf-8", "replace"))
+def _quiet_cuts(text: str, head: int, after: int, most: int) -> tuple[int, int] | None:
+    """Return where a text can be cut with surely nothing there that must not be cut in two, or None.
+
+    Args:
+        text: A long text.
+        head: Where it is to be cut first.
+        after: Where it is to be cut last.
+        most: How many characters more may be cut out on each side.
+    """
+    steps = range(0, most + 1, _MARGIN)
+    first = next((head - step for step in steps if _is_quiet(text, head - step)), None)
+    last = None if first is None else next((after + step for step in steps if _is_quiet(text, after + step)), None)
+    return None if first is None or last is None else (first, last)
 
 
-def _lost(text: str, head: int, tail: int) -> str:
+def _is_quiet(text: str, cut: int) -> bool:
+    return not is_suspicious(text[max(cut - _MARGIN, 0) : cut + _MARGIN].encode("utf-8", "replace"))
+
+
+def _lost(text: str, head: int, after: int) -> str:
     """Say how much is cut out: bytes, or characters where it would take long to count those."""
-    count = len(text) - head - tail
+    count = after - head
     if text.isascii():
         return f"[+{count} bytes]"
-    return f"[+{size_of(text[head : len(text) - tail])} bytes]" if count <= _MOST_COUNTED else f"[+{count} characters]"
+    return f"[+{size_of(text[head:after])} bytes]" if count <= _MOST_COUNTED else f"[+{count} characters]"
 
 
 def _nothing_hidden(_key: str) -> None:

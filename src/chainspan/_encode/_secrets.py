@@ -8,13 +8,12 @@ where, and only what surrounds those spots is rewritten.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
-
-from pydantic_core import SchemaValidator, core_schema
 
 from ._assigned import ASSIGNMENT, without_assigned
 from ._binary import LONGEST_RUN, without_addresses, without_lines, without_runs
+from ._search import search
 
 __all__ = ["REDACTED", "SECRET", "is_suspicious", "mask_text"]
 
@@ -58,20 +57,14 @@ _PREFIX: Final = re.compile(
 )
 
 
-def _search(pattern: str) -> Callable[[bytes | str], bool]:
-    return SchemaValidator(core_schema.str_schema(pattern=f"(?x-u){pattern}")).isinstance_python
-
-
 # All of the above, a little wider, and in JSON too, where a line break is a backslash and
 # a letter. Without the Unicode classes it is one table of states, which takes a nanosecond a byte.
 _ANYWHERE: Final = _FORMATS.replace(r"\b", "")
 _LINES: Final = r"[A-Za-z0-9+/]{48} (?:\\+r|\r)?(?:\\+n|\n) \x20* [A-Za-z0-9+/]{48}"
-_has_words: Final = _search(r"(?i: bearer\x20|basic\x20 ) | :// | data: | -----BEGIN")
-_is_assigning: Final = _search(ASSIGNMENT)
-_has_known: Final = _search(_ANYWHERE)
-_has_lines: Final = _search(_LINES)
+_has_words: Final = search(r"(?i: bearer\x20|basic\x20 ) | :// | data: | -----BEGIN")
+_has_known: Final = search(_ANYWHERE)
 
-is_suspicious: Final = _search(
+is_suspicious: Final = search(
     rf"""{ASSIGNMENT}
       | (?i: bearer\x20+[A-Za-z0-9._~+/=-]{{8}} )
       | (?u: ://[^\s/:@"']*:[^\s/@"']+@ )
@@ -93,7 +86,7 @@ def mask_text(text: str, *, keep_data: bool = False) -> str:
     sought = text.encode("utf-8", "replace")
     if not is_suspicious(sought):
         return text
-    signs = _Signs(_is_assigning(sought), _has_known(sought), _has_words(sought), _has_lines(sought))
+    signs = _Signs(_has_known(sought), _has_words(sought))
     given = text.encode("utf-8", "surrogatepass")
     data = _without_what_is_named(given if keep_data else _without_data(given, signs), signs)
     pieces, done = [], 0
@@ -111,10 +104,8 @@ def mask_text(text: str, *, keep_data: bool = False) -> str:
 class _Signs(NamedTuple):
     """Which of what takes longest to find is there at all."""
 
-    assignments: bool
     known: bool
     words: bool
-    lines: bool
 
 
 def _spots(text: bytes, signs: _Signs) -> Iterator[tuple[int, int]]:
@@ -171,14 +162,13 @@ _WORD_END: Final = re.compile(rb"(?:[\"'\\]*\s*[\"'\\]*(?:bearer|basic)?)\s*[^\s
 
 
 def _without_data(text: bytes, signs: _Signs) -> bytes:
-    text = without_addresses(text) if signs.words else text
-    return without_lines(text) if signs.lines else text
+    return without_lines(without_addresses(text) if signs.words else text)
 
 
 def _without_what_is_named(text: bytes, signs: _Signs) -> bytes:
     if signs.words and b"-----BEGIN" in text:
         text = _PEM.sub(_MASK, text)
-    return without_assigned(text) if signs.assignments else text
+    return without_assigned(text)
 
 
 def _without_secrets(text: bytes, signs: _Signs) -> bytes:
