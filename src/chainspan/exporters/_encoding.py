@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, Status
 from opentelemetry.util.types import Attributes, AttributeValue
 
+from .._encode import well_formed
 from ._rewritten import Rewritten
 
 __all__ = ["MAX_REQUEST_BYTES", "Batch", "encoded", "joined"]
@@ -62,7 +63,7 @@ def _encode(spans: Sequence[ReadableSpan]) -> bytes:
 
 def _has_surrogate_attribute(attributes: Attributes) -> bool:
     texts = (value for value in (attributes or {}).values() if isinstance(value, str))
-    return any(not text.isascii() and _clean(text) is not text for text in texts)
+    return any(not text.isascii() and well_formed(text) is not text for text in texts)
 
 
 def _repaired(span: ReadableSpan) -> ReadableSpan:
@@ -70,40 +71,29 @@ def _repaired(span: ReadableSpan) -> ReadableSpan:
     return Rewritten(
         span,
         _clean_attributes(span.attributes),
-        name=_clean(span.name),
+        name=well_formed(span.name),
         events=[_clean_event(event) for event in span.events],
         links=[Link(link.context, _clean_attributes(link.attributes)) for link in span.links],
-        status=Status(span.status.status_code, span.status.description and _clean(span.status.description)),
+        status=Status(span.status.status_code, span.status.description and well_formed(span.status.description)),
     )
 
 
 def _clean_event(event: Event) -> Event:
-    return Event(_clean(event.name), _clean_attributes(event.attributes), event.timestamp)
+    return Event(well_formed(event.name), _clean_attributes(event.attributes), event.timestamp)
 
 
 def _clean_attributes(attributes: Attributes) -> dict[str, AttributeValue]:
-    return {_clean(key): _clean_value(value) for key, value in (attributes or {}).items()}
+    return {well_formed(key): _clean_value(value) for key, value in (attributes or {}).items()}
 
 
 def _clean_value(value: AttributeValue) -> AttributeValue:
     if isinstance(value, str):
-        return _clean(value)
+        return well_formed(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST_INT:
         return str(value)  # OTLP's integers have 64 bits
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return [_clean(item) if isinstance(item, str) else item for item in value]
+        return [well_formed(item) if isinstance(item, str) else item for item in value]
     return value
-
-
-def _clean(text: str) -> str:
-    """Return the text itself when it is sound; else pairs joined, and lone halves as U+FFFD."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def joined(bodies: Sequence[bytes]) -> bytes:
