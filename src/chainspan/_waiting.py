@@ -1,4 +1,8 @@
-"""The task that waits for a callback, where LangChain dispatches the callback in a task of its own.
+"""The task that waits for another one: on whose behalf a callback is dispatched, and a call is made.
+
+LangChain executes what it calls in asynchronous code in tasks, and says in each of them
+whose body it is. Where it calls something that no handler hears of, it names that instead;
+whose body has called it can be told by the task that waits.
 
 For an asynchronous text model, langchain-core 1.7 reports the start from a task that
 ``asyncio.gather`` makes (``BaseLLM.agenerate``), and, where other handlers are not inline,
@@ -7,8 +11,8 @@ which runs in the task that waits. That task stands suspended meanwhile, so its 
 can be entered from here.
 
 asyncio has no public way from a task to the one that waits for it before Python 3.14.
-What is used instead are the callbacks that ``gather`` leaves; where they look otherwise,
-no waiting task is found.
+What is used instead are the callbacks that ``await`` and ``gather`` leave; where they look
+otherwise, no waiting task is found.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from typing import Any
 
 from ._stack import is_dispatch, suspended_frames
 
-__all__ = ["Waiting", "waiting"]
+__all__ = ["Waiting", "awaiter", "waiting"]
 
 _MOST_TASKS = 4  # of dispatch, one inside the other
 
@@ -44,7 +48,7 @@ class Waiting:
 def waiting(task: asyncio.Task[Any] | None) -> Waiting | None:
     """Return the task on whose behalf a callback is dispatched in a given one, or None."""
     for _ in range(_MOST_TASKS):
-        found = None if task is None else next(_waiters(task), None)
+        found = None if task is None else next(_gatherers(task), None)
         if found is None:
             return None
         task, context = found
@@ -55,13 +59,21 @@ def waiting(task: asyncio.Task[Any] | None) -> Waiting | None:
     return None
 
 
-def _waiters(task: asyncio.Task[Any]) -> Iterator[tuple[asyncio.Task[Any], Context]]:
+def awaiter(task: asyncio.Task[Any]) -> tuple[asyncio.Task[Any], Context] | None:
+    """Return the task that awaits a given one, alone or with others, and the context of its code, or None."""
+    return next(_awaiters(task), None) or next(_gatherers(task), None)
+
+
+def _gatherers(task: asyncio.Task[Any]) -> Iterator[tuple[asyncio.Task[Any], Context]]:
     for callback, _ in _callbacks(task):
-        outer = _closed_over(callback, "outer")
-        for wakeup, context in _callbacks(outer):
-            waiter = getattr(wakeup, "__self__", None)
-            if isinstance(waiter, asyncio.Task):
-                yield waiter, context
+        yield from _awaiters(_closed_over(callback, "outer"))
+
+
+def _awaiters(future: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
+    for wakeup, context in _callbacks(future):
+        task = getattr(wakeup, "__self__", None)
+        if isinstance(task, asyncio.Task):
+            yield task, context
 
 
 def _callbacks(future: object) -> list[tuple[Any, Context]]:

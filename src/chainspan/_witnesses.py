@@ -6,11 +6,13 @@ See `chainspan._scope` for what they are asked.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from contextvars import Context
 from types import FrameType
+from typing import Protocol
 
 from . import _stack
 from ._runs import Run
+from ._waiting import awaiter
 
 __all__ = ["Asker", "is_named", "is_named_throughout", "leave_seat", "set_current_run", "take_seat"]
 
@@ -31,19 +33,26 @@ _PUMPED = "_iter_v2_events"  # the generator that a model's stream of events is 
 _MODELS = "langchain_core.language_models"
 _TEXT_MODELS = "langchain_core.language_models.llms"
 _ONE_BY_ONE = frozenset({"_generate", "_agenerate"})  # functions there that call a model prompt by prompt
+_MOST_TASKS = 16  # that wait for one another
 _ANSWERS = "_stream"  # the generator of a model that worker threads pull chunk by chunk
 
 _starters: dict[int, Run] = {}  # address of a frame -> the run that it started last
 
 
-def _nobody() -> int | None:
+class _Word(Protocol):
+    """The framework's word: the id of the run whose body is executing, here or in a context."""
+
+    def __call__(self, context: Context | None = None, /) -> int | None: ...
+
+
+def _nobody(_: Context | None = None) -> int | None:
     return None
 
 
-_current_run: Callable[[], int | None] = _nobody
+_current_run: _Word = _nobody
 
 
-def set_current_run(witness: Callable[[], int | None]) -> None:
+def set_current_run(witness: _Word) -> None:
     """Say how to ask for the id of the run whose body is executing, as the framework knows it."""
     global _current_run  # noqa: PLW0603 - set once, when the framework's adapter is loaded
     _current_run = witness
@@ -237,9 +246,23 @@ def _inherits(run: Run, seat: _stack.Seat, frame: FrameType | None) -> bool:
 def _is_in_stream(run: Run, package: str, frame: FrameType | None) -> bool:
     """Return whether what executes in another thread or task is a stream's body, and not a call of its consumer's."""
     if package != _NAMES_ALL:
-        return _stack.is_at_work(package, frame)
+        return _stack.is_at_work(package, frame) or _is_awaited_in(run)
     if run.is_leaf:
         answering = _stack.outermost_method_of(_MODELS, frame)
         return answering is not None and answering.f_code.co_name == _ANSWERS
     # A chain's body would have said so, where that is possible.
-    return _WORD_LAGS and _stack.has_package(package, frame)
+    return (_WORD_LAGS and _stack.has_package(package, frame)) or _is_awaited_in(run)
+
+
+def _is_awaited_in(run: Run) -> bool:
+    """Return whether a run's body waits for the task of here: it calls what nobody hears of, and that is named."""
+    task = _stack.current_task()
+    for _ in range(_MOST_TASKS):
+        found = None if task is None else awaiter(task)
+        word = None if found is None else _current_run(found[1])
+        if found is None or word is None:
+            return False
+        if (named := run.registry.get(word)) is not None:
+            return named.is_within(run)
+        task = found[0]
+    return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["child_config", "current_run_id", "run_id_of"]
@@ -25,11 +25,11 @@ def run_id_of(config: Mapping[str, Any] | None) -> int | None:
     return getattr(run_id, "int", None)
 
 
-def current_run_id() -> int | None:
-    """Return the id of the run whose body is executing, or None outside every body.
+def current_run_id(context: Context | None = None) -> int | None:
+    """Return the id of the run whose body is executing, here or in a context, or None outside every body.
 
     LangChain carries its config into every thread and task in which a chain, a tool or a
     graph's node runs, and a decorated function does so for every kind of run. LangChain's
     models and retrievers do not set it, and neither does its asynchronous code on Python 3.10.
     """
-    return run_id_of(child_config.get())
+    return run_id_of(child_config.get() if context is None else context.get(child_config))
