@@ -452,6 +452,39 @@ def test_calls_that_ask_for_the_same_share_what_was_read() -> None:
             [{"type": "function", "name": "f"}, {"type": "function", "name": "g"}],
         ),
         (
+            {
+                "google_search": None,
+                "function_declarations": [
+                    {
+                        "name": "f",
+                        "behavior": None,
+                        "parameters": {
+                            "type": {"_value_": "OBJECT", "_name_": "OBJECT", "_sort_order_": 6},
+                            "any_of": None,
+                            "properties": {"a": {"type": {"_value_": "INTEGER", "_name_": "INTEGER"}, "enum": None}},
+                            "required": ["a"],
+                        },
+                    }
+                ],
+            },
+            [
+                {
+                    "type": "function",
+                    "name": "f",
+                    "parameters": {"type": "OBJECT", "properties": {"a": {"type": "INTEGER"}}, "required": ["a"]},
+                }
+            ],
+        ),
+        (
+            {"function_declarations": None, "google_search": {"exclude_domains": None}, "code_execution": {}},
+            [
+                {"type": "google_search", "name": "google_search"},
+                {"type": "code_execution", "name": "code_execution"},
+            ],
+        ),
+        ({"cachePoint": {"type": "default"}}, []),
+        ({"systemTool": {"name": "nova_grounding"}}, [{"type": "function", "name": "nova_grounding"}]),
+        (
             {"toolSpec": {"name": "f", "inputSchema": {"json": {}}}},
             [{"type": "function", "name": "f", "parameters": {"json": {}}}],
         ),

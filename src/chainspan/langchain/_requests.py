@@ -55,6 +55,8 @@ _METADATA: Final = ("ls_temperature", "ls_max_tokens", "ls_stop", "ls_model_name
 _TOOLS: Final = (("tools",), ("functions",), ("toolConfig", "tools"))
 _TOOL_KEYS: Final = frozenset(path[0] for path in _TOOLS)
 _SCHEMAS: Final = ("parameters", "input_schema", "inputSchema", "parameters_json_schema")
+_NO_TOOLS: Final = frozenset({"cachePoint"})  # of Bedrock, among the tools
+_MEMBER: Final = frozenset({"_name_", "_value_"})
 _FORMATS: Final = (
     ("response_format", "type"),
     ("text", "format", "type"),
@@ -251,12 +253,12 @@ def _definitions(tool: Any) -> Sequence[Mapping[str, object]]:
         return [{"type": "function", "name": tool}]
     if type(tool) is not dict and not isinstance(tool, Mapping):
         return []
-    if isinstance(several := tool.get("function_declarations"), (list, tuple)):  # Google
-        return [definition for item in several for definition in _definitions(item)]
     inner = _inner(tool)
     name = inner.get("name") or inner.get("title") or inner.get("type")
-    if not isinstance(name, str):
-        return []
+    return [_definition(tool, inner, name)] if isinstance(name, str) else _of_google(tool)
+
+
+def _definition(tool: Mapping[str, Any], inner: Mapping[str, Any], name: str) -> Mapping[str, object]:
     kind = tool.get("type")
     # ``web_search_20250305`` and its like are types of their own; a schema's ``object`` is none.
     definition: dict[str, object] = {
@@ -269,11 +271,36 @@ def _definitions(tool: Any) -> Sequence[Mapping[str, object]]:
         if (schema := inner.get(key)) is not None:
             definition["parameters"] = schema
             break
-    return [definition]
+    return definition
+
+
+def _of_google(tool: Mapping[str, Any]) -> Sequence[Mapping[str, object]]:
+    """Return what one tool of Google's holds: functions, and Google's own tools, which are known by their keys."""
+    functions = tool.get("function_declarations")
+    held = _without_gaps(functions) if isinstance(functions, (list, tuple)) else ()
+    own = [key for key, value in tool.items() if isinstance(value, Mapping) and key not in _NO_TOOLS]
+    return [
+        *(definition for item in held for definition in _definitions(item)),
+        *({"type": key, "name": key} for key in own),
+    ]
+
+
+def _without_gaps(value: Any) -> Any:
+    """Return a schema of Google's without the fields that it leaves open, which are nearly all of some thirty.
+
+    What should be a word out of an enumeration, langchain-google-genai gives as all that a member of that holds.
+    """
+    if isinstance(value, (list, tuple)):
+        return [_without_gaps(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if _MEMBER.issubset(value):
+        return value["_value_"]
+    return {key: _without_gaps(held) for key, held in value.items() if held is not None}
 
 
 def _inner(tool: Mapping[str, Any]) -> Mapping[str, Any]:
-    for key in ("function", "toolSpec"):
+    for key in ("function", "toolSpec", "systemTool"):
         held = tool.get(key)
         if type(held) is dict or isinstance(held, Mapping):
             return held
