@@ -181,6 +181,76 @@ OPENAI, ANTHROPIC = {"model_provider": "openai"}, {"model_provider": "anthropic"
             ],
             id="server-tool",
         ),
+        pytest.param(
+            AIMessage(
+                [
+                    {
+                        "type": "server_tool_call",
+                        "id": "1",
+                        "name": "remote_mcp",
+                        "args": {"x": 1},
+                        "extras": {"tool_name": "lookup", "server_label": "library", "status": "completed"},
+                    },
+                    {"type": "server_tool_result", "tool_call_id": "1", "output": "y", "index": "lc_mcpr_1"},
+                ]
+            ),
+            [
+                {
+                    "type": "server_tool_call",
+                    "id": "1",
+                    "name": "lookup",
+                    "server_tool_call": {"type": "remote_mcp", "arguments": {"x": 1}, "server_label": "library"},
+                },
+                {
+                    "type": "server_tool_call_response",
+                    "id": "1",
+                    "server_tool_call_response": {"type": "server_tool_result", "output": "y"},
+                },
+            ],
+            id="streamed-tool-of-mcp",
+        ),
+        pytest.param(
+            AIMessage(
+                [
+                    {"type": "custom_tool_call", "id": "ctc_1", "call_id": "1", "name": "run", "input": "1 + 2"},
+                    {"type": "text", "text": "One moment."},
+                ],
+                tool_calls=[{"type": "tool_call", "id": "1", "name": "run", "args": {"__arg1": "1 + 2"}}],
+                response_metadata=OPENAI,
+            ),
+            [
+                {"type": "tool_call", "id": "1", "name": "run", "arguments": {"__arg1": "1 + 2"}},
+                *_texts("One moment."),
+            ],
+            id="custom-tool",
+        ),
+        pytest.param(
+            AIMessage(
+                [
+                    "Let me see.",
+                    {"type": "web_search_tool_result", "tool_use_id": "1", "content": [{"url": "https://host"}]},
+                ],
+                response_metadata=ANTHROPIC,
+            ),
+            [
+                *_texts("Let me see."),
+                {
+                    "type": "server_tool_call_response",
+                    "id": "1",
+                    "server_tool_call_response": {
+                        "type": "server_tool_result",
+                        "status": "success",
+                        "output": [{"url": "https://host"}],
+                    },
+                },
+            ],
+            id="text-before-a-providers-block",
+        ),
+        pytest.param(
+            AIMessage([{"type": "text", "text": "a"}], response_metadata={"model_provider": "groq"}),
+            _texts("a"),
+            id="list-of-groq",
+        ),
         pytest.param(HumanMessage(["a", {"type": "text", "text": "b"}]), _texts("a", "b"), id="mixed"),
         pytest.param(
             AIMessage(["", {"type": "thinking", "thinking": "hm"}, "yes"], response_metadata=ANTHROPIC),

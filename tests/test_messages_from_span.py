@@ -310,6 +310,17 @@ def test_calls_between_texts_keep_their_place() -> None:
     assert restored.tool_calls == [CALL]  # type: ignore[union-attr]
 
 
+def test_a_tool_of_mcp_keeps_its_name_and_its_servers() -> None:
+    """Which tool of which server was called comes back where LangChain has it: beside the name of all of them."""
+    call: dict[str, Any] = {"type": "server_tool_call", "id": "1", "name": "remote_mcp", "args": {"x": 1}}
+    blocks: list[Any] = [{**call, "extras": {"tool_name": "lookup", "server_label": "library"}}, _text("Found.")]
+    original = AIMessage(blocks, response_metadata={"output_version": "v1"})
+
+    _, restored = messages_from_span(_span_of(HumanMessage("why?"), original, "compat"))
+
+    assert restored.content == blocks
+
+
 def test_an_old_function_message_is_a_tools() -> None:
     """What LangChain had before tool messages comes back as one, without the id that it never had."""
     restored, _ = messages_from_span(_span_of(FunctionMessage(content="r", name="f"), AIMessage("ok"), "compat"))

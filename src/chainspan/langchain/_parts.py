@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from .._content import without_data
 from .._encode import attempt
+from ._read import mapping, text_in
 
 __all__ = ["beside", "parts_of", "text_part", "tool_parts"]
 
@@ -20,6 +21,8 @@ _MODALITIES: Final = {
     "input_audio": "audio",
     "input_file": "document",
 }
+_SERVERS: Final = ("server_label", "server_name")  # of MCP: OpenAI's, Anthropic's
+_NO_RESULT: Final = frozenset({"type", "id", "tool_call_id", "extras", "index"})  # the last of streams
 _BESIDE: Final = ("reasoning_content", "refusal", "audio")  # DeepSeek's, OpenAI's
 
 Part = Mapping[str, object]
@@ -72,14 +75,19 @@ def _add_beside(parts: list[Part], more: Mapping[str, Any]) -> None:
 
 
 def _blocks(given: Any, content: Any) -> Sequence[Any]:
-    # `content_blocks` knows every provider's blocks and has one shape for them, but leaves out
-    # bare strings; where it fails, or an older langchain-core has none, the content is taken as it came.
+    # `content_blocks` knows every provider's blocks and has one shape for them, but leaves out bare strings,
+    # and Groq's lists; where it fails, or an older langchain-core has none, the content is taken as it came.
     if isinstance(content, list) and any(isinstance(block, str) and block for block in content):
-        return content
+        content = [{"type": "text", "text": block} if isinstance(block, str) else block for block in content if block]
+        given = attempt(lambda: given.model_copy(update={"content": content}), None)
     blocks = attempt(lambda: given.content_blocks, None)
-    if isinstance(blocks, list):
-        return blocks
-    return content if isinstance(content, list) else [content]
+    if not isinstance(content, list):
+        return blocks if isinstance(blocks, list) else [content]
+    return blocks if isinstance(blocks, list) and (_says(blocks) or not _says(content)) else content
+
+
+def _says(blocks: Sequence[Any]) -> bool:
+    return any(type(block) is dict and block.get("type") == "text" for block in blocks)
 
 
 def _block(block: Any) -> list[Part]:
@@ -123,14 +131,21 @@ def _tool_call(call: Mapping[str, Any]) -> Part:
     return {"type": "tool_call", "id": call.get("id"), "name": call.get("name") or "", "arguments": arguments}
 
 
+def _custom_call(block: Mapping[str, Any]) -> Part:
+    # The text stands where LangChain puts it, which lists the call beside the content as well.
+    return _tool_call({"id": block["call_id"], "name": block["name"], "args": {"__arg1": block["input"]}})
+
+
 def _server_call(block: Mapping[str, Any]) -> Part:
-    name = str(block.get("name") or "")
-    call = {"type": name, "arguments": block.get("args", block.get("input"))}
+    kind, more = str(block.get("name") or ""), mapping(block.get("extras"))
+    call = {"type": kind, "arguments": block.get("args", block.get("input"))}
+    call |= {key: more[key] for key in _SERVERS if isinstance(more.get(key), str)}
+    name = text_in(more, ("tool_name",)) or kind  # which of a server's tools, where all of those are one to LangChain
     return {"type": "server_tool_call", "id": block.get("id"), "name": name, "server_tool_call": call}
 
 
 def _server_result(block: Mapping[str, Any]) -> Part:
-    result = {key: value for key, value in block.items() if key not in ("type", "id", "tool_call_id", "extras")}
+    result = {key: value for key, value in block.items() if key not in _NO_RESULT}
     return {
         "type": "server_tool_call_response",
         "id": block.get("tool_call_id", block.get("id")),
@@ -184,6 +199,7 @@ _BLOCKS: Final[Mapping[str, Callable[[Mapping[str, Any]], Part | None]]] = {
     "tool_call": _tool_call,
     "tool_call_chunk": _tool_call,
     "tool_use": _tool_call,
+    "custom_tool_call": _custom_call,
     "invalid_tool_call": _tool_call,
     "server_tool_call": _server_call,
     "server_tool_use": _server_call,

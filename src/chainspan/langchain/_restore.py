@@ -107,8 +107,11 @@ def _media(part: Any, key: str, value: str) -> dict[str, Any]:
 
 
 def _server_call(part: Any) -> dict[str, Any]:
-    arguments = part.server_tool_call.get("arguments")
-    return {"type": "server_tool_call", "id": part.id, "name": part.name, "args": arguments}
+    held = dict(part.server_tool_call)
+    kind, arguments = held.pop("type", part.name), held.pop("arguments", None)
+    block = {"type": "server_tool_call", "id": part.id, "name": kind, "args": arguments}
+    more = held if kind == part.name else {"tool_name": part.name, **held}
+    return {**block, "extras": more} if more else block
 
 
 def _server_result(part: Any) -> dict[str, Any]:
