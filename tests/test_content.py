@@ -348,6 +348,13 @@ def test_why_each_choice_stopped_is_said_with_it(reasons: list[str]) -> None:
     assert json.loads(gate.messages(choices) or "") == without
 
 
+def test_of_several_reasons_of_one_answer_the_first_is_said_with_it() -> None:
+    """LangChain makes one message of a stream's choices, and then nothing says which of the reasons is whose."""
+    [written] = json.loads(Gate.of(True).messages([_said("ab")], ["stop", "length"]) or "")
+
+    assert written["finish_reason"] == "stop"
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -289,6 +289,39 @@ def test_why_each_choice_stopped() -> None:
     assert response.extra == {"chainspan.response.finish_reasons_raw": "end_turn,length"}
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("stop", ["stop"]),
+        ("stopstop", ["stop"]),
+        ("stoplength", ["stop", "length"]),
+        ("tool_callsstop", ["tool_call", "stop"]),
+        ("end_turnend_turn", ["stop"]),
+        ("STOPMAX_TOKENS", ["stop", "length"]),
+        ("pause_turnpause_turn", ["pause_turn"]),
+        ("stopped", ["stopped"]),
+    ],
+)
+def test_reasons_that_were_put_together_are_taken_apart(said: str, expected: list[str]) -> None:
+    """A stream of several choices, or with its reason in two chunks, has one word for all that were said."""
+    assert _payloads.model_response(_answer(response_metadata={"finish_reason": said})).finish_reasons == expected
+
+
+@pytest.mark.parametrize(
+    ("put_together", "said"),
+    [("gpt-5-2026gpt-5-2026", "gpt-5-2026"), ("fp_1fp_1fp_1", "fp_1"), ("coco", "coco"), ("gpt-5-5", "gpt-5-5")],
+)
+def test_what_several_chunks_say_is_said_once(put_together: str, said: str) -> None:
+    """Model, tier and fingerprint stand in the last chunk of each choice, and LangChain adds them up."""
+    keys = ("model_name", "service_tier", "system_fingerprint")
+
+    response = _payloads.model_response(
+        _answer(response_metadata={"model_provider": "openai", **dict.fromkeys(keys, put_together)})
+    )
+
+    assert {response.model, *response.extra.values()} == {said}
+
+
 OF_OPENAI = {"model_provider": "openai", "service_tier": "default", "system_fingerprint": "fp"}
 
 

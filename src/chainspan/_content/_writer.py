@@ -80,11 +80,12 @@ class Writer:
         Args:
             messages: Of a conversation, or the choices of an answer.
             limit: About how many bytes.
-            reasons: Why the model stopped, in each of its choices.
+            reasons: Why the model stopped, in each of its choices; there are more where LangChain made one of some.
         """
         is_roomy = limit >= _LONG  # then the oldest are left out whole; else all are shortened
         most = limit - _SAID if is_roomy else max(2 * limit, _LONG)
-        ends = [f',"finish_reason":{dumps(reason)}}}' for reason in reasons] if len(reasons) == len(messages) else ()
+        of_each = reasons[: len(messages)] if len(reasons) >= len(messages) else ()
+        ends = [f',"finish_reason":{dumps(reason)}}}' for reason in of_each]
         mask, size, length = self._mask, 1, 0
         texts: list[str] = []
         for message in reversed(messages):

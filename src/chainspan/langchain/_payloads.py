@@ -17,7 +17,7 @@ from .._encode import attempt, label
 from .._model import Message, ModelRequest, ModelResponse, RetrievedDocument, ToolRequest
 from ._kinds import AGENT_NAMES
 from ._messages import message, message_or_fields, messages
-from ._providers import finish_reason
+from ._providers import finish_reason, once, reasons_in
 from ._read import mapping, text_in
 from ._requests import request_of, tools_of
 from ._usage import usage_of
@@ -106,8 +106,9 @@ def _response(result: Any) -> ModelResponse:
     facts = {**info, **metadata} if info and metadata else metadata or info
     raw = _reasons(choices, facts)
     reasons = [finish_reason(reason) for reason in raw]
+    model = text_in(facts, _MODELS) or text_in(llm_output, _MODELS)
     return ModelResponse(
-        model=text_in(facts, _MODELS) or text_in(llm_output, _MODELS),
+        model=model and once(model),
         response_id=text_in(facts, _IDS) or text_in(llm_output, _IDS),
         finish_reasons=reasons,
         usage=usage_of(counts, metadata, info, llm_output),
@@ -126,7 +127,7 @@ def _extra(
     if held.get("model_provider") == "openai":
         for key, name in _OPENAI:
             if isinstance(said := held.get(key), str):
-                extra[name] = str(said)
+                extra[name] = once(str(said))
         if (api := _api_of(facts, held)) is not None:
             extra[names.OPENAI_API_TYPE] = api
     if isinstance(provider := facts.get("chainspan_provider"), str):
@@ -155,7 +156,7 @@ def _choices(result: Any) -> Sequence[Any]:
 def _reasons(choices: Sequence[Any], first: Mapping[str, Any]) -> Sequence[str]:
     """Return why the model stopped, of each choice that says so, in the provider's words."""
     said = _reason(first)
-    reasons = [] if said is None else [said]
+    reasons = [] if said is None else list(reasons_in(said))
     if len(choices) > 1:
         others = [_reason(_facts(choice)) for choice in choices[1:]]
         reasons += [said for said in others if said is not None]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from ._read import text_in
 
-__all__ = ["finish_reason", "provider_name", "provider_said"]
+__all__ = ["finish_reason", "once", "provider_name", "provider_said", "reasons_in"]
 
 # LangChain's ``ls_provider`` → ``gen_ai.provider.name``; what is not in here passes as it is.
 _PROVIDERS: Final[Mapping[str, str]] = {
@@ -70,6 +72,10 @@ _REASONS: Final[Mapping[str, Sequence[str]]] = {
     "error": ("error", "failed", "cancelled"),
 }
 _REASON_OF: Final = {word: reason for reason, words in _REASONS.items() for word in words}
+_ANY_REASON: Final = "|".join(sorted(_REASON_OF, key=len, reverse=True))
+_SEVERAL_REASONS: Final = re.compile(f"(?:{_ANY_REASON})+", re.IGNORECASE)
+_ONE_REASON: Final = re.compile(_ANY_REASON, re.IGNORECASE)
+_SHORTEST_REPEATED: Final = 4  # letters; a model may be called "coco"
 
 
 def provider_said(metadata: Mapping[str, Any]) -> str | None:
@@ -90,3 +96,22 @@ def provider_name(metadata: Mapping[str, Any], class_path: Sequence[str]) -> str
 def finish_reason(raw: str) -> str:
     """Return why a model stopped, in the conventions' words; an unknown reason passes as it is."""
     return _REASON_OF.get(raw) or _REASON_OF.get(raw.lower(), raw)
+
+
+@lru_cache(maxsize=256)
+def reasons_in(said: str) -> Sequence[str]:
+    """Return why a model stopped, in the provider's words.
+
+    LangChain puts texts of a stream's chunks together: of two choices, or where two chunks say why,
+    the reason is ``stoplength`` or ``stopstop``. Those are two words, and one.
+    """
+    if _SEVERAL_REASONS.fullmatch(said):
+        return tuple(dict.fromkeys(_ONE_REASON.findall(said)))
+    return (once(said),)
+
+
+@lru_cache(maxsize=256)
+def once(text: str) -> str:
+    """Return what LangChain put together out of the same text in several chunks of a stream, as it is in each."""
+    length = (text + text).find(text, 1)
+    return text[:length] if length >= _SHORTEST_REPEATED else text
