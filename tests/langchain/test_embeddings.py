@@ -11,6 +11,7 @@ from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
+from pydantic import BaseModel
 from typing_extensions import override
 
 from chainspan import OtelHandler, traced_embeddings
@@ -42,6 +43,24 @@ class FailingEmbeddings(Embeddings):
     @override
     def embed_query(self, text: str) -> list[float]:
         raise TimeoutError(text)
+
+
+class DeployedEmbeddings(BaseModel, Embeddings):
+    """Embeddings of a model with a default, and with what may be given instead, as Azure's."""
+
+    model: str = "text-embedding-ada-002"
+    deployment: str | None = "text-embedding-ada-002"
+    encoding_format: str | None = None
+    embedding_types: list[str] = []
+    model_kwargs: dict[str, Any] = {}
+
+    @override
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [[1.0]]
+
+    @override
+    def embed_query(self, text: str) -> list[float]:
+        return [1.0]
 
 
 @pytest.fixture
@@ -114,6 +133,43 @@ async def test_a_query_is_one_text(exporter: InMemorySpanExporter, handler: Otel
     one, other = (span.attributes or {} for span in exporter.get_finished_spans())
     assert one["input.value"] == other["input.value"] == '["a"]'
     assert one["chainspan.embeddings.count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "model"),
+    [
+        ({}, "text-embedding-ada-002"),
+        ({"deployment": "mine"}, "mine"),
+        ({"deployment": "mine", "model": "te-3"}, "te-3"),
+        ({"model": "models/gemini-embedding-001"}, "gemini-embedding-001"),
+    ],
+)
+def test_the_model_is_the_one_that_was_asked_for(
+    arguments: dict[str, Any], model: str, exporter: InMemorySpanExporter, handler: OtelHandler
+) -> None:
+    """What was given comes before a default, without what Google's clients put before it."""
+    traced_embeddings(DeployedEmbeddings(**arguments), callbacks=[handler]).embed_query("a")
+
+    assert (said := _attributes(exporter))["gen_ai.request.model"] == model
+    assert said["name"] == f"embeddings {model}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "formats"),
+    [
+        ({}, None),
+        ({"encoding_format": "float"}, ("float",)),
+        ({"model_kwargs": {"encoding_format": "base64"}}, ("base64",)),
+        ({"embedding_types": ["int8", "ubinary"]}, ("int8", "ubinary")),
+    ],
+)
+def test_formats_that_were_asked_for(
+    arguments: dict[str, Any], formats: tuple[str, ...] | None, exporter: InMemorySpanExporter, handler: OtelHandler
+) -> None:
+    """How vectors are to be encoded is read from where each integration has it."""
+    traced_embeddings(DeployedEmbeddings(**arguments), callbacks=[handler]).embed_query("a")
+
+    assert _attributes(exporter).get("gen_ai.request.encoding_formats") == formats
 
 
 def test_a_failure_is_the_callers(exporter: InMemorySpanExporter, handler: OtelHandler) -> None:

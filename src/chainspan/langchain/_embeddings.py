@@ -15,6 +15,7 @@ from .._model import ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, R
 from ._callbacks import CallbackAdapter
 from ._ends import outcome_of
 from ._providers import provider_name
+from ._read import at
 from ._requests import server_of
 from ._retrieving import Place, open_sinks, place_of
 from ._sink import RunSink
@@ -34,6 +35,7 @@ else:
 __all__ = ["traced_embeddings"]
 
 _MODEL: Final = ("model", "model_name", "model_id", "deployment", "deployment_name")
+_FORMATS: Final = (("encoding_format",), ("model_kwargs", "encoding_format"), ("embedding_types",))  # the last Cohere's
 _START, _END = Guard("langchain.embeddings.start"), Guard("langchain.embeddings.end")
 
 
@@ -159,10 +161,21 @@ def _request(inner: Embeddings, name: str, count: int | None) -> ModelRequest:
     parameters: dict[str, object] = {} if count is None else {"count": count}
     if isinstance(held.get("dimensions"), int):
         parameters["dimensions"] = held["dimensions"]
+    if (formats := next((told for path in _FORMATS if (told := at(held, path))), None)) is not None:
+        parameters["encoding_formats"] = [formats] if isinstance(formats, str) else formats
     return ModelRequest(
         provider=provider_name({}, [name]),
-        model=next((held[key] for key in _MODEL if isinstance(held.get(key), str)), None),
+        model=_model(inner, held),
         server_address=host,
         server_port=port,
         parameters=parameters,
     )
+
+
+def _model(inner: Embeddings, held: Mapping[str, Any]) -> str | None:
+    """Return the name of the model: one that was given, such as of a deployment, before one that is the default."""
+    nothing: frozenset[str] = frozenset()
+    given = attempt(lambda: frozenset(inner.model_fields_set), nothing)  # type: ignore[attr-defined]  # of pydantic's
+    named = [key for key in _MODEL if isinstance(held.get(key), str)]
+    name = next((held[key] for key in (*(key for key in named if key in given), *named)), None)
+    return name and name.removeprefix("models/")  # Google's
