@@ -548,6 +548,15 @@ def test_what_kind_of_answer_was_asked_for(kwargs: dict[str, Any], expected: tup
     assert (request.output_type, request.output_schema) == expected
 
 
+@pytest.mark.parametrize("made_with", [{"response_mime_type": "application/json"}, {"format": "json"}])
+def test_a_model_may_be_made_for_structured_answers(made_with: dict[str, Any]) -> None:
+    """What a model was made with is asked for with each call, and Google's integration says so there alone."""
+    plain = {"invocation_params": {"response_format": {"type": "text"}}}
+
+    assert _payloads.model_request({"kwargs": made_with}, {}).output_type == "json"
+    assert _payloads.model_request({"kwargs": made_with}, plain).output_type is None
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
@@ -559,13 +568,12 @@ def test_what_kind_of_answer_was_asked_for(kwargs: dict[str, Any], expected: tup
         ("host", (None, None)),
     ],
 )
-def test_where_the_server_is(url: str, expected: tuple[Any, Any]) -> None:
-    """The server is host and port of the model's address, and nothing more of it."""
-    request = _payloads.model_request({"kwargs": {"base_url": url}}, {})
-    of_groq = _payloads.model_request({"kwargs": {"groq_api_base": url}}, {})
+@pytest.mark.parametrize("key", ["base_url", "azure_endpoint", "groq_api_base", "openrouter_api_base", "a_api_url"])
+def test_where_the_server_is(key: str, url: str, expected: tuple[Any, Any]) -> None:
+    """The server is host and port of the model's address, whatever an integration calls it, and nothing more of it."""
+    request = _payloads.model_request({"kwargs": {key: url, "app_url": "https://mine"}}, {})
 
     assert (request.server_address, request.server_port) == expected
-    assert (of_groq.server_address, of_groq.server_port) == expected
 
 
 @given(strategies.hostile_values, strategies.hostile_values, strategies.hostile_values)

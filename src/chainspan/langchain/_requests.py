@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -64,20 +64,8 @@ _FORMATS: Final = (
     ("format",),
     ("output_config", "format"),
 )
-_URLS: Final = (
-    "base_url",
-    "openai_api_base",
-    "anthropic_api_url",
-    "azure_endpoint",
-    "endpoint",
-    "endpoint_url",
-    "mistral_api_url",
-    "api_base",
-    "groq_api_base",
-    "together_api_base",
-    "fireworks_api_base",
-    "xai_api_base",
-)
+_URLS: Final = ("base_url", "azure_endpoint", "endpoint", "endpoint_url", "api_base")
+_URL_ENDINGS: Final = ("_api_base", "_api_url")  # of OpenAI, Anthropic, Groq, OpenRouter and others, after their names
 _PORTS: Final = {"http": 80, "https": 443}
 _NOWHERE: Final = (None, None)
 _SIMPLE: Final = (bool, int, float, str)
@@ -98,7 +86,7 @@ class _Shape:
         held = frozenset(keys)
         self.parameters: Sequence[Place] = tuple(places_among(held, _PARAMETERS))
         self.models = tuple(key for key in _MODEL if key in held)
-        self.urls = tuple(key for key in _URLS if key in held)
+        self.urls = _urls_among(keys)
         self.formats: Sequence[Sequence[str]] = tuple(path for path in _FORMATS if path[0] in held)
         read = {key: None for _, key, _ in self.parameters} | dict.fromkeys((*self.models, *self.urls))
         self.keys = tuple(read | dict.fromkeys(path[0] for path in self.formats))
@@ -165,7 +153,10 @@ def _request(
     if address[0] is None:
         address = _server(params, shape.urls)
     request.server_address, request.server_port = address
-    if shape.formats and _asks_for_json(params, shape.formats):
+    formats = _formats(params, shape.formats) if shape.formats else ()
+    if not formats and made_shape.formats:
+        formats = _formats(made_with, made_shape.formats)
+    if formats and any((isinstance(word, str) and "json" in word) or isinstance(word, Mapping) for word in formats):
         request.output_type = "json"
     return request
 
@@ -203,14 +194,18 @@ def _usable(value: Any) -> Any:
     return None
 
 
-def _asks_for_json(params: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> bool:
-    asked = [at(params, path) for path in paths]
-    return any((isinstance(word, str) and "json" in word) or isinstance(word, Mapping) for word in asked)
+def _formats(source: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> Sequence[Any]:
+    return [held for path in paths if (held := at(source, path)) is not None]
 
 
 def server_of(arguments: Mapping[str, Any]) -> tuple[str | None, int | None]:
     """Return host and port of the address among a model's arguments, where there is one."""
-    return _server(arguments, [key for key in _URLS if key in arguments])
+    return _server(arguments, _urls_among(arguments))
+
+
+def _urls_among(keys: Collection[Any]) -> Sequence[str]:
+    named = [key for key in keys if isinstance(key, str) and key.endswith(_URL_ENDINGS)]
+    return (*(key for key in _URLS if key in keys), *named)
 
 
 def _server(arguments: Mapping[str, Any], keys: Sequence[str]) -> tuple[str | None, int | None]:
