@@ -139,6 +139,9 @@ def test_a_providers_name(metadata: dict[str, Any], path: list[str], name: str |
         ("MAX_TOKENS", "length"),
         ("tool_use", "tool_call"),
         ("SAFETY", "content_filter"),
+        ("IMAGE_SAFETY", "content_filter"),
+        ("model_context_window_exceeded", "length"),
+        ("MALFORMED_FUNCTION_CALL", "error"),
         ("pause_turn", "pause_turn"),
     ],
 )
@@ -287,6 +290,15 @@ def test_why_each_choice_stopped() -> None:
 
     assert response.finish_reasons == ["stop", "length"]
     assert response.extra == {"chainspan.response.finish_reasons_raw": "end_turn,length"}
+
+
+@pytest.mark.parametrize(
+    ("feedback", "reasons"),
+    [({"block_reason": "PROHIBITED_CONTENT"}, ["content_filter"]), ({"block_reason": 0, "safety_ratings": []}, [])],
+)
+def test_a_prompt_that_google_blocked(feedback: dict[str, Any], reasons: list[str]) -> None:
+    """What is not answered at all says why not; Google says so of the prompt, and of most that nothing was wrong."""
+    assert _payloads.model_response(_answer(response_metadata={"prompt_feedback": feedback})).finish_reasons == reasons
 
 
 @pytest.mark.parametrize(

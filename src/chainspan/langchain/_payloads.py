@@ -173,7 +173,8 @@ def _reason(facts: Mapping[str, Any]) -> str | None:
     if said is not None:
         return said
     details = mapping(facts.get("incomplete_details"))
-    return text_in(details, ("reason",)) or text_in(facts, ("status",))
+    said = text_in(details, ("reason",)) or text_in(facts, ("status",))
+    return said or text_in(mapping(facts.get("prompt_feedback")), ("block_reason",))
 
 
 def _is_free(counts: Mapping[str, Any]) -> bool:

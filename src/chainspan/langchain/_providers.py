@@ -56,7 +56,15 @@ _CLASSES: Final[Mapping[str, str]] = {
 
 _REASONS: Final[Mapping[str, Sequence[str]]] = {
     "stop": ("stop", "end_turn", "stop_sequence", "completed", "complete", "eos", "eos_token", "finished"),
-    "length": ("length", "max_tokens", "max_output_tokens", "model_length", "max_new_tokens", "incomplete"),
+    "length": (
+        "length",
+        "max_tokens",
+        "max_output_tokens",
+        "model_length",
+        "max_new_tokens",
+        "model_context_window_exceeded",
+        "incomplete",
+    ),
     "tool_call": ("tool_calls", "tool_call", "tool_use", "function_call"),
     "content_filter": (
         "content_filter",
@@ -68,8 +76,22 @@ _REASONS: Final[Mapping[str, Sequence[str]]] = {
         "blocklist",
         "prohibited_content",
         "spii",
+        "image_safety",
+        "image_prohibited_content",
+        "image_recitation",
+        "model_armor",
+        "jailbreak",
     ),
-    "error": ("error", "failed", "cancelled"),
+    "error": (
+        "error",
+        "failed",
+        "cancelled",
+        "malformed_function_call",
+        "malformed_response",
+        "malformed_model_output",
+        "malformed_tool_use",
+        "insufficient_system_resource",
+    ),
 }
 _REASON_OF: Final = {word: reason for reason, words in _REASONS.items() for word in words}
 _ANY_REASON: Final = "|".join(sorted(_REASON_OF, key=len, reverse=True))
