@@ -6,6 +6,8 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from decimal import Decimal
+from fractions import Fraction
 from itertools import chain, count
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -649,6 +651,18 @@ def test_documents() -> None:
         RetrievedDocument(content="a", id="1", score=0.5, metadata={"relevance_score": 0.5}),
         RetrievedDocument(content="b", id="7", metadata={"id": 7}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [(Fraction(1, 2), 0.5), (1, 1.0), (True, None), ("0.5", None), (Decimal("0.5"), None)],
+)
+def test_the_score_of_a_document_is_any_real_number(score: object, expected: float | None) -> None:
+    """A vector store's scores are often NumPy's, which are real numbers and neither int nor float."""
+    [document] = _payloads.documents([Document("a", metadata={"score": score})])
+
+    assert document.score == expected
+    assert type(document.score) is type(expected)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from numbers import Real
 from typing import Any, Final, NamedTuple, TypeGuard
 from uuid import UUID
 
@@ -266,8 +267,8 @@ def _score(metadata: Mapping[str, Any]) -> float | None:
     return next((float(value) for value in scores if _is_number(value)), None)
 
 
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _is_number(value: Any) -> TypeGuard[Real]:
+    return isinstance(value, Real) and not isinstance(value, bool)  # which NumPy's are, as of most vector stores
 
 
 def _document_fields(item: Any) -> object:
