@@ -241,6 +241,28 @@ def test_an_answer_from_the_cache_is_not_billed(name: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("request_", "known", "kept"),
+    [
+        (ModelRequest(provider="openai"), {}, True),
+        (ModelRequest(provider="azure.ai.openai"), {}, True),
+        (ModelRequest(provider="together"), {}, False),
+        (ModelRequest(provider="custom"), {"gen_ai.provider.name": "openai"}, True),
+        (None, {}, True),
+    ],
+    ids=["openai", "azure", "another", "known-later", "unknown"],
+)
+def test_what_is_openais_is_said_of_openai(request_: ModelRequest | None, known: dict[str, str], *, kept: bool) -> None:
+    """An integration made of OpenAI's calls its answers OpenAI's, of whoever speaks that protocol."""
+    extra = {**known, "chainspan.response.finish_reasons_raw": "eos"}
+    of_openai = {"openai.api.type": "chat_completions", "openai.response.system_fingerprint": "fp"}
+    end = RunEnd(response=ModelResponse(extra={**extra, **of_openai}))
+
+    said = profile().end(_run(RunKind.CHAT, "ChatTogether", "llm", request=request_), end, Gate.of(False))
+
+    assert said == (extra | of_openai if kept else extra)
+
+
 def test_a_tool_that_says_it_failed_has_failed() -> None:
     """A result with the status of an error is an error, though nothing was raised."""
     run, _ = RUNS["tool"]

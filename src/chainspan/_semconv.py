@@ -123,6 +123,7 @@ GEN_AI_EVALUATION_SCORE_LABEL = "gen_ai.evaluation.score.label"  # 1.38
 GEN_AI_EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"  # 1.38
 
 # ------------------------------------------------------------------ OpenAI's own refinements
+OF_OPENAI = "openai."
 OPENAI_API_TYPE = "openai.api.type"  # 1.40
 OPENAI_REQUEST_SERVICE_TIER = "openai.request.service_tier"  # 1.37
 OPENAI_RESPONSE_SERVICE_TIER = "openai.response.service_tier"  # 1.37

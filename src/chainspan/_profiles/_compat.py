@@ -111,7 +111,7 @@ class GenAiProfile:
         if end.inputs is not None:
             add_input(attributes, run, end.inputs, gate)
         if run.kind in _MODELS:
-            self._response(attributes, end.response, end.streaming, gate)
+            self._response(attributes, run, end.response, end.streaming, gate)
         elif run.kind is RunKind.TOOL:
             add_tool_output(attributes, end.outputs, gate, wrap=self.wrap_results)
         elif run.kind is RunKind.RETRIEVER:
@@ -127,12 +127,17 @@ class GenAiProfile:
         if failure.inputs is not None:
             add_input(attributes, run, failure.inputs, gate)
         if run.kind in _MODELS:
-            self._response(attributes, failure.response, failure.streaming, gate)
+            self._response(attributes, run, failure.response, failure.streaming, gate)
         shared.failed(attributes, failure)
         return exportable(attributes, gate)
 
     def _response(
-        self, attributes: shared.Attributes, response: ModelResponse | None, streaming: Streaming | None, gate: Gate
+        self,
+        attributes: shared.Attributes,
+        run: RunStart,
+        response: ModelResponse | None,
+        streaming: Streaming | None,
+        gate: Gate,
     ) -> None:
         if streaming is not None:
             attributes[names.GEN_AI_REQUEST_STREAM] = True
@@ -144,13 +149,19 @@ class GenAiProfile:
         if response.dimensions is not None:
             attributes[names.GEN_AI_EMBEDDINGS_DIMENSION_COUNT] = response.dimensions
         attributes[names.GEN_AI_RESPONSE_FINISH_REASONS] = response.finish_reasons or None
-        if response.extra:
-            attributes.update(response.extra)
+        if extra := response.extra:
+            provider = extra.get(names.GEN_AI_PROVIDER_NAME) or getattr(run.request, "provider", None)
+            attributes.update(extra if provider is None or provider in _OPENAI else _of_anyone(extra))
         shared.add_usage(attributes, response, self.usage)
         if gate.on:
             reasons = response.finish_reasons if self.finish_reason_in_messages else ()
             written = gate.messages(response.messages(), reasons)
             attributes[names.GEN_AI_OUTPUT_MESSAGES] = written if written != "[]" else None
+
+
+def _of_anyone(extra: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
+    """Return what is no matter of OpenAI's: integrations for those who speak its protocol are often made of its own."""
+    return {key: value for key, value in extra.items() if not key.startswith(names.OF_OPENAI)}
 
 
 # ---------------------------------------------------------------- what is known at the start, by kind of run
