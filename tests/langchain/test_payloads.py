@@ -204,6 +204,48 @@ def test_why_a_model_stopped(raw: str, expected: str) -> None:
             id="text-model",
         ),
         pytest.param(
+            LLMResult(
+                generations=[[Generation(text="hi")]],
+                llm_output={
+                    "usage": {
+                        "prompt_tokens": 10,
+                        "completion_tokens": 20,
+                        "cache_read_input_tokens": 100,
+                        "cache_write_input_tokens": 50,
+                    }
+                },
+            ),
+            CACHED,
+            id="text-model-of-bedrock",
+        ),
+        pytest.param(
+            _answer(
+                response_metadata={
+                    "usage": {
+                        "inputTokenCount": 10,
+                        "outputTokenCount": 20,
+                        "cacheReadInputTokenCount": 100,
+                        "cacheWriteInputTokenCount": 50,
+                    },
+                }
+            ),
+            CACHED,
+            id="metrics-of-bedrock",
+        ),
+        pytest.param(
+            _answer(
+                response_metadata={
+                    "token_usage": {
+                        "prompt_tokens": 160,
+                        "completion_tokens": 20,
+                        "prompt_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 50},
+                    }
+                }
+            ),
+            CACHED,
+            id="openai-raw-written",
+        ),
+        pytest.param(
             _answer(
                 usage_metadata={
                     "input_tokens": 10,

@@ -39,9 +39,17 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "cache_read_input_tokens",
         "cached_content_token_count",
         "cacheReadInputTokens",
+        "cacheReadInputTokenCount",
         "prompt_cache_hit_tokens",
     ),
-    "cache_write": ("cache_creation_input_tokens", "cacheWriteInputTokens"),
+    "cache_write": (
+        "prompt_tokens_details.cache_write_tokens",
+        "input_tokens_details.cache_write_tokens",
+        "cache_creation_input_tokens",
+        "cache_write_input_tokens",
+        "cacheWriteInputTokens",
+        "cacheWriteInputTokenCount",
+    ),
     "reasoning": (
         "completion_tokens_details.reasoning_tokens",
         "output_tokens_details.reasoning_tokens",
@@ -55,8 +63,11 @@ _TOTALS: Final = frozenset((*_FIELDS["input_tokens"], *_FIELDS["output_tokens"])
 _APART_FROM_INPUT: Final = (
     "cache_read_input_tokens",
     "cache_creation_input_tokens",
+    "cache_write_input_tokens",
     "cacheReadInputTokens",
+    "cacheReadInputTokenCount",
     "cacheWriteInputTokens",
+    "cacheWriteInputTokenCount",
 )
 _APART_FROM_OUTPUT: Final = ("thoughts_token_count",)
 # langchain-anthropic reports cache_creation 0, and the count by time to live.
