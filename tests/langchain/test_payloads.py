@@ -337,6 +337,29 @@ def test_why_each_choice_stopped() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"status": "completed"}, ["tool_call", "stop"]),
+        ({"finish_reason": "STOP"}, ["tool_call", "stop"]),
+        ({"finish_reason": "MAX_TOKENS"}, ["length", "length"]),
+        ({"finish_reason": "stop"}, ["stop", "stop"]),
+    ],
+    ids=["responses", "google", "cut-off", "forced-by-tool-choice"],
+)
+def test_a_call_of_a_tool_is_told_where_the_provider_has_no_word_for_it(
+    said: dict[str, Any], expected: list[str]
+) -> None:
+    """OpenAI's Responses API and Google say of calls and of texts that all is done; others say what they mean."""
+    call: Any = {"type": "tool_call", "id": "1", "name": "f", "args": {}}
+    calling = ChatGeneration(message=AIMessage("", tool_calls=[call], response_metadata=said))
+    speaking = ChatGeneration(message=AIMessage("hi", response_metadata=said))
+
+    response = _payloads.model_response(LLMResult(generations=[[calling, speaking]]))
+
+    assert response.finish_reasons == expected
+
+
+@pytest.mark.parametrize(
     ("feedback", "reasons"),
     [({"block_reason": "PROHIBITED_CONTENT"}, ["content_filter"]), ({"block_reason": 0, "safety_ratings": []}, [])],
 )

@@ -43,6 +43,7 @@ _RETRY: Final = "retry:attempt:"
 _SCORE_KEYS: Final = ("relevance_score", "score", "_score", "similarity_score")
 _SCORES: Final = frozenset(_SCORE_KEYS)
 _REASONS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+_WITHOUT_CALLS: Final = frozenset({"completed", "STOP"})  # of OpenAI's Responses API, of Google
 _MODELS: Final = ("model_name", "model", "model_id")
 _IDS: Final = ("id", "response_id")
 _OPENAI: Final = (
@@ -107,6 +108,8 @@ def _response(result: Any) -> ModelResponse:
     facts = {**info, **metadata} if info and metadata else metadata or info
     raw = _reasons(choices, facts)
     reasons = [finish_reason(reason) for reason in raw]
+    if not _WITHOUT_CALLS.isdisjoint(raw) and len(raw) == len(choices):
+        _tell_calls(reasons, raw, choices)
     model = text_in(facts, _MODELS) or text_in(llm_output, _MODELS)
     return ModelResponse(
         model=model and once(model),
@@ -162,6 +165,13 @@ def _reasons(choices: Sequence[Any], first: Mapping[str, Any]) -> Sequence[str]:
         others = [_reason(_facts(choice)) for choice in choices[1:]]
         reasons += [said for said in others if said is not None]
     return reasons
+
+
+def _tell_calls(reasons: list[str], raw: Sequence[str], choices: Sequence[Any]) -> None:
+    """Tell calls of tools from other ends where a provider has one word for both."""
+    for index, choice in enumerate(choices):
+        if raw[index] in _WITHOUT_CALLS and getattr(getattr(choice, "message", None), "tool_calls", None):
+            reasons[index] = "tool_call"
 
 
 def _facts(choice: Any) -> Mapping[str, Any]:
