@@ -123,6 +123,10 @@ def test_a_stream_counts_what_the_whole_answer_does() -> None:
         ({"ls_provider": "google_vertexai"}, ["ChatVertexAI"], "gcp.vertex_ai"),
         ({"ls_provider": "xai"}, ["ChatXAI"], "x_ai"),
         ({"ls_provider": "fireworks"}, ["ChatFireworks"], "fireworks"),
+        ({"ls_provider": "anthropic-bedrock"}, ["ChatAnthropicBedrock"], "aws.bedrock"),
+        ({"ls_provider": "openai-mantle"}, ["ChatOpenAIMantle"], "aws.bedrock"),
+        ({"ls_provider": "NVIDIA"}, ["ChatNVIDIA"], "nvidia"),
+        ({}, ["AzureAIEmbeddingsModel"], "azure.ai.inference"),
         ({}, ["langchain", "ChatMistralAI"], "mistral_ai"),
         ({}, ["ChatWhatever"], "whatever"),
         ({"ls_provider": 5}, [], None),
@@ -131,6 +135,23 @@ def test_a_stream_counts_what_the_whole_answer_does() -> None:
 def test_a_providers_name(metadata: dict[str, Any], path: list[str], name: str | None) -> None:
     """A provider has the conventions' name, by its own word, else by the model's class."""
     assert provider_name(metadata, path) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "provider"),
+    [
+        (["langchain", "chat_models", "openai", "AzureAIOpenAIApiChatModel"], "azure.ai.inference"),
+        (["langchain", "chat_models", "openai", "ChatOpenAI"], "openai"),
+        ([], "openai"),
+        ([["no name"]], "openai"),
+        (None, "openai"),
+    ],
+)
+def test_who_hosts_a_model_is_known_by_the_class(path: list[Any] | None, provider: str) -> None:
+    """Azure's models that are made of OpenAI's say that they are OpenAI's."""
+    request = _payloads.model_request({"id": path}, {"metadata": {"ls_provider": "openai"}})
+
+    assert request.provider == provider
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,18 @@ from typing import Any, Final
 
 from ._read import text_in
 
-__all__ = ["finish_reason", "once", "provider_name", "provider_said", "reasons_in"]
+__all__ = ["HOSTED", "finish_reason", "once", "provider_name", "provider_said", "reasons_in"]
 
 # LangChain's ``ls_provider`` → ``gen_ai.provider.name``; what is not in here passes as it is.
 _PROVIDERS: Final[Mapping[str, str]] = {
+    "NVIDIA": "nvidia",  # as of its text models and embeddings
     "amazon_bedrock": "aws.bedrock",
+    "anthropic-bedrock": "aws.bedrock",
+    "anthropic-mantle": "aws.bedrock",
     "aws": "aws.bedrock",
     "azure_ai": "azure.ai.inference",
     "azure_openai": "azure.ai.openai",
+    "azureopenai": "azure.ai.openai",
     "bedrock": "aws.bedrock",
     "bedrock_converse": "aws.bedrock",
     "google_anthropic_vertex": "gcp.vertex_ai",
@@ -27,15 +31,26 @@ _PROVIDERS: Final[Mapping[str, str]] = {
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
     "moonshot": "moonshot_ai",
+    "openai-codex": "openai",
+    "openai-mantle": "aws.bedrock",
+    "openaichat": "openai",
     "vertexai": "gcp.vertex_ai",
     "watsonx": "ibm.watsonx.ai",
     "xai": "x_ai",
 }
 
-# The class decides where ``ls_provider`` is missing, or says only ``azure``.
-_CLASSES: Final[Mapping[str, str]] = {
+HOSTED: Final[Mapping[str, str]] = {
+    "AzureAIAnthropicChatModel": "azure.ai.inference",
     "AzureAIChatCompletionsModel": "azure.ai.inference",
     "AzureAIOpenAIApiChatModel": "azure.ai.inference",
+}
+"""Classes that decide whatever ``ls_provider`` says, which is what they have from those that they are made of."""
+
+# The class decides where ``ls_provider`` is missing, or says only ``azure``.
+_CLASSES: Final[Mapping[str, str]] = {
+    **HOSTED,
+    "AzureAIEmbeddingsModel": "azure.ai.inference",
+    "AzureAIOpenAIApiEmbeddingsModel": "azure.ai.inference",
     "AzureChatOpenAI": "azure.ai.openai",
     "AzureOpenAI": "azure.ai.openai",
     "AzureOpenAIEmbeddings": "azure.ai.openai",

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .._model import ModelRequest
-from ._providers import provider_name, provider_said
+from ._providers import HOSTED, provider_name, provider_said
 from ._read import Place, at, mapping, places_among, text_in
 
 __all__ = ["request_of", "server_of", "tools_of"]
@@ -112,7 +112,9 @@ def request_of(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
     options, described = mapping(kwargs.get("options")), mapping(serialized)
     made_with = mapping(described.get("kwargs"))
     asked, made = _shape(tuple(params)), _shape(tuple(made_with))
-    provider = provider_said(metadata) or provider_name(metadata, _class_path(described, params))
+    path = described.get("id")
+    host = HOSTED.get(path[-1]) if type(path) is list and path and type(path[-1]) is str else None
+    provider = host or provider_said(metadata) or provider_name(metadata, _class_path(described, params))
     values = (*map(params.get, asked.keys), *map(made_with.get, made.keys), *map(metadata.get, _METADATA))
     types = tuple(map(type, values))
     structured = mapping(options.get("ls_structured_output_format"))
