@@ -275,6 +275,26 @@ OPENAI, ANTHROPIC = {"model_provider": "openai"}, {"model_provider": "anthropic"
             id="audio-beside-the-content",
         ),
         pytest.param(
+            AIMessage("", additional_kwargs={"function_call": {"name": "f", "arguments": '{"a": 1}'}}),
+            [{"type": "tool_call", "id": None, "name": "f", "arguments": {"a": 1}}],
+            id="function-of-old",
+        ),
+        pytest.param(
+            AIMessage("", additional_kwargs={"function_call": {"name": "f", "arguments": '{"a": '}}),
+            [{"type": "tool_call", "id": None, "name": "f", "arguments": '{"a": '}],
+            id="function-of-old-cut-off",
+        ),
+        pytest.param(
+            AIMessage(
+                "",
+                additional_kwargs={"function_call": {"name": "f", "arguments": "{}"}},
+                tool_calls=[{"type": "tool_call", "id": "1", "name": "f", "args": {}}],
+                response_metadata={"model_provider": "google_genai"},
+            ),
+            [{"type": "tool_call", "id": "1", "name": "f", "arguments": {}}],
+            id="function-of-google",
+        ),
+        pytest.param(
             HumanMessage([{"type": "text-plain", "url": "https://host/a.txt", "mime_type": "text/plain"}]),
             [{"type": "uri", "mime_type": "text/plain", "modality": "document", "uri": "https://host/a.txt"}],
             id="text-by-url",

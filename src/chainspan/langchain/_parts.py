@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ _MODALITIES: Final = {
 _SERVERS: Final = ("server_label", "server_name")  # of MCP: OpenAI's, Anthropic's
 _NO_RESULT: Final = frozenset({"type", "id", "tool_call_id", "extras", "index"})  # the last of streams
 _BESIDE: Final = ("reasoning_content", "refusal", "audio")  # DeepSeek's, OpenAI's
+_SAID_BESIDE: Final = (*_BESIDE, "function_call")
 
 Part = Mapping[str, object]
 
@@ -50,13 +52,15 @@ def parts_of(given: Any, fields: Mapping[str, Any]) -> list[Part]:
         calls = [*(called or ()), *(failed or ())]
         seen = {part.get("id") for part in parts if part.get("type") == "tool_call"}
         parts += [_tool_call(call) for call in calls if call.get("id") not in seen]
+    elif more and type(called := more.get("function_call")) is dict:
+        parts.append(_function_call(called))
     return parts
 
 
 def beside(fields: Mapping[str, Any]) -> list[Any]:
     """Return what some integrations put beside a message's content."""
     more = fields.get("additional_kwargs")
-    return [held for name in _BESIDE if (held := more.get(name))] if more else []
+    return [held for name in _SAID_BESIDE if (held := more.get(name))] if more else []
 
 
 def _add_beside(parts: list[Part], more: Mapping[str, Any]) -> None:
@@ -134,6 +138,13 @@ def _tool_call(call: Mapping[str, Any]) -> Part:
 def _custom_call(block: Mapping[str, Any]) -> Part:
     # The text stands where LangChain puts it, which lists the call beside the content as well.
     return _tool_call({"id": block["call_id"], "name": block["name"], "args": {"__arg1": block["input"]}})
+
+
+def _function_call(called: Mapping[str, Any]) -> Part:
+    """Return a call in the form that OpenAI had before there were tools, and old agents still have."""
+    given = called.get("arguments")
+    arguments = attempt(lambda: json.loads(given), given) if isinstance(given, str) else given
+    return _tool_call({"name": called.get("name"), "args": arguments})
 
 
 def _server_call(block: Mapping[str, Any]) -> Part:
