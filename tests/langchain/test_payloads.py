@@ -23,6 +23,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage, messag
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 from langgraph.types import Command
+from pydantic import BaseModel
 from tests import strategies
 
 from chainspan._model import Message, ModelRequest, ModelResponse, RetrievedDocument, ToolRequest, Usage
@@ -565,6 +566,19 @@ def test_calls_that_ask_for_the_same_share_what_was_read() -> None:
     assert _payloads.model_request(None, listed) is not _payloads.model_request(None, listed)
 
 
+class _Function(BaseModel):
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any]
+
+
+class _Offered(BaseModel):
+    """A tool as Cohere's client has it."""
+
+    type: str
+    function: _Function
+
+
 @pytest.mark.parametrize(
     ("tool", "expected"),
     [
@@ -622,8 +636,13 @@ def test_calls_that_ask_for_the_same_share_what_was_read() -> None:
             [{"type": "function", "name": "f", "parameters": {"json": {}}}],
         ),
         ({"title": "f", "type": "object", "properties": {}}, [{"type": "function", "name": "f"}]),
+        (
+            _Offered(type="function", function=_Function(name="f", parameters={"type": "object"})),
+            [{"type": "function", "name": "f", "parameters": {"type": "object"}}],
+        ),
         ("f", [{"type": "function", "name": "f"}]),
         (5, []),
+        (object(), []),
     ],
 )
 def test_tool_definitions(tool: Any, expected: list[Any]) -> None:

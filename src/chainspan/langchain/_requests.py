@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from .._encode import plain
 from .._model import ModelRequest
 from ._providers import HOSTED, provider_name, provider_said
 from ._read import Place, at, mapping, places_among, text_in
@@ -249,7 +250,9 @@ def _definitions(tool: Any) -> Sequence[Mapping[str, object]]:
     if isinstance(tool, str):
         return [{"type": "function", "name": tool}]
     if type(tool) is not dict and not isinstance(tool, Mapping):
-        return []
+        tool = plain(tool)  # Cohere's are objects of its client's
+        if type(tool) is not dict:
+            return []
     inner = _inner(tool)
     name = inner.get("name") or inner.get("title") or inner.get("type")
     return [_definition(tool, inner, name)] if isinstance(name, str) else _of_google(tool)
