@@ -256,6 +256,13 @@ def test_why_a_model_stopped(raw: str, expected: str) -> None:
         ),
         pytest.param(
             _answer(
+                response_metadata={"token_count": {"total_tokens": 10.0, "input_tokens": 7.0, "output_tokens": 3.0}}
+            ),
+            Usage(input_tokens=7, output_tokens=3),
+            id="stream-of-cohere",
+        ),
+        pytest.param(
+            _answer(
                 response_metadata={
                     "token_usage": {
                         "prompt_tokens": 160,

@@ -74,7 +74,14 @@ _APART_FROM_OUTPUT: Final = ("thoughts_token_count",)
 _WRITTEN_BY_TIME: Final = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 _MOST: Final = 1 << 53  # what a float counts exactly
 # Where they may stand in `response_metadata` and `llm_output`; last, those mappings themselves (Ollama).
-_PLACES: Final = (("token_usage",), ("usage",), ("usage_metadata",), ("tokens",), ("meta", "billed_units"))
+_PLACES: Final = (
+    ("token_usage",),
+    ("usage",),
+    ("usage_metadata",),
+    ("token_count",),
+    ("tokens",),
+    ("meta", "billed_units"),
+)
 _HOLDERS: Final = frozenset(path[0] for path in _PLACES)
 
 
