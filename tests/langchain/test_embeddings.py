@@ -154,6 +154,21 @@ def test_the_model_is_the_one_that_was_asked_for(
     assert said["name"] == f"embeddings {model}"
 
 
+@pytest.mark.parametrize(("vertexai", "provider"), [(None, "gcp.gemini"), (True, "gcp.vertex_ai")])
+def test_which_of_googles_services_embeds(
+    vertexai: bool | None, provider: str, exporter: InMemorySpanExporter, handler: OtelHandler
+) -> None:
+    """One integration serves both."""
+
+    class GoogleGenerativeAIEmbeddings(DeployedEmbeddings):
+        vertexai: bool | None = None
+
+    embeddings = GoogleGenerativeAIEmbeddings(vertexai=vertexai)
+    traced_embeddings(embeddings, callbacks=[handler]).embed_query("a")
+
+    assert _attributes(exporter)["gen_ai.provider.name"] == provider
+
+
 @pytest.mark.parametrize(
     ("arguments", "formats"),
     [

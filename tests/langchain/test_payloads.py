@@ -156,6 +156,32 @@ def test_who_hosts_a_model_is_known_by_the_class(path: list[Any] | None, provide
 
 
 @pytest.mark.parametrize(
+    ("made_with", "variable", "provider"),
+    [
+        ({}, None, "gcp.gemini"),
+        ({"vertexai": True}, None, "gcp.vertex_ai"),
+        ({"vertexai": False, "project": "p"}, "true", "gcp.gemini"),
+        ({"project": "p"}, None, "gcp.vertex_ai"),
+        ({"credentials": {"type": "not_implemented"}}, None, "gcp.vertex_ai"),
+        ({"project": "p"}, "False", "gcp.gemini"),
+        ({}, "1", "gcp.vertex_ai"),
+        ({}, "perhaps", "gcp.gemini"),
+    ],
+)
+def test_which_of_googles_services_answers(
+    made_with: dict[str, Any], variable: str | None, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One integration serves both, and says of both that they are Gemini's."""
+    monkeypatch.delenv("GOOGLE_GENAI_USE_VERTEXAI", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", variable)
+
+    request = _payloads.model_request({"kwargs": made_with}, {"metadata": {"ls_provider": "google_genai"}})
+
+    assert request.provider == provider
+
+
+@pytest.mark.parametrize(
     ("raw", "expected"),
     [
         ("end_turn", "stop"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -9,7 +10,21 @@ from typing import Any, Final
 
 from ._read import text_in
 
-__all__ = ["HOSTED", "finish_reason", "once", "provider_name", "provider_said", "reasons_in"]
+__all__ = [
+    "GEMINI",
+    "HOSTED",
+    "finish_reason",
+    "google_service",
+    "once",
+    "provider_name",
+    "provider_said",
+    "reasons_in",
+]
+
+GEMINI: Final = "gcp.gemini"
+_VERTEX: Final = "gcp.vertex_ai"
+_VERTEX_VARIABLE: Final = "GOOGLE_GENAI_USE_VERTEXAI"
+_TOLD: Final = {**dict.fromkeys(("true", "1", "yes"), True), **dict.fromkeys(("false", "0", "no"), False)}
 
 # LangChain's ``ls_provider`` → ``gen_ai.provider.name``; what is not in here passes as it is.
 _PROVIDERS: Final[Mapping[str, str]] = {
@@ -23,10 +38,10 @@ _PROVIDERS: Final[Mapping[str, str]] = {
     "azureopenai": "azure.ai.openai",
     "bedrock": "aws.bedrock",
     "bedrock_converse": "aws.bedrock",
-    "google_anthropic_vertex": "gcp.vertex_ai",
-    "google_genai": "gcp.gemini",
-    "google_generativeai": "gcp.gemini",
-    "google_vertexai": "gcp.vertex_ai",
+    "google_anthropic_vertex": _VERTEX,
+    "google_genai": GEMINI,
+    "google_generativeai": GEMINI,
+    "google_vertexai": _VERTEX,
     "ibm": "ibm.watsonx.ai",
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
@@ -34,7 +49,7 @@ _PROVIDERS: Final[Mapping[str, str]] = {
     "openai-codex": "openai",
     "openai-mantle": "aws.bedrock",
     "openaichat": "openai",
-    "vertexai": "gcp.vertex_ai",
+    "vertexai": _VERTEX,
     "watsonx": "ibm.watsonx.ai",
     "xai": "x_ai",
 }
@@ -58,14 +73,14 @@ _CLASSES: Final[Mapping[str, str]] = {
     "BedrockLLM": "aws.bedrock",
     "ChatBedrock": "aws.bedrock",
     "ChatBedrockConverse": "aws.bedrock",
-    "ChatGoogleGenerativeAI": "gcp.gemini",
+    "ChatGoogleGenerativeAI": GEMINI,
     "ChatMistralAI": "mistral_ai",
-    "ChatVertexAI": "gcp.vertex_ai",
+    "ChatVertexAI": _VERTEX,
     "ChatWatsonx": "ibm.watsonx.ai",
     "ChatXAI": "x_ai",
-    "GoogleGenerativeAIEmbeddings": "gcp.gemini",
+    "GoogleGenerativeAIEmbeddings": GEMINI,
     "MistralAIEmbeddings": "mistral_ai",
-    "VertexAIEmbeddings": "gcp.vertex_ai",
+    "VertexAIEmbeddings": _VERTEX,
     "WatsonxLLM": "ibm.watsonx.ai",
 }
 
@@ -128,6 +143,20 @@ def provider_name(metadata: Mapping[str, Any], class_path: Sequence[str]) -> str
     if said is None or said == "azure":
         said = _CLASSES.get(name) or said or name.removeprefix("Chat").removesuffix("Embeddings").lower()
     return _PROVIDERS.get(said, said) or None
+
+
+def google_service(arguments: Mapping[str, Any]) -> str:
+    """Return which of Google's services is asked by a model of langchain-google-genai's, which serves both.
+
+    Args:
+        arguments: What the model was made with. The integration decides by these and by a variable.
+    """
+    told = arguments.get("vertexai")
+    if told is None:
+        told = _TOLD.get(os.environ.get(_VERTEX_VARIABLE, "").lower())
+    if told is None:
+        told = any(arguments.get(key) is not None for key in ("credentials", "project"))
+    return _VERTEX if told is True else GEMINI
 
 
 def finish_reason(raw: str) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from .._encode import plain
 from .._model import ModelRequest
-from ._providers import HOSTED, provider_name, provider_said
+from ._providers import GEMINI, HOSTED, google_service, provider_name, provider_said
 from ._read import Place, at, mapping, places_among, text_in
 
 __all__ = ["request_of", "server_of", "tools_of"]
@@ -116,6 +116,8 @@ def request_of(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
     path = described.get("id")
     host = HOSTED.get(path[-1]) if type(path) is list and path and type(path[-1]) is str else None
     provider = host or provider_said(metadata) or provider_name(metadata, _class_path(described, params))
+    if provider == GEMINI:
+        provider = google_service(made_with)
     values = (*map(params.get, asked.keys), *map(made_with.get, made.keys), *map(metadata.get, _METADATA))
     types = tuple(map(type, values))
     structured = mapping(options.get("ls_structured_output_format"))
