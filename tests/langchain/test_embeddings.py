@@ -170,6 +170,23 @@ def test_which_of_googles_services_embeds(
 
 
 @pytest.mark.parametrize(
+    ("url", "provider"),
+    [("https://mine.openai.azure.com/openai/v1", "azure.ai.openai"), ("https://host/v1", "openai")],
+)
+def test_who_answers_openais_client(
+    url: str, provider: str, exporter: InMemorySpanExporter, handler: OtelHandler
+) -> None:
+    """Whose host is asked is named."""
+
+    class OpenAIEmbeddings(DeployedEmbeddings):
+        openai_api_base: str
+
+    traced_embeddings(OpenAIEmbeddings(openai_api_base=url), callbacks=[handler]).embed_query("a")
+
+    assert _attributes(exporter)["gen_ai.provider.name"] == provider
+
+
+@pytest.mark.parametrize(
     ("arguments", "formats"),
     [
         ({}, None),

@@ -156,6 +156,32 @@ def test_who_hosts_a_model_is_known_by_the_class(path: list[Any] | None, provide
 
 
 @pytest.mark.parametrize(
+    ("url", "provider"),
+    [
+        ("https://api.openai.com/v1", "openai"),
+        ("https://mine.openai.azure.com/openai/v1/", "azure.ai.openai"),
+        ("https://api.deepseek.com", "deepseek"),
+        ("https://API.Groq.com/openai/v1", "groq"),
+        ("https://generativelanguage.googleapis.com/v1beta/openai/", "gcp.gemini"),
+        ("https://us-central1-aiplatform.googleapis.com/v1", "gcp.vertex_ai"),
+        ("https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1", "aws.bedrock"),
+        ("https://bedrock-mantle.us-west-2.api.aws/v1", "aws.bedrock"),
+        ("https://openrouter.ai/api/v1", "openrouter"),
+        ("https://notgroq.com", "openai"),
+        ("http://localhost:8000/v1", "openai"),
+    ],
+)
+def test_who_answers_openais_client(url: str, provider: str) -> None:
+    """Many speak OpenAI's protocol: whose host is known is named, and any other may be a proxy of OpenAI's."""
+    made_with = {"kwargs": {"openai_api_base": url}}
+
+    asked = _payloads.model_request(made_with, {"metadata": {"ls_provider": "openai"}})
+    by_class = _payloads.model_request(made_with, {"metadata": {"ls_provider": "fireworks"}})
+
+    assert (asked.provider, by_class.provider) == (provider, "fireworks")
+
+
+@pytest.mark.parametrize(
     ("made_with", "variable", "provider"),
     [
         ({}, None, "gcp.gemini"),

@@ -14,7 +14,7 @@ from .._guard import Guard
 from .._model import ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
 from ._callbacks import CallbackAdapter
 from ._ends import outcome_of
-from ._providers import GEMINI, google_service, provider_name
+from ._providers import GEMINI, OPENAI, google_service, provider_name, served_at
 from ._read import at
 from ._requests import server_of
 from ._retrieving import Place, open_sinks, place_of
@@ -164,8 +164,12 @@ def _request(inner: Embeddings, name: str, count: int | None) -> ModelRequest:
     if (formats := next((told for path in _FORMATS if (told := at(held, path))), None)) is not None:
         parameters["encoding_formats"] = [formats] if isinstance(formats, str) else formats
     provider = provider_name({}, [name])
+    if provider == GEMINI:
+        provider = google_service(held)
+    elif provider == OPENAI and host is not None:
+        provider = served_at(host)
     return ModelRequest(
-        provider=google_service(held) if provider == GEMINI else provider,
+        provider=provider,
         model=_model(inner, held),
         server_address=host,
         server_port=port,

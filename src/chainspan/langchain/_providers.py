@@ -13,15 +13,18 @@ from ._read import text_in
 __all__ = [
     "GEMINI",
     "HOSTED",
+    "OPENAI",
     "finish_reason",
     "google_service",
     "once",
     "provider_name",
     "provider_said",
     "reasons_in",
+    "served_at",
 ]
 
 GEMINI: Final = "gcp.gemini"
+OPENAI: Final = "openai"
 _VERTEX: Final = "gcp.vertex_ai"
 _VERTEX_VARIABLE: Final = "GOOGLE_GENAI_USE_VERTEXAI"
 _TOLD: Final = {**dict.fromkeys(("true", "1", "yes"), True), **dict.fromkeys(("false", "0", "no"), False)}
@@ -60,6 +63,31 @@ HOSTED: Final[Mapping[str, str]] = {
     "AzureAIOpenAIApiChatModel": "azure.ai.inference",
 }
 """Classes that decide whatever ``ls_provider`` says, which is what they have from those that they are made of."""
+
+# Whose hosts are asked by OpenAI's client too, by how their names end.
+_HOSTS: Final[Mapping[str, str]] = {
+    ".anthropic.com": "anthropic",
+    ".cohere.ai": "cohere",
+    ".cohere.com": "cohere",
+    ".deepseek.com": "deepseek",
+    ".groq.com": "groq",
+    ".mistral.ai": "mistral_ai",
+    ".moonshot.ai": "moonshot_ai",
+    ".moonshot.cn": "moonshot_ai",
+    ".perplexity.ai": "perplexity",
+    ".x.ai": "x_ai",
+    ".generativelanguage.googleapis.com": GEMINI,
+    "aiplatform.googleapis.com": _VERTEX,  # behind the name of a region
+    ".openai.azure.com": "azure.ai.openai",
+    ".cognitiveservices.azure.com": "azure.ai.openai",
+    ".services.ai.azure.com": "azure.ai.inference",
+    ".ml.cloud.ibm.com": "ibm.watsonx.ai",
+    ".fireworks.ai": "fireworks",
+    ".openrouter.ai": "openrouter",
+    ".together.ai": "together",
+    ".together.xyz": "together",
+}
+_HOST_OF_BEDROCK: Final = re.compile(r"bedrock-[a-z]+\.[a-z0-9-]+\.(?:amazonaws\.com|api\.aws)")
 
 # The class decides where ``ls_provider`` is missing, or says only ``azure``.
 _CLASSES: Final[Mapping[str, str]] = {
@@ -157,6 +185,14 @@ def google_service(arguments: Mapping[str, Any]) -> str:
     if told is None:
         told = any(arguments.get(key) is not None for key in ("credentials", "project"))
     return _VERTEX if told is True else GEMINI
+
+
+@lru_cache(maxsize=256)
+def served_at(host: str) -> str:
+    """Return who answers OpenAI's client at a host: OpenAI, unless it is known as another's."""
+    if _HOST_OF_BEDROCK.fullmatch(host):
+        return "aws.bedrock"
+    return next((provider for ending, provider in _HOSTS.items() if f".{host}".endswith(ending)), OPENAI)
 
 
 def finish_reason(raw: str) -> str:

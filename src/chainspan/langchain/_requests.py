@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from .._encode import plain
 from .._model import ModelRequest
-from ._providers import GEMINI, HOSTED, google_service, provider_name, provider_said
+from ._providers import GEMINI, HOSTED, OPENAI, google_service, provider_name, provider_said, served_at
 from ._read import Place, at, mapping, places_among, text_in
 
 __all__ = ["request_of", "server_of", "tools_of"]
@@ -158,6 +158,8 @@ def _request(
     if address[0] is None:
         address = _server(params, shape.urls)
     request.server_address, request.server_port = address
+    if provider == OPENAI and address[0] is not None:
+        request.provider = served_at(address[0])
     formats = _formats(params, shape.formats) if shape.formats else ()
     if not formats and made_shape.formats:
         formats = _formats(made_with, made_shape.formats)
