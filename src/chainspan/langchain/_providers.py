@@ -155,6 +155,7 @@ _REASON_OF: Final = {word: reason for reason, words in _REASONS.items() for word
 _ANY_REASON: Final = "|".join(sorted(_REASON_OF, key=len, reverse=True))
 _SEVERAL_REASONS: Final = re.compile(f"(?:{_ANY_REASON})+", re.IGNORECASE)
 _ONE_REASON: Final = re.compile(_ANY_REASON, re.IGNORECASE)
+_LONGEST_JOINED: Final = 512  # letters of what is remembered
 _SHORTEST_REPEATED: Final = 4  # letters; a model may be called "coco"
 
 
@@ -200,20 +201,28 @@ def finish_reason(raw: str) -> str:
     return _REASON_OF.get(raw) or _REASON_OF.get(raw.lower(), raw)
 
 
-@lru_cache(maxsize=256)
 def reasons_in(said: str) -> Sequence[str]:
     """Return why a model stopped, in the provider's words.
 
     LangChain puts texts of a stream's chunks together: of two choices, or where two chunks say why,
     the reason is ``stoplength`` or ``stopstop``. Those are two words, and one.
     """
-    if _SEVERAL_REASONS.fullmatch(said):
-        return tuple(dict.fromkeys(_ONE_REASON.findall(said)))
-    return (once(said),)
+    return _taken_apart(said) if len(said) <= _LONGEST_JOINED else (said,)
 
 
 @lru_cache(maxsize=256)
+def _taken_apart(said: str) -> Sequence[str]:
+    if _SEVERAL_REASONS.fullmatch(said):
+        return tuple(dict.fromkeys(_ONE_REASON.findall(said)))
+    return (_once(said),)
+
+
 def once(text: str) -> str:
     """Return what LangChain put together out of the same text in several chunks of a stream, as it is in each."""
+    return _once(text) if len(text) <= _LONGEST_JOINED else text
+
+
+@lru_cache(maxsize=256)
+def _once(text: str) -> str:
     length = (text + text).find(text, 1)
     return text[:length] if length >= _SHORTEST_REPEATED else text
