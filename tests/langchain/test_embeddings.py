@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import RunnableLambda
+from langgraph.graph import START, StateGraph
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
@@ -112,6 +113,32 @@ def test_embeddings_in_a_chain_are_its_child(exporter: InMemorySpanExporter, han
     child, parent = exporter.get_finished_spans()
     assert child.parent is not None
     assert (parent.name, child.parent.span_id) == ("chain", parent.context.span_id)
+
+
+def test_embeddings_say_whose_they_are(exporter: InMemorySpanExporter, handler: OtelHandler) -> None:
+    """A call belongs to the conversation, the user and the agent of the run that makes it, with that one's metadata."""
+    embeddings = traced_embeddings(NamedEmbeddings())
+
+    def store(state: dict[str, Any]) -> dict[str, Any]:
+        embeddings.embed_documents(["a", "b"])
+        return state
+
+    graph: Any = StateGraph(dict)
+    graph.add_node("store", store)
+    graph.add_edge(START, "store")
+    metadata = {"user_id": "ann", "lc_agent_name": "librarian", "tenant": "acme"}
+    config: Any = {"callbacks": [handler], "metadata": metadata, "tags": ["nightly"]}
+    graph.compile().invoke({}, {**config, "configurable": {"thread_id": "t1"}})
+
+    assert _attributes(exporter) == {
+        **EXPECTED,
+        "session.id": "t1",
+        "gen_ai.conversation.id": "t1",
+        "user.id": "ann",
+        "gen_ai.agent.name": "librarian",
+        "chainspan.metadata.tenant": "acme",
+        "chainspan.tags": ("nightly",),
+    }
 
 
 async def test_embeddings_are_traced_in_asynchronous_code(exporter: InMemorySpanExporter, handler: OtelHandler) -> None:

@@ -36,6 +36,7 @@ __all__ = ["traced_embeddings"]
 
 _MODEL: Final = ("model", "model_name", "model_id", "deployment", "deployment_name")
 _FORMATS: Final = (("encoding_format",), ("model_kwargs", "encoding_format"), ("embedding_types",))  # the last Cohere's
+_INHERITED: Final = ("agent_name", "conversation_id", "user_id", "metadata", "tags")  # from the run that asks
 _START, _END = Guard("langchain.embeddings.start"), Guard("langchain.embeddings.end")
 
 
@@ -114,7 +115,7 @@ def _reported(inner: Embeddings, handlers: Sequence[CallbackAdapter], texts: Seq
     with _START:
         places = _places(handlers)
         for place in places:
-            place.sink.start(_start(inner, texts, run_id, place.parent_id))
+            place.sink.start(_start(inner, texts, run_id, place))
     try:
         yield answer
     except BaseException as error:
@@ -142,17 +143,22 @@ def _is_first(sink: RunSink, before: Sequence[RunSink]) -> bool:
     return all(other is not sink for other in before)
 
 
-def _start(inner: Embeddings, texts: Sequence[str], run_id: UUID, parent_id: UUID | None) -> RunStart:
+def _start(inner: Embeddings, texts: Sequence[str], run_id: UUID, place: Place) -> RunStart:
     name, is_known = type(inner).__name__, isinstance(texts, (list, tuple))  # what is read once is the model's to read
-    return RunStart(
+    start = RunStart(
         run_id=run_id,
-        parent_id=parent_id,
+        parent_id=place.parent_id,
         kind=RunKind.EMBEDDINGS,
         run_type="embeddings",
         name=name,
         inputs=list(texts) if is_known else None,
         request=_request(inner, name, len(texts) if is_known else None),
     )
+    parent = None if place.parent_id is None else place.sink.peek(place.parent_id)
+    if parent is not None:
+        for field in _INHERITED:
+            setattr(start, field, getattr(parent, field))
+    return start
 
 
 def _request(inner: Embeddings, name: str, count: int | None) -> ModelRequest:
