@@ -27,6 +27,7 @@ from ._recording import (
     describe_end,
     describe_failure,
     describe_start,
+    foretell,
     is_reported,
     links_to_caller,
     note,
@@ -154,6 +155,8 @@ class Lifecycle:
         run = self._runs.get(run_id.int)
         if run is None or not run.own or not run.span.is_recording():
             return
+        if event.outcome is not None:
+            foretell(run, event.outcome)
         recording: Recording = run.keep
         attributes: Attributes = {}
         data = recording.encode_event(event.data, run.gate) if event.data is not None else None

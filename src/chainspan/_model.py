@@ -280,7 +280,9 @@ class RunEvent:
     Attributes:
         name: The event's name on the span.
         data: What came with it; content, hence recorded only where the gate lets it through.
+        outcome: How the run will have ended if it is reported to end well; None: well.
     """
 
     name: str
     data: object = None
+    outcome: Outcome | None = None

@@ -24,6 +24,7 @@ __all__ = [
     "describe_end",
     "describe_failure",
     "describe_start",
+    "foretell",
     "is_reported",
     "links_to_caller",
     "note",
@@ -102,6 +103,11 @@ def note(run: Run, fault: Exception) -> None:
     """Mark a span that lacks what could not be described."""
     if run.own:
         run.span.set_attribute(names.CHAINSPAN_FAULT, type(fault).__name__)
+
+
+def foretell(run: Run, outcome: Outcome) -> None:
+    """Write how a run ends that will be reported to end well; any other end writes over it."""
+    run.span.set_attribute(names.CHAINSPAN_RUN_OUTCOME, outcome.value)
 
 
 def describe_end(run: Run, start: RunStart, read: Callable[[], RunEnd]) -> tuple[Outcome, Attributes]:

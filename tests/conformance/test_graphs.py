@@ -20,8 +20,10 @@ from langgraph.types import Command, RetryPolicy, Send, StreamMode, interrupt
 
 from ._bench import Bench
 from ._modes import CALLS, SYNC_ASYNC, Mode, modes
+from ._play import Observation
 from ._python310 import handed_on
 from ._stage import Stage
+from ._trees import label
 
 
 class State(TypedDict):
@@ -31,6 +33,7 @@ class State(TypedDict):
 
 
 EMPTY: State = {"log": []}
+OUTCOME = "chainspan.run.outcome"
 Step = Callable[[Any], Any]
 
 
@@ -48,6 +51,12 @@ def node(stage: Stage, name: str, mode: Mode | None = None, then: Any = None) ->
         return await outcome if hasattr(outcome, "__await__") else outcome
 
     return arun if mode is not None and mode.is_async else run
+
+
+def interrupted(seen: Observation) -> list[str]:
+    """Return which runs ended because the graph waits for somebody or something, one label for each."""
+    outcomes = [(label(span), (span.attributes or {}).get(OUTCOME)) for span in seen.spans]
+    return sorted(name for name, outcome in outcomes if outcome == "interrupted")
 
 
 def asks(model: Any, mode: Mode) -> Step:
@@ -379,6 +388,7 @@ def test_interrupt_and_resume(bench: Bench, mode: Mode) -> None:
 
     assert [span.name for span in seen.spans if not span.status.is_unset] == []
     assert [event.name for span in seen.spans for event in span.events if event.name == "exception"] == []
+    assert interrupted(seen) == ["chain:LangGraph", "chain:ask"]
 
 
 @pytest.mark.parametrize(
@@ -560,7 +570,7 @@ def test_interrupt_before_a_node(bench: Bench, mode: Mode) -> None:
 
         return acalls() if mode.is_async else [mode.run(compiled, given, config) for given in (EMPTY, None)]
 
-    bench.check(
+    seen = bench.check(
         scenario,
         """
         chain:LangGraph
@@ -571,6 +581,8 @@ def test_interrupt_before_a_node(bench: Bench, mode: Mode) -> None:
             native:node:b
         """,
     )
+
+    assert interrupted(seen) == ["chain:LangGraph"]
 
 
 @modes(CALLS)
@@ -599,6 +611,7 @@ def test_interrupt_in_a_subgraph(bench: Bench, mode: Mode) -> None:
     )
 
     assert [span.name for span in seen.spans if not span.status.is_unset] == []
+    assert interrupted(seen) == ["chain:ask", "chain:inner", "chain:outer", "chain:sub"]
 
 
 @modes(SYNC_ASYNC)

@@ -8,6 +8,7 @@ import inspect
 import json
 import logging
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -185,6 +186,28 @@ def test_events_inside_a_run_stand_on_its_span(handler: OtelHandler, traces: Tra
         ("text", {"data": '"some text"'}),
         ("progress", {"data": '{"done":3}'}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("ends", "outcome"),
+    [
+        (lambda handler, run: handler.on_chain_end({}, run_id=run), "interrupted"),
+        (lambda handler, run: handler.on_chain_error(ValueError(), run_id=run), "error"),
+        (lambda handler, run: handler.on_chain_error(GeneratorExit(), run_id=run), "abandoned"),
+    ],
+    ids=["well", "error", "abandoned"],
+)
+def test_graph_that_pauses_ends_as_interrupted(
+    handler: OtelHandler, traces: Traces, ends: Callable[[OtelHandler, UUID], None], outcome: str
+) -> None:
+    """LangGraph reports the end of a graph that waits for a human as a good one; what ends otherwise does so (#2)."""
+    run = uuid4()
+    handler.on_chain_start(None, {}, run_id=run, name="graph")
+
+    handler.on_interrupt(SimpleNamespace(run_id=run, checkpoint_id="1", interrupts=()))
+    ends(handler, run)
+
+    assert (traces.spans[0].attributes or {})["chainspan.run.outcome"] == outcome
 
 
 def test_partial_answer_of_an_abandoned_stream_is_kept(handler: OtelHandler, traces: Traces) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from chainspan._encode import attempt, label
 from chainspan._guard import Guard
-from chainspan._model import RunEnd, RunEvent, RunKind, RunStart
+from chainspan._model import Outcome, RunEnd, RunEvent, RunKind, RunStart
 
 from . import _kinds, _payloads
 from ._base import HandlerBase
@@ -253,12 +253,12 @@ class CallbackAdapter(HandlerBase):
         self._event(label(name) if isinstance(name, str) else "custom", data, run_id)
 
     def on_interrupt(self, event: Any) -> None:
-        """Record that a graph pauses for a human; reported by LangGraph >= 1.1.7."""
+        """Record that a graph pauses for a human, which ends its run as if it were done; from LangGraph 1.1.7 on."""
         data = {
             "checkpoint_id": getattr(event, "checkpoint_id", None),
             "interrupts": getattr(event, "interrupts", None),
         }
-        self._event("interrupt", data, getattr(event, "run_id", None))
+        self._event("interrupt", data, getattr(event, "run_id", None), Outcome.INTERRUPTED)
 
     def on_resume(self, event: Any) -> None:
         """Record that a graph goes on from a checkpoint; reported by LangGraph >= 1.1.7."""
@@ -274,10 +274,10 @@ class CallbackAdapter(HandlerBase):
             outcome = outcome_of(raised)
             self._sink.fail(uuid_of(run_id), outcome, failure(raised, outcome, kwargs))
 
-    def _event(self, name: str, data: Any, run_id: Any) -> None:
+    def _event(self, name: str, data: Any, run_id: Any, outcome: Outcome | None = None) -> None:
         with _EVENT:
             if run_id is not None:
-                self._sink.event(uuid_of(run_id), RunEvent(name=name, data=data))
+                self._sink.event(uuid_of(run_id), RunEvent(name=name, data=data, outcome=outcome))
 
 
 def _told(kwargs: Mapping[str, Any]) -> tuple[Any, Any, Any]:
