@@ -27,10 +27,11 @@ from ._recording import (
     describe_end,
     describe_failure,
     describe_start,
-    foretell,
+    is_news,
     is_reported,
     links_to_caller,
     note,
+    record_event,
     report_end,
     report_orphan,
 )
@@ -150,22 +151,11 @@ class Lifecycle:
             run.first_chunk_ns = run.trace.now_ns()
         return run.first_chunk_ns is not None
 
-    def event(self, run_id: UUID, event: RunEvent) -> None:
-        """Record something that happened inside a run."""
+    def event(self, run_id: UUID, event: RunEvent, recording: Recording) -> None:
+        """Record something that happened inside a run, once however many handlers report it."""
         run = self._runs.get(run_id.int)
-        if run is None or not run.own or not run.span.is_recording():
-            return
-        if event.outcome is not None:
-            foretell(run, event.outcome)
-        recording: Recording = run.keep
-        attributes: Attributes = {}
-        data = recording.encode_event(event.data, run.gate) if event.data is not None else None
-        if data is not None:
-            attributes["data"] = data
-        name = run.gate.name(event.name)
-        run.span.add_event(name, attributes, timestamp=run.trace.now_ns())
-        if recording.on_event is not None:
-            recording.on_event(run.span, name, attributes)
+        if run is not None and run.own and run.span.is_recording() and is_news(run, event, recording):
+            record_event(run, event)
 
     def peek(self, run_id: UUID) -> RunStart | None:
         """Return what was reported of a run that is open, or None."""

@@ -281,8 +281,10 @@ class RunEvent:
         name: The event's name on the span.
         data: What came with it; content, hence recorded only where the gate lets it through.
         outcome: How the run will have ended if it is reported to end well; None: well.
+        once: Whether it happens once in a run, so that a second report is of the same.
     """
 
     name: str
     data: object = None
     outcome: Outcome | None = None
+    once: bool = False

@@ -11,7 +11,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from . import _semconv as names
 from ._content import Gate
 from ._guard import Guard
-from ._model import AttributeValue, ModelResponse, Outcome, RunEnd, RunFailure, RunKind, RunStart
+from ._model import AttributeValue, ModelResponse, Outcome, RunEnd, RunEvent, RunFailure, RunKind, RunStart
 from ._profiles import METERED, Ended, Price, Profile, Report, cost_of
 from ._profiles._hints import hint_at_missing_usage
 from ._run_span import RunSpan
@@ -24,10 +24,11 @@ __all__ = [
     "describe_end",
     "describe_failure",
     "describe_start",
-    "foretell",
+    "is_news",
     "is_reported",
     "links_to_caller",
     "note",
+    "record_event",
     "report_end",
     "report_orphan",
 ]
@@ -105,9 +106,26 @@ def note(run: Run, fault: Exception) -> None:
         run.span.set_attribute(names.CHAINSPAN_FAULT, type(fault).__name__)
 
 
-def foretell(run: Run, outcome: Outcome) -> None:
-    """Write how a run ends that will be reported to end well; any other end writes over it."""
-    run.span.set_attribute(names.CHAINSPAN_RUN_OUTCOME, outcome.value)
+def is_news(run: Run, event: RunEvent, recording: Recording) -> bool:
+    """Return whether a handler is the one to tell of an event: the one that tells of the run, or else the first."""
+    if event.once:
+        return not any(known.name == event.name for known in getattr(run.span, "events", ()))
+    return run.keep is recording
+
+
+def record_event(run: Run, event: RunEvent) -> None:
+    """Write down what happened inside a run, and how that will have ended if it is reported to end well."""
+    if event.outcome is not None:
+        run.span.set_attribute(names.CHAINSPAN_RUN_OUTCOME, event.outcome.value)
+    recording: Recording = run.keep
+    attributes: Attributes = {}
+    data = recording.encode_event(event.data, run.gate) if event.data is not None else None
+    if data is not None:
+        attributes["data"] = data
+    name = run.gate.name(event.name)
+    run.span.add_event(name, attributes, timestamp=run.trace.now_ns())
+    if recording.on_event is not None:
+        recording.on_event(run.span, name, attributes)
 
 
 def describe_end(run: Run, start: RunStart, read: Callable[[], RunEnd]) -> tuple[Outcome, Attributes]:

@@ -41,8 +41,8 @@ class Sink:
         """Report to a pipeline from now on, with no step in between."""
         lifecycle = pipeline.lifecycle
         self.end, self.fail = lifecycle.end, lifecycle.fail  # type: ignore[method-assign]
-        self.chunk, self.event = lifecycle.chunk, lifecycle.event  # type: ignore[method-assign]
-        self.peek = lifecycle.peek  # type: ignore[method-assign]
+        self.chunk, self.peek = lifecycle.chunk, lifecycle.peek  # type: ignore[method-assign]
+        self.event = partial(lifecycle.event, recording=self._recording)  # type: ignore[method-assign]
         if self._find is None:
             self.start = partial(lifecycle.start, recording=self._recording)  # type: ignore[method-assign]
         self.pipeline = pipeline  # last: another thread that sees it reports there at once

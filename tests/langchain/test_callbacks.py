@@ -13,14 +13,17 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks import BaseCallbackHandler, dispatch_custom_event
 from langchain_core.callbacks.base import CallbackManagerMixin
 from langchain_core.language_models.llms import LLM
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.callbacks import GraphCallbackHandler
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphInterrupt
+from langgraph.graph import START, StateGraph
+from langgraph.types import Command, interrupt
 from tests._traces import Traces, traces
 
 from chainspan import OtelHandler, _guard
@@ -185,6 +188,34 @@ def test_events_inside_a_run_stand_on_its_span(handler: OtelHandler, traces: Tra
     assert [(event.name, dict(event.attributes or {})) for event in span.events] == [
         ("text", {"data": '"some text"'}),
         ("progress", {"data": '{"done":3}'}),
+    ]
+
+
+def test_several_handlers_tell_of_an_event_once(handler: OtelHandler, traces: Traces) -> None:
+    """What LangChain and LangGraph tell each handler of a pipeline, and one that is bound and passed twice, is once."""
+
+    def ask(state: dict[str, Any]) -> dict[str, Any]:
+        for _ in range(2):
+            dispatch_custom_event("progress", "half")
+        interrupt("may I?")
+        return state
+
+    graph: Any = StateGraph(dict)
+    graph.add_node("ask", ask)
+    graph.add_edge(START, "ask")
+    asking: Any = graph.compile(checkpointer=InMemorySaver()).with_config(callbacks=[handler])
+    other = OtelHandler(tracer_provider=traces.provider)
+    config = {"callbacks": [other, handler], "configurable": {"thread_id": "1"}}
+
+    asking.invoke({}, config)
+    asking.invoke(Command(resume="yes"), config)
+
+    told = [(span.name, [event.name for event in span.events]) for span in traces.spans]
+    assert told == [
+        ("ask", ["progress", "progress"]),
+        ("invoke_workflow", ["interrupt"]),
+        ("ask", ["progress", "progress"]),
+        ("invoke_workflow", ["resume"]),
     ]
 
 

@@ -258,12 +258,12 @@ class CallbackAdapter(HandlerBase):
             "checkpoint_id": getattr(event, "checkpoint_id", None),
             "interrupts": getattr(event, "interrupts", None),
         }
-        self._event("interrupt", data, getattr(event, "run_id", None), Outcome.INTERRUPTED)
+        self._event("interrupt", data, getattr(event, "run_id", None), once=True, outcome=Outcome.INTERRUPTED)
 
     def on_resume(self, event: Any) -> None:
         """Record that a graph goes on from a checkpoint; reported by LangGraph >= 1.1.7."""
         data = {"checkpoint_id": getattr(event, "checkpoint_id", None)}
-        self._event("resume", data, getattr(event, "run_id", None))
+        self._event("resume", data, getattr(event, "run_id", None), once=True)
 
     # ------------------------------------------------------------------ what they share
     def _fail(self, error: Any, run_id: Any, kwargs: Mapping[str, Any]) -> None:
@@ -274,10 +274,10 @@ class CallbackAdapter(HandlerBase):
             outcome = outcome_of(raised)
             self._sink.fail(uuid_of(run_id), outcome, failure(raised, outcome, kwargs))
 
-    def _event(self, name: str, data: Any, run_id: Any, outcome: Outcome | None = None) -> None:
+    def _event(self, name: str, data: Any, run_id: Any, **more: Any) -> None:
         with _EVENT:
             if run_id is not None:
-                self._sink.event(uuid_of(run_id), RunEvent(name=name, data=data, outcome=outcome))
+                self._sink.event(uuid_of(run_id), RunEvent(name=name, data=data, **more))
 
 
 def _told(kwargs: Mapping[str, Any]) -> tuple[Any, Any, Any]:
