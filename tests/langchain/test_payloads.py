@@ -779,6 +779,30 @@ def test_nothing_that_comes_makes_reading_fail(one: Any, two: Any, three: Any) -
 # ---------------------------------------------------------------- tools, retrievers, identity
 
 
+FOUND = ToolMessage("found", tool_call_id="1")
+MISSING = ToolMessage("no such city", tool_call_id="2", status="error")
+
+
+@pytest.mark.parametrize(
+    ("update", "failed"),
+    [
+        ({"messages": [MISSING]}, "no such city"),
+        ({"messages": [FOUND]}, None),
+        ({"messages": [MISSING, FOUND]}, None),  # with the history, as of a handover
+        ({"messages": [FOUND, AIMessage("hi")]}, None),
+        ({"messages": []}, None),
+        ({"messages": MISSING}, None),
+        ([("messages", [MISSING])], None),
+        (None, None),
+    ],
+)
+def test_what_a_tool_writes_into_a_state(update: Any, failed: str | None) -> None:
+    """A command whose last message is the tool's answer says what that one does of a failure."""
+    command: Any = Command(goto="ask", update=update)
+
+    assert _payloads.tool_output(command) == (command, failed)
+
+
 def test_a_tool_call_keeps_its_arguments() -> None:
     """Arguments are the caller's own objects and not a print of them; the id is that of the model (pains #20)."""
     arguments = {"text": 'it\'s "x"', "n": None, "名": ["é"]}

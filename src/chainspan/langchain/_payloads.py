@@ -235,12 +235,27 @@ def tool_output(output: Any) -> tuple[object, str | None]:
     """Return what a tool returned, and what it says where it failed without raising."""
     if type(output) in _NO_MESSAGES:
         return output, None
-    content = attempt(lambda: output.content if output.tool_call_id is not None else _NO_MESSAGE, _NO_MESSAGE)
+    content = _answered(output)
     if content is _NO_MESSAGE:
-        return output, None
-    if getattr(output, "status", None) != "error":
-        return content, None
-    return content, content if isinstance(content, str) else _encode.to_json(content, limit_bytes=1_000)
+        return output, _told_by_last(output)
+    return content, _told_of_failure(output, content)
+
+
+def _answered(output: Any) -> Any:
+    return attempt(lambda: output.content if output.tool_call_id is not None else _NO_MESSAGE, _NO_MESSAGE)
+
+
+def _told_of_failure(message: Any, content: object) -> str | None:
+    if getattr(message, "status", None) != "error":
+        return None
+    return content if isinstance(content, str) else _encode.to_json(content, limit_bytes=1_000)
+
+
+def _told_by_last(command: Any) -> str | None:
+    """Return what the answer says that a tool put last into a graph's state, where that is of a failure."""
+    message = attempt(lambda: command.update["messages"][-1], None)
+    content = _NO_MESSAGE if message is None else _answered(message)
+    return None if content is _NO_MESSAGE else _told_of_failure(message, content)
 
 
 # ---------------------------------------------------------------- retrievers
