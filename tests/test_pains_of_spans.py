@@ -28,6 +28,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, BaseM
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.tools import StructuredTool, tool
+from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, MessagesState, StateGraph
 from opentelemetry import baggage, context
 from opentelemetry.context import Context
@@ -596,6 +597,37 @@ async def test_plumbing_can_be_left_out(spans: str, tree: str, memory: InMemoryS
     await _graph(Model()).ainvoke({"messages": [HumanMessage("q")]}, _config(memory, spans=spans))
 
     assert tree_of(memory.get_finished_spans()) == tree
+
+
+def test_a_task_is_a_node(memory: InMemorySpanExporter) -> None:
+    """Tasks of the functional API stand in their graph as nodes do; what is called in one does not, by any name."""
+    inner: Runnable[Any, Any] = RunnableLambda(str, name="half")
+
+    @task
+    def half(word: str) -> Any:
+        return inner.invoke(word)
+
+    @task
+    def whole(word: str) -> Any:
+        return half(word).result()
+
+    @entrypoint()
+    def flow(word: str) -> Any:
+        return whole(word).result()
+
+    flow.invoke("q", _config(memory))
+
+    said = [(span.name, (span.attributes or {}).get("graph.node.name")) for span in memory.get_finished_spans()]
+    assert said == [
+        ("half", None),
+        ("half", "half"),
+        ("whole", "whole"),
+        ("flow", "flow"),
+        ("invoke_workflow", None),
+    ]
+    steps = InMemorySpanExporter()
+    flow.invoke("q", _config(steps, spans="steps"))
+    assert tree_of(steps.get_finished_spans()) == "invoke_workflow\n  flow\n    whole\n      half"
 
 
 def test_a_run_name_names_the_span(memory: InMemorySpanExporter) -> None:

@@ -89,7 +89,7 @@ class CallbackAdapter(HandlerBase):
         """Open the run of a chain, a prompt, a parser, a graph or a node."""
         try:
             start = _begun(self._sink, _CHAIN, serialized, inputs, run_id, parent_run_id, tags, metadata, name)
-            start.kind = _kinds.chain_kind(run_type, start)
+            start.kind = _kinds.chain_kind(run_type, start, self._sink.peek)
             if start.kind in _WITH_STATE:
                 start.messages = lambda: state_messages(inputs)
             if isinstance(run_type, str) and run_type:

@@ -15,20 +15,24 @@ from ._read import mapping
 
 __all__ = ["AGENT_NAMES", "agent_of", "chain_kind", "is_own_name", "run_name"]
 
+Peek = Callable[[UUID], RunStart | None]
+
 _BY_RUN_TYPE = {"prompt": RunKind.PROMPT, "parser": RunKind.PARSER, "tool": RunKind.TOOL}
 _CHAIN = RunKind.CHAIN  # a member is found far more slowly by its class
 _AGENTS = frozenset({"langchain_create_agent", "deepagents"})
 AGENT_NAMES = ("lc_agent_name", "agent_name")
 _STEP_TAG = "graph:step:"
+_PLACE = "langgraph_checkpoint_ns"
 _ENGINE = "langgraph.pregel"
 
 
-def chain_kind(run_type: str | None, run: RunStart) -> RunKind:
+def chain_kind(run_type: str | None, run: RunStart, peek: Peek) -> RunKind:
     """Return the kind of a run that was reported as a chain.
 
     Args:
         run_type: LangChain's own word, where it has one.
         run: What was reported; LangGraph and create_agent leave their marks in tags and metadata.
+        peek: Tells what was reported of another run that is open.
     """
     if run_type in _BY_RUN_TYPE:
         return _BY_RUN_TYPE[run_type]
@@ -39,7 +43,20 @@ def chain_kind(run_type: str | None, run: RunStart) -> RunKind:
         return _CHAIN
     if (engine := _engine()) is not None:
         return _as_graph(run, self_of(engine))
-    return RunKind.NODE if any(type(tag) is str and tag.startswith(_STEP_TAG) for tag in run.tags) else _CHAIN
+    is_node = any(type(tag) is str and tag.startswith(_STEP_TAG) for tag in run.tags) or _is_task(run, peek)
+    return RunKind.NODE if is_node else _CHAIN
+
+
+def _is_task(run: RunStart, peek: Peek) -> bool:
+    """Return whether a run is a task of LangGraph's functional API: a node that another one starts, without the tag.
+
+    What is called in a task has its name from elsewhere, or the task's own place in the graph.
+    """
+    metadata = run.metadata
+    if run.parent_id is None or run.name != metadata.get("langgraph_node"):
+        return False
+    parent = peek(run.parent_id)
+    return parent is not None and parent.metadata.get(_PLACE) != metadata.get(_PLACE)
 
 
 def run_name(serialized: object, name: object, default: str) -> tuple[str, bool]:
@@ -101,7 +118,7 @@ def _as_graph(run: RunStart, graph: object) -> RunKind:
     return RunKind.AGENT
 
 
-def agent_of(run: RunStart, peek: Callable[[UUID], RunStart | None]) -> str | None:
+def agent_of(run: RunStart, peek: Peek) -> str | None:
     """Return the agent that a run belongs to: its parent's, unless its own metadata has another name than that one."""
     parent = None if run.parent_id is None else peek(run.parent_id)
     if parent is None or any(run.metadata.get(key) != parent.metadata.get(key) for key in AGENT_NAMES):
