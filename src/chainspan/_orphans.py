@@ -67,6 +67,8 @@ class Orphans:
             run.is_watched = True
         if _is_awaited(seat) and seat.task is not None and self._note_task(seat.task, run):
             self._look_later(seat.task.get_loop())
+        elif seat.is_node_stream and seat.task is not None:
+            run.witness = self._note_task(seat.task, run) or None
         elif run.parent is None or not run.is_watched:
             self._watch_manager(run, seat)
 
@@ -154,7 +156,7 @@ class Orphans:
     def _task_done(self, task: Task[Any]) -> None:
         outcome = Outcome.CANCELLED if task.cancelled() else Outcome.OK if task.exception() is None else Outcome.ERROR
         for run in list(self._by_task.pop(task, {}).values()):
-            if run.seat is not None and (run.seat.is_generator or run.seat.only_starts):
+            if run.seat is not None and _outlives_tasks(run.seat):
                 run.seat.outlive(task)
             else:
                 self._close(run, _outcome_below(outcome, run))
@@ -163,6 +165,11 @@ class Orphans:
 def _is_awaited(seat: Seat) -> bool:
     """Return whether a run lives in a coroutine, which is over when its task is done."""
     return seat.is_coroutine and not seat.only_starts
+
+
+def _outlives_tasks(seat: Seat) -> bool:
+    """Return whether a run lives in a generator, which other tasks may pull as well."""
+    return seat.only_starts or (seat.is_generator and not seat.is_node_stream)
 
 
 def _is_executed(seat: Seat) -> bool:

@@ -50,6 +50,7 @@ _PASSING = frozenset(  # functions that report a start and return before the run
 _ONLY_STARTS = "ensure_started"  # inside BaseChatModel.stream_events and .astream_events
 _RUNNABLES = "langchain_core.runnables.base"
 _NODES = frozenset({"run_with_retry", "arun_with_retry"})  # functions of langgraph that a graph calls a node by
+_NODE_STREAMS = "langgraph._internal._runnable"  # the module of the generators (RunnableSeq) that a node streams in
 _COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>"})
 _REPORTS = frozenset({"on_chain_start", "on_chat_model_start", "on_llm_start", "on_tool_start", "on_retriever_start"})
 GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
@@ -93,6 +94,11 @@ class Seat:
         return self.code is not None and bool(self.code.co_flags & GENERATORS)
 
     @property
+    def is_node_stream(self) -> bool:
+        """Whether the run lives in the generator that a graph's node streams in, which pauses once it is done."""
+        return self.module == _NODE_STREAMS and self.is_generator
+
+    @property
     def is_coroutine(self) -> bool:
         """Whether the run lives in a coroutine, hence is over when its task is done."""
         return self.code is not None and bool(self.code.co_flags & CO_COROUTINE)
@@ -132,7 +138,7 @@ class Seat:
             but_for_newest: Whether the frame that is starting a run right now is known to
                 be another one, though it may stand at the same address.
         """
-        if self.code is None or self.is_generator:
+        if self.code is None or (self.is_generator and not self.is_node_stream):
             return False
         if self.task is not None and self.task.done():
             return True

@@ -159,8 +159,8 @@ def test_streaming_model_cancelled_while_its_start_is_reported(bench: Bench) -> 
     assert outcomes(seen) == {"llm:m1": "cancelled"}
 
 
-def graph(stage: Stage) -> Any:
-    """Return a graph of one node."""
+def graph_of(stage: Stage) -> Any:
+    """Return what a graph of one node is compiled from."""
 
     def ask(_: Any, config: RunnableConfig) -> dict[str, list[str]]:
         del config
@@ -171,7 +171,12 @@ def graph(stage: Stage) -> Any:
     step: Any = ask
     builder.add_node("ask", step)
     builder.add_edge(START, "ask")
-    return builder.compile()
+    return builder
+
+
+def graph(stage: Stage) -> Any:
+    """Return a graph of one node."""
+    return graph_of(stage).compile()
 
 
 def test_graph_cancelled_while_its_start_is_reported(bench: Bench) -> None:
@@ -185,6 +190,46 @@ def test_graph_cancelled_while_its_start_is_reported(bench: Bench) -> None:
     seen = bench.check(scenario, "chain:LangGraph\nnative:afterwards", without="A")  # see above
 
     assert outcomes(seen) == {"chain:LangGraph": "cancelled"}
+
+
+@pytest.mark.parametrize("is_parallel", [False, True], ids=["alone", "beside another"])
+def test_node_cut_off_in_events_while_its_start_is_reported(bench: Bench, is_parallel: bool) -> None:
+    """For events LangGraph streams a node too; where these are left, it ends with the task that it streams in."""
+
+    async def scenario(stage: Stage) -> None:
+        hang = Hang()
+
+        def other(_: Any) -> dict[str, list[str]]:
+            return {"log": ["done"]}
+
+        builder = graph_of(stage)
+        if is_parallel:
+            builder.add_node("other", other)
+            builder.add_edge(START, "other")
+        events = builder.compile().astream_events(
+            EMPTY, {"callbacks": [*stage.callbacks, Slow(hang, "ask")]}, version="v2"
+        )
+
+        async def consume() -> None:
+            async for _ in events:
+                pass
+
+        await cancelled(stage, hang, consume())
+
+    below = "chain:other" if is_parallel else ""
+    seen = bench.check(
+        scenario,
+        f"""
+        chain:LangGraph
+          chain:ask
+          {below}
+        native:afterwards
+        """,
+        without="A",  # see above
+    )
+
+    assert {*outcomes(seen).values()} == {"cancelled"}
+    assert outcomes(seen).keys() >= {"chain:LangGraph", "chain:ask"}
 
 
 # Broken off by another handler.
