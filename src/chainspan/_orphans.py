@@ -169,7 +169,7 @@ def _is_awaited(seat: Seat) -> bool:
 
 def _outlives_tasks(seat: Seat) -> bool:
     """Return whether a run lives in a generator, which other tasks may pull as well."""
-    return seat.only_starts or (seat.is_generator and not seat.is_node_stream)
+    return seat.only_starts or seat.pauses
 
 
 def _is_executed(seat: Seat) -> bool:

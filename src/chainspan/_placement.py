@@ -11,7 +11,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span
 
-from . import _scope, _stack
+from . import _scope, _stack, _witnesses
 from ._model import RunStart
 from ._runs import Run
 from ._waiting import waiting
@@ -103,8 +103,19 @@ def _is_beside(span: Span, run: Run) -> bool:
 def _is_native_inside(span: Span, parent: Run) -> bool:
     """Return whether a foreign span was opened inside a run, and is open still."""
     identity, above = span.get_span_context(), parent.context
-    if not identity.is_valid or identity.trace_id != above.trace_id or identity.is_remote:
+    is_apart = identity.trace_id != above.trace_id and (parent.own or above.is_valid)
+    if not identity.is_valid or is_apart or identity.is_remote:
         return False
-    if identity.span_id == above.span_id or parent.knows_native(identity.span_id) or _is_beside(span, parent):
+    if identity.span_id == above.span_id or parent.knows_native(identity.span_id):
+        return False
+    if _is_beside(span, parent) if parent.own else not _is_in_body(parent):
         return False
     return span.is_recording() or not identity.trace_flags.sampled
+
+
+def _is_in_body(run: Run) -> bool:
+    """Return whether code that starts a run inside of another one is that one's body, and not a stream's consumer.
+
+    Of a run without a span of its own no span tells: what is opened inside hangs where it does itself.
+    """
+    return _witnesses.is_named(run) or (run.seat is not None and not run.seat.pauses)

@@ -99,6 +99,11 @@ class Seat:
         return self.module == _NODE_STREAMS and self.is_generator
 
     @property
+    def pauses(self) -> bool:
+        """Whether its consumer's code runs before the run is done."""
+        return self.is_generator and self.module != _NODE_STREAMS
+
+    @property
     def is_coroutine(self) -> bool:
         """Whether the run lives in a coroutine, hence is over when its task is done."""
         return self.code is not None and bool(self.code.co_flags & CO_COROUTINE)
@@ -138,7 +143,7 @@ class Seat:
             but_for_newest: Whether the frame that is starting a run right now is known to
                 be another one, though it may stand at the same address.
         """
-        if self.code is None or (self.is_generator and not self.is_node_stream):
+        if self.code is None or self.pauses:
             return False
         if self.task is not None and self.task.done():
             return True
