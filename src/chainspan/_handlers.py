@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opentelemetry import trace
 from opentelemetry.metrics import MeterProvider
-from typing_extensions import Self
+from typing_extensions import Self, override
 
 from . import _pipeline, _witnesses
 from ._console_profile import ConsoleProfile
@@ -157,6 +157,11 @@ class OtelHandler(CallbackAdapter):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return the handler itself: configs are copied deep, pipelines are not."""
         return self
+
+    @override
+    def _meet_graph(self) -> None:
+        if type(self) not in _graph_classes.values():  # it was made before LangGraph was in use
+            self.__class__ = _for_graphs(type(self))
 
     @property
     def _pipeline(self) -> Pipeline | None:

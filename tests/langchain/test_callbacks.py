@@ -26,7 +26,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 from tests._traces import Traces, traces
 
-from chainspan import OtelHandler, _guard
+from chainspan import OtelHandler, _guard, _handlers
 from chainspan.langchain import CallbackAdapter
 
 __all__ = ["traces"]
@@ -217,6 +217,31 @@ def test_several_handlers_tell_of_an_event_once(handler: OtelHandler, traces: Tr
         ("ask", ["progress", "progress"]),
         ("invoke_workflow", ["resume"]),
     ]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_handler_made_before_langgraph_is_loaded_hears_of_interrupts(
+    traces: Traces, monkeypatch: pytest.MonkeyPatch, is_async: bool
+) -> None:
+    """LangGraph tells only handlers of a class of its own, which one that is made early cannot be of yet."""
+    with monkeypatch.context() as early:
+        early.setattr(_handlers, "graph_base", lambda: None)
+        handler = OtelHandler(tracer_provider=traces.provider)
+    graph: Any = StateGraph(dict)
+    graph.add_node("ask", lambda _: {"answer": "yes"})
+    graph.add_edge(START, "ask")
+    asking = graph.compile(checkpointer=InMemorySaver(), interrupt_before=["ask"])
+    config = {"callbacks": [handler], "configurable": {"thread_id": "1"}}
+
+    for given in ({"word": "x"}, None):
+        if is_async:
+            asyncio.run(asking.ainvoke(given, config))
+        else:
+            asking.invoke(given, config)
+
+    told = [(span.name, [event.name for event in span.events]) for span in traces.spans]
+    assert told == [("invoke_workflow", ["interrupt"]), ("ask", []), ("invoke_workflow", ["resume"])]
+    assert isinstance(handler, OtelHandler)
 
 
 @pytest.mark.parametrize(

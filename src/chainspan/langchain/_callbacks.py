@@ -95,6 +95,8 @@ class CallbackAdapter(HandlerBase):
             if isinstance(run_type, str) and run_type:
                 start.run_type = run_type
             self._sink.start(start)
+            if start.kind in _WITH_STATE:
+                self._meet_graph()
         except Exception as fault:
             _START.caught(fault)
 
@@ -266,6 +268,9 @@ class CallbackAdapter(HandlerBase):
         self._event("resume", data, getattr(event, "run_id", None), once=True)
 
     # ------------------------------------------------------------------ what they share
+    def _meet_graph(self) -> None:
+        """Be told that a graph runs, before it looks for those that hear of its interrupts."""
+
     def _fail(self, error: Any, run_id: Any, kwargs: Mapping[str, Any]) -> None:
         with _END:
             raised = (
