@@ -67,11 +67,23 @@ _TESTS: Final = (
 )
 
 
-def flavor_of(function: Callable[..., Any]) -> Flavor:
-    """Return what calling a function gives; a client's method may be wrapped several times."""
+def flavor_of(function: Callable[..., Any]) -> tuple[Flavor, bool]:
+    """Return what calling a function gives, and whether that is what it wraps gives, if all goes that far.
+
+    A wrapper may hand on the coroutine or the generator of what it wraps, as those of clients'
+    methods do, or make something else of it: a context manager, a list, the result itself.
+    """
+    flavor = _told_by(function)
     inner = inspect.unwrap(function)
-    called = getattr(type(inner), "__call__", None)  # noqa: B004 - of an object that is no function
-    for candidate in (function, inner, called):
+    if flavor is not Flavor.FUNCTION or inner is function:
+        return flavor, False
+    wrapped = _told_by(inner)
+    return wrapped, wrapped is not Flavor.FUNCTION
+
+
+def _told_by(function: Callable[..., Any]) -> Flavor:
+    called = getattr(type(function), "__call__", None)  # noqa: B004 - of an object that is no function
+    for candidate in (function, called):
         for test, flavor in _TESTS:
             if test(candidate):
                 return flavor

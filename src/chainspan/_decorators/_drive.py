@@ -7,14 +7,15 @@ Nothing else may be defined here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 from ._passing import beginning
 from ._run import Inside, Run
 from ._streaming import traced_stream
+from ._undone import Unawaited, is_coroutine, is_generator
 
-__all__ = ["acall", "agenerate", "call", "generate"]
+__all__ = ["acall", "agenerate", "call", "call_wrapper", "generate"]
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -41,6 +42,38 @@ async def acall(run: Run, body: Callable[[], Awaitable[T]]) -> T:
         await run.astart()
         with Inside(run):
             value = await body()
+    except BaseException as error:
+        await run.afail(error)
+        raise
+    if run.is_model and (streamed := traced_stream(run, value)) is not None:
+        return streamed
+    await run.aend(value)
+    return value
+
+
+def call_wrapper(run: Run, body: Callable[[], Any]) -> Any:
+    """Run the body of a wrapper, and what it hands on of that which it wraps."""
+    try:
+        run.start()
+        with Inside(run):
+            value = body()
+    except BaseException as error:
+        run.fail(error)
+        raise
+    if is_coroutine(value):
+        return await_(run, value, Unawaited(run))
+    if (run.is_model or is_generator(value)) and (streamed := traced_stream(run, value)) is not None:
+        return streamed
+    run.end(value)
+    return value
+
+
+async def await_(run: Run, undone: Coroutine[Any, Any, T], unawaited: Unawaited) -> T:
+    """Run a coroutine, whose run has been started."""
+    unawaited.is_awaited()
+    try:
+        with Inside(run):
+            value = await undone
     except BaseException as error:
         await run.afail(error)
         raise

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from copy import copy
 from functools import update_wrapper
 from types import MethodType
@@ -15,13 +25,15 @@ from chainspan.langchain._managers import is_traced
 from chainspan.langchain._witness import child_config
 
 from ._binding import Arguments, Binds, Flavor, bind, binds_of, flavor_of, named
-from ._drive import acall, agenerate, call, generate
+from ._drive import acall, agenerate, call, call_wrapper, generate
+from ._joining import ajoined, joined
 from ._kinds import Kind, Own
 from ._method import Method
 from ._options import CallOptions, Config
 from ._passing import InThreads, alone, passed_on
 from ._pickling import function_of, named_so, source_of
 from ._step import Step
+from ._undone import given_up
 
 __all__ = ["Traced", "name_of"]
 
@@ -65,8 +77,9 @@ class Traced(Step, Generic[P, R_co]):
         update_wrapper(self, called)
         super().__init__(kind, own or Own(name=name_of(called)))
         self._function = called
-        self._flavor = flavor_of(called)
-        self._is_stream = self._flavor.is_stream
+        self._flavor, self._is_wrapper = flavor_of(called)
+        self._is_stream = self._flavor.is_stream and not self._is_wrapper
+        self._hands_on = self._is_stream or self._is_wrapper or kind.is_model
         self._bound = ({"callbacks": callbacks},) if callbacks else ()
         self._tags = tags
         self._metadata = metadata or {}
@@ -165,7 +178,7 @@ class Traced(Step, Generic[P, R_co]):
 
         if run is None:
             return body()
-        return _DRIVERS[self._flavor](run, body)
+        return call_wrapper(run, body) if self._is_wrapper else _DRIVERS[self._flavor](run, body)
 
     def _named(self, arguments: Arguments) -> dict[str, Any]:
         return named(self._function, arguments, with_defaults=self._kind.is_model)
@@ -179,24 +192,32 @@ class Traced(Step, Generic[P, R_co]):
         return self._function(*args, **kwargs)
 
     def _sync_result(self, given: Any) -> Any:
-        if self._flavor.is_async:
+        may_be_sync = self._is_wrapper or not self._flavor.is_async
+        value = self._result(given) if may_be_sync else None
+        if not may_be_sync or (self._is_wrapper and given_up(value)):
             raise TypeError(f"{self._own.name} is a {self._flavor.value}: use ainvoke or astream")
-        return self._result(given)
+        return value
+
+    async def _async_result(self, given: Any) -> Any:
+        if not self._flavor.is_async:
+            return await asyncio.to_thread(self._result, given)
+        value = self._result(given)
+        return await value if isinstance(value, Awaitable) else value
 
     @override
     def _body(self, given: Any) -> Any:
-        return self._sync_result(given)
+        value = self._sync_result(given)
+        return joined([*value]) if self._is_wrapper and isinstance(value, Generator) else value
 
     @override
     async def _abody(self, given: Any) -> Any:
-        if self._flavor is Flavor.COROUTINE:
-            return await self._result(given)
-        return await asyncio.to_thread(self._result, given)
+        value = await self._async_result(given)
+        return await ajoined(value) if self._is_wrapper else value
 
     @override
     def _items(self, given: Any) -> Generator[Any, Any, Any]:
         value = self._sync_result(given)
-        if self._is_stream or (self._kind.is_model and isinstance(value, Iterator)):
+        if self._hands_on and isinstance(value, Iterator):
             return (yield from value)
         yield value
         return None
@@ -206,8 +227,8 @@ class Traced(Step, Generic[P, R_co]):
         return passed_on(lambda: self._opened(given))
 
     async def _opened(self, given: Any) -> AsyncIterator[Any]:
-        value = self._result(given) if self._is_stream else await self._abody(given)
-        if self._is_stream or self._kind.is_model:
+        value = self._result(given) if self._is_stream else await self._async_result(given)
+        if self._hands_on:
             if isinstance(value, AsyncIterator):
                 return value
             if isinstance(value, Iterator):
