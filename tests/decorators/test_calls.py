@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Generator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -252,3 +253,22 @@ def test_options_of_the_decorator_are_its_own(handler: OtelHandler, memory: InMe
         for span in memory.get_finished_spans()
     ]
     assert told == [("lambda", None, "talk"), ("renamed", "mine", "talk")]
+
+
+@dataclass
+class Adder:
+    """An object that can be called and compared, and so has no hash."""
+
+    to: int
+
+    def __call__(self, x: int) -> int:
+        """Add."""
+        return self.to + x
+
+
+def test_object_without_a_hash(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """An object that can be called takes an input as a function does, whether somebody listens or not."""
+    step = chain(Adder(1))
+
+    assert step.invoke({"x": 2}) == step.invoke({"x": 2}, callbacks=[handler]) == 3
+    assert inputs(memory) == ['{"x":2}']

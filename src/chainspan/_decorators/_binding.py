@@ -138,9 +138,12 @@ def named(function: Callable[..., Any], arguments: Arguments, *, with_defaults: 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
     """Return a function's signature; None for one that has none, such as some of C's."""
-    if isinstance(function, MethodType):
-        return _known_signature(function.__func__, is_bound=True)
-    return _known_signature(function, is_bound=False)
+    is_bound = isinstance(function, MethodType)
+    called = function.__func__ if isinstance(function, MethodType) else function
+    try:
+        return _known_signature(called, is_bound=is_bound)
+    except Exception:  # noqa: BLE001 - an object that can be called may have no hash, as dataclasses have none
+        return _known_signature.__wrapped__(called, is_bound=is_bound)
 
 
 @lru_cache(maxsize=1_024)
