@@ -272,3 +272,21 @@ def test_object_without_a_hash(handler: OtelHandler, memory: InMemorySpanExporte
 
     assert step.invoke({"x": 2}) == step.invoke({"x": 2}, callbacks=[handler]) == 3
     assert inputs(memory) == ['{"x":2}']
+
+
+class Hostile:
+    """A value of which nothing can be asked."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Refuse."""
+        raise RuntimeError(name)
+
+
+def test_documents_that_cannot_be_read(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """What a retriever finds is its caller's, and its run ends."""
+    found = [Hostile(), (Hostile(), 0.5), "text"]
+    search = retriever(lambda query: found)
+
+    assert search.invoke("sun", callbacks=[handler]) is found
+    assert len(names(memory)) == 1
+    assert handler.in_flight() == []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .._encode import to_json
+from .._encode import attempt, to_json
 from ._answers import Answer, Choice, Turn
 from ._providers import provider_name
 from ._usage import usage_of
@@ -21,8 +22,6 @@ else:
         from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
         from langchain_core.outputs import ChatGeneration, LLMResult
     except ImportError:
-        from functools import partial
-
         from ._standins import AIMessage, ChatGeneration, Document, LLMResult, Message
 
         HumanMessage = partial(Message, type="human")
@@ -124,7 +123,12 @@ def documents_of(found: Any) -> Any:
     """Return what a retriever found as documents, where it can be told what their text is."""
     if isinstance(found, (str, Mapping)) or not isinstance(found, Sequence):
         found = [] if found is None else [found]
-    return [_document(item) for item in found]
+    return [_told(item) for item in found]
+
+
+def _told(item: Any) -> Any:
+    told = attempt(partial(_document, item), None)
+    return _text_of(item) if told is None else told
 
 
 def _document(item: Any) -> Any:
@@ -139,4 +143,8 @@ def _document(item: Any) -> Any:
             inner = item.get("metadata")
             rest = {name: value for name, value in item.items() if name not in (key, "metadata")}
             return Document(page_content=item[key], metadata={**rest, **(inner if isinstance(inner, Mapping) else {})})
+    return _text_of(item)
+
+
+def _text_of(item: Any) -> Any:
     return Document(page_content=item if isinstance(item, str) else to_json(item), metadata={})
