@@ -156,3 +156,40 @@ start step {'x': 2}
 end 3
 2 3
 """)
+
+
+CONSOLE = """
+from chainspan import ConsoleHandler, chain, llm, retriever
+
+call = {"id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
+broken = {"id": "2", "type": "function", "function": {"name": "add", "arguments": "{"}}
+message = {"role": "assistant", "content": "Let me add.", "tool_calls": [call, broken]}
+usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+answer = {"model": "m", "choices": [{"index": 0, "finish_reason": "tool_calls", "message": message}], "usage": usage}
+history = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": [{"type": "text", "text": "What"}, {"type": "text", "text": "is 1 + 2?"}]},
+    {"role": "assistant", "content": "", "tool_calls": [call]},
+    {"role": "tool", "tool_call_id": "1", "content": "3"},
+]
+find = retriever(lambda query: ["sun", {"text": "moon", "page": 2}])
+ask = llm(lambda messages: answer)
+say = llm(lambda text: "3")
+
+@chain
+def outer(q):
+    find(q), ask(history), say(q)
+    return {"itself": [q]}
+
+outer.invoke("q", callbacks=[ConsoleHandler(color=False, clock=lambda: 0)])
+"""
+
+
+def test_console_prints_the_same() -> None:
+    """Messages, answers and documents are printed as LangChain's own are."""
+    command = [sys.executable, "-c", CONSOLE]
+    with_langchain = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert printed_by(CONSOLE) == with_langchain
+    assert "invalid_tool_call" in with_langchain
+    assert "pageContent" in with_langchain

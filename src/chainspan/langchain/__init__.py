@@ -9,8 +9,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from chainspan._encode import plain
-
 from ._base import graph_base
 from ._callbacks import CallbackAdapter
 from ._witness import current_run_id, run_id_of
@@ -48,9 +46,9 @@ def js_form(value: object) -> object:
 
 @lru_cache(maxsize=1)
 def _form() -> Callable[[object], object]:
-    """Load what knows LangChain's classes; without LangChain there are none to know."""
+    """Load what knows LangChain's classes; without LangChain, what knows those that stand in for them."""
     try:
         from ._js import js_form as form  # noqa: PLC0415  loads most of langchain-core
     except ImportError:
-        return plain
+        from ._js_standins import js_form as form  # noqa: PLC0415  only where it is needed
     return form
