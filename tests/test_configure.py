@@ -94,6 +94,40 @@ def test_spans_arrive_over_http(arguments: str, environment: dict[str, str], ser
     assert [headers.get("content-encoding") for headers in server.headers] == ["gzip"]
 
 
+def test_processors_that_are_added_later_are_flushed() -> None:
+    """What the application adds to the provider is flushed and told of, unless it makes nothing of spans."""
+    with OtlpServer() as server:
+        done = run_alone(
+            """
+            import chainspan
+            from opentelemetry.sdk.trace import SpanProcessor
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+            from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+            class Marks(SpanProcessor):
+                def on_start(self, span, parent_context=None):
+                    span.set_attribute("mark", 1)
+
+            provider = chainspan.configure()
+            memory = InMemorySpanExporter()
+            provider.add_span_processor(Marks())
+            chainspan.chain(lambda x: x).invoke(1, callbacks=[chainspan.OtelHandler()])
+            print(chainspan.flush(10))
+            provider.add_span_processor(BatchSpanProcessor(memory, schedule_delay_millis=60_000))
+            with chainspan.OtelHandler() as handler:
+                chainspan.chain(lambda x: x).invoke(1, callbacks=[handler])
+            print(len(memory.get_finished_spans()), handler.flush(10).unverified)
+            """,
+            OTEL_EXPORTER_OTLP_ENDPOINT=server.url,
+        )
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "Delivery(delivered=1, pending=0, rejected=0, dropped=0, unverified=())",
+        "1 ('BatchSpanProcessor',)",
+    ]
+
+
 def test_nobody_listening_is_not_called_success() -> None:
     """A flush with no collector says what is pending, within its timeout (pains #26, #41)."""
     done = run_alone(

@@ -90,15 +90,21 @@ class Pipeline:
         return flush_all(self.feeds(), timeout_s)
 
     def feeds(self) -> Sequence[SpanProcessor | Flushable]:
-        """Return what is flushed: what spans go to, else the provider as a whole, and the rest."""
+        """Return what is flushed: what spans go to, and the rest."""
         provider = self._provider()
-        if self.processors or provider is None:
-            return (*self.processors, *self.others)
-        return (_Provider(provider), *self.others)
+        processors = self.processors if provider is None else _fed_by(provider) or (UnknownProcessors(provider),)
+        return (*processors, *self.others)
 
 
-class _Provider(SpanProcessor):
-    """Flushes a provider whose processors are not ours to know."""
+def _fed_by(provider: trace.TracerProvider) -> Sequence[SpanProcessor]:
+    """Return the processors that the SDK's provider has by now, but for those that do nothing with a span's end."""
+    every = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
+    found = [one.isolates if isinstance(one, _Isolated) else one for one in every]
+    return [one for one in found if not does_nothing(one.on_end)]
+
+
+class UnknownProcessors(SpanProcessor):
+    """Flushes a provider that has no processors, or does not show them."""
 
     def __init__(self, provider: trace.TracerProvider) -> None:
         self._provider = provider
@@ -236,7 +242,7 @@ class _Isolated(SpanProcessor):
     """
 
     def __init__(self, processor: SpanProcessor) -> None:
-        self._processor = processor
+        self.isolates = processor
         self._guard = Guard(f"processor {type(processor).__qualname__}")
         if does_nothing(processor.on_start):
             self.on_start = processor.on_start  # type: ignore[method-assign]  # what there is nothing to isolate of
@@ -244,22 +250,22 @@ class _Isolated(SpanProcessor):
     @override
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         with self._guard:
-            self._processor.on_start(span, parent_context)
+            self.isolates.on_start(span, parent_context)
 
     @override
     def on_end(self, span: ReadableSpan) -> None:
         with self._guard:
-            self._processor.on_end(span)
+            self.isolates.on_end(span)
 
     @override
     def shutdown(self) -> None:
         with self._guard:
-            self._processor.shutdown()
+            self.isolates.shutdown()
 
     @override
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         with self._guard:
-            return self._processor.force_flush(timeout_millis) is not False
+            return self.isolates.force_flush(timeout_millis) is not False
         return False
 
 
