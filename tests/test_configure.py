@@ -138,6 +138,40 @@ def test_nobody_listening_is_not_called_success() -> None:
     assert done.stdout.splitlines()[1] == "Delivery(delivered=0, pending=1, rejected=0, dropped=0, unverified=())"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", " is not a URL such as http://localhost:4318"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many", " must be a non-negative integer but got many"),
+    ],
+)
+def test_variable_that_a_bare_handler_cannot_use(name: str, value: str, said: str) -> None:
+    """A handler that sets itself up says once which variable is at fault, and runs go on."""
+    done = run_alone(
+        """
+        import chainspan
+        step = chainspan.chain(lambda x: x)
+        print([step.invoke(1, callbacks=[chainspan.OtelHandler()]) for _ in range(3)])
+        """,
+        **{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", name: value},
+    )
+
+    assert done.stdout == "[1, 1, 1]\n"
+    assert done.stderr == f"OtelHandler() sends no spans: {name}{said}.\n"
+
+
+def test_empty_argument_of_a_sampler_is_none() -> None:
+    """A variable that is empty counts as not set, as the specification has it."""
+    done = run_alone(
+        "import chainspan; print(chainspan.configure().sampler.get_description())",
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_TRACES_SAMPLER="traceidratio",
+        OTEL_TRACES_SAMPLER_ARG="",
+    )
+
+    assert done.stdout == "TraceIdRatioBased{1.0}\n"
+
+
 def test_console_of_the_global_provider_prints_what_spans_tell() -> None:
     """With console=True runs are printed too; content that is off is not (point 4 of the gate)."""
     done = run_alone(

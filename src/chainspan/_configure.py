@@ -134,9 +134,17 @@ def flush(timeout_s: float = 10.0) -> Delivery:
 
 
 @lru_cache(maxsize=1)
-def provider_from_environment() -> TracerProvider:
-    """Return a provider that exports as the environment asks, and is nobody's global one."""
-    built = _build(_Setup())
+def provider_from_environment() -> TracerProvider | None:
+    """Return a provider that exports as the environment asks, and is nobody's global one.
+
+    Where a variable cannot be used there is none, and that is said in the log.
+    """
+    try:
+        built = _build(_Setup())
+    except ValueError as error:  # the SDK's own, for its limits, says where too
+        what = f"{error.where} is not {error.expected}" if isinstance(error, ConfigurationError) else str(error)
+        log_quietly(_WARNING, f"OtelHandler() sends no spans: {what}.")
+        return None
     _pipeline.of_provider(built.tracers, processors=built.feeds)
     return built.tracers
 
@@ -213,7 +221,7 @@ def _check_sampler() -> None:
     if name not in known:
         raise ConfigurationError(OTEL_TRACES_SAMPLER, expected=f"one of {', '.join(known)}", got=name)
     if name.endswith(_RATIO):
-        _check_ratio(os.environ.get(OTEL_TRACES_SAMPLER_ARG, "1"))
+        _check_ratio(os.environ.get(OTEL_TRACES_SAMPLER_ARG, "").strip() or "1")
 
 
 def _check_ratio(text: str) -> None:

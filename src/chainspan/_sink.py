@@ -91,7 +91,8 @@ class GlobalPipeline:
             return _pipeline.of_provider(provider, self._schema_url)
         if _settings.sdk_disabled():
             return None
-        if _settings.asks_for_export():
-            return _pipeline.of_provider(provider_from_environment(), self._schema_url)
-        say_once(_NOWHERE)
-        return None
+        if not _settings.asks_for_export():
+            say_once(_NOWHERE)
+            return None
+        made = provider_from_environment()
+        return None if made is None else _pipeline.of_provider(made, self._schema_url)

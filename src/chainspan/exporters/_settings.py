@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from string import whitespace
+from threading import TIMEOUT_MAX
 from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
@@ -111,11 +113,12 @@ class _Variables:
         url = given or own or base
         if "://" not in url and protocol == "grpc":
             url = f"http://{url}"  # gRPC's own form: host:port
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            where = "endpoint" if given else OTEL_EXPORTER_OTLP_ENDPOINT
+        path = _path_of(url)
+        if path is None:
+            variable = self._own_name(OTEL_EXPORTER_OTLP_ENDPOINT) if own else OTEL_EXPORTER_OTLP_ENDPOINT
+            where = "endpoint" if given else variable
             raise ConfigurationError(where, expected="a URL such as http://localhost:4318", got=url)
-        is_whole = parts.path not in {"", "/"} if given else bool(own)
+        is_whole = path not in {"", "/"} if given else bool(own)
         return url if is_whole or protocol == "grpc" else f"{url.rstrip('/')}/v1/{self._signal}"
 
     def headers(self, given: Mapping[str, str] | None) -> dict[str, str]:
@@ -130,7 +133,7 @@ class _Variables:
             seconds = given if given is not None else float(text or 10)
         except ValueError:
             seconds = 0.0
-        if not seconds > 0:
+        if not 0 < seconds <= TIMEOUT_MAX:
             where, got = (OTEL_EXPORTER_OTLP_TIMEOUT, text) if given is None else ("timeout_s", given)
             raise ConfigurationError(where, expected="seconds above 0", got=got)
         return seconds
@@ -142,5 +145,17 @@ class _Variables:
         return (certificate, key) if certificate and key else certificate or None
 
     def _own(self, name: str) -> str:
-        own = name.replace("OTEL_EXPORTER_OTLP_", f"OTEL_EXPORTER_OTLP_{self._signal.upper()}_")
-        return os.environ.get(own, "").strip()
+        return os.environ.get(self._own_name(name), "").strip()
+
+    def _own_name(self, name: str) -> str:
+        return name.replace("OTEL_EXPORTER_OTLP_", f"OTEL_EXPORTER_OTLP_{self._signal.upper()}_")
+
+
+def _path_of(url: str) -> str | None:
+    """Return the path of a URL that can be sent to, else None."""
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, or half an address
+        return None
+    return parts.path if is_one and not set(parts.netloc) & set(whitespace) else None
