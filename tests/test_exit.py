@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -127,3 +129,33 @@ def test_signal_handler_needs_the_main_thread(caplog: pytest.LogCaptureFixture) 
     assert answers == [False, False]
     assert signal.getsignal(signal.SIGTERM) is before
     assert len(caplog.messages) <= 1
+
+
+class Forked:
+    """Notes that its process was forked."""
+
+    def __init__(self, notes: list[str], name: str) -> None:
+        """Have a name."""
+        self.notes, self.name = notes, name
+
+    def note(self) -> None:
+        """Note it, and fail."""
+        self.notes.append(self.name)
+        raise KeyError
+
+
+def test_children_tell_what_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is told in its turn, whatever the others do; of what is gone nothing is kept."""
+    monkeypatch.delenv("CHAINSPAN_STRICT", raising=False)
+    monkeypatch.setattr(_exit, "_after_fork", weakref.WeakValueDictionary())
+    notes: list[str] = []
+    kept = [Forked(notes, "first"), Forked(notes, "second")]
+    for forked in kept:
+        _exit.after_fork(forked.note)
+        _exit.after_fork(Forked(notes, "gone").note)
+        gc.collect()
+
+    _exit._tell_of_fork()
+
+    assert notes == ["first", "second"]
+    assert len(_exit._after_fork) == len(kept)

@@ -13,6 +13,7 @@ import signal
 import threading
 import weakref
 from collections.abc import Callable
+from itertools import count
 from time import monotonic
 from types import FrameType
 from typing import Protocol
@@ -35,6 +36,7 @@ EXIT_TIMEOUT_S = 1.8
 
 _closing = Guard("exit.close")
 _at_sigterm = Guard("exit.sigterm")
+_in_child = Guard("exit.fork")
 
 
 class Closable(Protocol):
@@ -50,6 +52,8 @@ class Closable(Protocol):
 
 
 _open: weakref.WeakSet[Closable] = weakref.WeakSet()
+_after_fork: weakref.WeakValueDictionary[tuple[int, str], object] = weakref.WeakValueDictionary()
+_numbers = count()
 
 
 def close_at_exit(closable: Closable) -> None:
@@ -74,15 +78,13 @@ def close_first() -> None:
 
 def after_fork(method: Callable[[], None]) -> None:
     """Call this bound method in every forked child, for as long as its object lives."""
-    if not hasattr(os, "register_at_fork"):
-        return
-    weak_method = weakref.WeakMethod(method)
+    _after_fork[next(_numbers), method.__name__] = getattr(method, "__self__", None)
 
-    def call() -> None:
-        if alive := weak_method():
-            alive()
 
-    os.register_at_fork(after_in_child=call)
+def _tell_of_fork() -> None:
+    for (_, name), alive in list(_after_fork.items()):
+        with _in_child:
+            getattr(alive, name)()
 
 
 def flush_on_sigterm(timeout_s: float = EXIT_TIMEOUT_S) -> bool:
@@ -148,3 +150,5 @@ def _close_open() -> None:
 
 
 atexit.register(_close_open)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_tell_of_fork)  # once, since nothing registered is ever let go of
