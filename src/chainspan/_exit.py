@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -34,6 +35,7 @@ __all__ = [
 EXIT_TIMEOUT_S = 1.8
 """How long pending spans may delay the end of a process: two seconds, with what stopping takes itself."""
 
+_AFTER_ALL_OTHERS = -1_000  # that finish with a process of multiprocessing's
 _closing = Guard("exit.close")
 _at_sigterm = Guard("exit.sigterm")
 _in_child = Guard("exit.fork")
@@ -82,6 +84,7 @@ def after_fork(method: Callable[[], None]) -> None:
 
 
 def _tell_of_fork() -> None:
+    _close_with_worker()
     for (_, name), alive in list(_after_fork.items()):
         with _in_child:
             getattr(alive, name)()
@@ -149,6 +152,27 @@ def _close_open() -> None:
             closable.close(max(0.0, deadline_s - monotonic()))
 
 
+def _close_with_worker() -> None:
+    """Close everything at the end of a process of multiprocessing's, which runs no exit hooks.
+
+    What is registered before such a process has begun is forgotten then, but for what asks to
+    be told of the beginning.
+    """
+    util = sys.modules.get("multiprocessing.util")
+    processes = sys.modules.get("multiprocessing.process")
+    if util is None or processes is None:
+        return
+    with _in_child:
+        util.register_after_fork(_close_open, _close_last)
+        if processes.parent_process() is not None:
+            _close_last(_close_open)
+
+
+def _close_last(close: Callable[[], None]) -> None:
+    sys.modules["multiprocessing.util"].Finalize(None, close, exitpriority=_AFTER_ALL_OTHERS)
+
+
 atexit.register(_close_open)
+_close_with_worker()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_tell_of_fork)  # once, since nothing registered is ever let go of

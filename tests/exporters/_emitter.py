@@ -7,10 +7,12 @@ It prints the id of each span once ``span.end()`` has returned: what is printed 
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
 import time
+import warnings
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 def main(url: str, directory: str, count: int, ending: str) -> None:
     """Make the spans, then end as told."""
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # from Python 3.12 on
     if directory == "-":
         processor: SpanProcessor = processor_for(otlp(url))
     else:
@@ -103,6 +106,16 @@ def end_by_forks(tracer: Tracer, count: int) -> None:
         os.waitpid(child, 0)
 
 
+def end_by_processes(tracer: Tracer, count: int) -> None:
+    """Make more spans in processes of multiprocessing's, which run no exit hooks."""
+    forked = multiprocessing.get_context("fork")
+    workers = [forked.Process(target=emit, args=(tracer, count)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
 def handler_to(url: str) -> OtelHandler:
     """Return a handler that sends to the endpoint."""
     from chainspan import OtelHandler  # noqa: PLC0415  LangChain is a second that the other endings do not need
@@ -154,6 +167,7 @@ ENDINGS = {
     "handled-term": end_by_handled_term,
     "ignored-term": end_by_ignored_term,
     "forks": end_by_forks,
+    "processes": end_by_processes,
     "freezing": end_by_freezing,
     "preloading": end_by_preloading,
     "waiting": end_by_waiting,

@@ -165,6 +165,16 @@ def test_handler_that_was_preloaded_works_in_workers(server: OtlpServer) -> None
     assert sorted(server.names) == ["parent", "worker 0", "worker 1"]
 
 
+@pytest.mark.parametrize("directory", ["-", "spool"])
+def test_processes_of_multiprocessing_send_theirs(server: OtlpServer, tmp_path: Path, directory: str) -> None:
+    """They end without exit hooks, and flush all the same, as workers of pools do."""
+    ids, done = run(server, "-" if directory == "-" else tmp_path, 10, "processes")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(ids) == 40
+    assert server.arrivals == once(ids)
+
+
 def test_every_ending_of_the_emitter_is_tested() -> None:
     """No way to end that the emitter knows is left out here."""
     source = Path(__file__).read_text("utf-8")
