@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from uuid import UUID
 
@@ -175,6 +176,12 @@ class Lifecycle:
         """End every run that is still open; for when the process ends."""
         for run in reversed(self.in_flight()):
             self._close_orphan(run, Outcome.ABANDONED)
+
+    def disown_all(self) -> None:
+        """Leave every run that is open to the process that this one was forked from, which sends its span."""
+        for run in self.in_flight():
+            run.disown()
+            run.keep = replace(run.keep, report=None)
 
     def _is_needless(self, start: RunStart, recording: Recording, parent: Run, context: Context) -> bool:
         """Return whether nobody would know of a run below one that is not recorded: its parent stands for it."""

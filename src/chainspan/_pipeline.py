@@ -24,6 +24,7 @@ from typing_extensions import override
 
 from ._delivery import Delivery, Flushable, flush_all
 from ._errors import ConfigurationError
+from ._exit import after_fork
 from ._feeding import processor_for
 from ._guard import Guard
 from ._lifecycle import Lifecycle
@@ -81,6 +82,7 @@ class Pipeline:
         self._targets = tuple(targets)  # keeps their ids from being given to others
         self._provider: Callable[[], trace.TracerProvider | None]
         self._provider = weakref.ref(provider) if has_scope else lambda: provider
+        after_fork(self.lifecycle.disown_all)
         _live_pipelines.add(self)
         atexit.unregister(_at_exit)
         atexit.register(_at_exit)  # runs before the exit hooks of every provider made until now

@@ -169,6 +169,10 @@ class Run:
             run.parent.children.pop(run.id, None)
             run = run.parent
 
+    def disown(self) -> None:
+        """Leave the end to the process that this one was forked from; runs below stay where they are."""
+        self.span = NonRecordingSpan(self.context)
+
     def let_go(self) -> None:
         """Keep no more of an ended run than its identity."""
         self.span = NonRecordingSpan(self.span.get_span_context())

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -152,6 +153,25 @@ def end_by_preloading(tracer: Tracer, count: int) -> None:
         os.waitpid(worker, 0)
 
 
+def end_by_fork_inside(tracer: Tracer, count: int) -> None:
+    """Fork while a run is open, and end it in the parent."""
+    from chainspan import chain  # noqa: PLC0415  as above
+
+    @chain
+    def steps() -> Iterator[int]:
+        yield 1
+
+    handler = handler_to(sys.argv[1])
+    steps_taken = steps.stream(callbacks=[handler])
+    next(steps_taken)
+    worker = os.fork()
+    if worker == 0:
+        run_chain("worker", handler)
+        return
+    os.waitpid(worker, 0)
+    list(steps_taken)
+
+
 def end_by_waiting(tracer: Tracer, count: int) -> None:
     """Make spans until somebody ends this."""
     while True:
@@ -168,6 +188,7 @@ ENDINGS = {
     "ignored-term": end_by_ignored_term,
     "forks": end_by_forks,
     "processes": end_by_processes,
+    "fork-inside": end_by_fork_inside,
     "freezing": end_by_freezing,
     "preloading": end_by_preloading,
     "waiting": end_by_waiting,

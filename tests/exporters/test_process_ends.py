@@ -175,6 +175,14 @@ def test_processes_of_multiprocessing_send_theirs(server: OtlpServer, tmp_path: 
     assert server.arrivals == once(ids)
 
 
+def test_run_that_is_open_when_its_process_forks(server: OtlpServer) -> None:
+    """Its end is the parent's to tell, and the child makes spans of its own."""
+    _, done = run(server, "-", 0, "fork-inside")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(server.names) == ["steps", "worker"]
+
+
 def test_every_ending_of_the_emitter_is_tested() -> None:
     """No way to end that the emitter knows is left out here."""
     source = Path(__file__).read_text("utf-8")
