@@ -438,6 +438,16 @@ def test_a_session_says_whose_runs_they_are() -> None:
     assert not {"session.id", "gen_ai.conversation.id", "user.id"} & outside.keys()
 
 
+def test_ids_of_a_session_are_texts() -> None:
+    """A number from a database is recorded as the same id from a run's metadata is."""
+    run = _run(RunKind.CHAT, "ChatOpenAI", conversation_id=None, user_id=None)
+
+    with session(conversation=5, user=7):  # type: ignore[arg-type]  # what people do
+        inside = profile().start(run, Gate.of(False))
+
+    assert [inside[key] for key in ("session.id", "gen_ai.conversation.id", "user.id")] == ["5", "5", "7"]
+
+
 @pytest.mark.parametrize("name", PROFILES)
 def test_baggage_on_the_list_is_on_the_span(name: str) -> None:
     """Of what comes with a request only the named entries become attributes, masked (pains #81)."""

@@ -43,13 +43,18 @@ def session(*, conversation: str | None = None, user: str | None = None) -> Iter
         user: The user's id; ``user.id``.
     """
     outer = _current.get()
-    token = _current.set(
-        Session(outer.conversation if conversation is None else conversation, outer.user if user is None else user)
-    )
+    token = _current.set(Session(_id_of(conversation, outer.conversation), _id_of(user, outer.user)))
     try:
         yield
     finally:
         _current.reset(token)
+
+
+def _id_of(given: object, otherwise: str | None) -> str | None:
+    """Return an id as a text, as ids in metadata are recorded too: a database counts in numbers."""
+    if given is None:
+        return otherwise
+    return given if isinstance(given, str) else str(given)
 
 
 current_session: Final[Callable[[], Session]] = _current.get
