@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import Any
 
 import grpc
 import pytest
@@ -25,13 +27,14 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 from typing_extensions import override
+from urllib3 import HTTPResponse
 
 from chainspan import ConfigurationError
 from chainspan._delivery import Delivery
 from chainspan._feeding import processor_for
 from chainspan.exporters._encoding import encoded, joined
 from chainspan.exporters._otlp import otlp, otlp_sender
-from chainspan.exporters._senders import Answer, Verdict, read_acceptance
+from chainspan.exporters._senders import Answer, HttpSender, Verdict, read_acceptance
 from chainspan.exporters._settings import OtlpSettings
 
 from ._otlp_server import OtlpServer, Partial, Refuse, spans_of
@@ -215,6 +218,38 @@ def test_request_is_packed_as_asked(server: OtlpServer, compression: str) -> Non
     assert headers["content-type"] == "application/x-protobuf"
     assert headers.get("content-encoding", "none") == compression
     assert headers["x-team"] == "a"
+
+
+class FarEnd(requests.adapters.HTTPAdapter):
+    """Notes what a connection would be made with, and answers."""
+
+    def __init__(self) -> None:
+        """Have been asked nothing."""
+        super().__init__()
+        self.asked: list[tuple[object, object]] = []
+
+    @override
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Answer that it is well."""
+        self.asked.append((kwargs["verify"], kwargs["cert"]))
+        answer = requests.Response()
+        answer.status_code, answer.raw = 200, HTTPResponse(body=BytesIO(), preload_content=False)
+        return answer
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_of_the_variables_are_used(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """OpenTelemetry's variables win over those of requests, which are for every other address."""
+    monkeypatch.setenv(variable, __file__)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "client.pem")
+    session, far_end = requests.Session(), FarEnd()
+    session.mount("https://", far_end)
+
+    HttpSender(OtlpSettings.read("https://collector:4318"), session).send(b"")
+
+    assert far_end.asked == [("ca.pem", "client.pem")]
+    assert (session.verify, session.cert) == (True, None)
 
 
 def test_session_of_the_application_is_used(server: OtlpServer) -> None:

@@ -95,9 +95,10 @@ class HttpSender:
         self._timeout_s = settings.timeout_s
         self._headers = _http_headers(settings)
         self._failure = requests.RequestException
+        # Said with each request: a session's own file would yield to REQUESTS_CA_BUNDLE.
         self._certificate_file = settings.certificate_file
         self._client_certificate = settings.client_certificate
-        self._session = self._certified(session or requests.Session())
+        self._session = session or requests.Session()
         # The parent's connections are not the child's. A session of the application's may hold more than those.
         after_fork(self._connect_anew if session is None else self.close)
 
@@ -111,6 +112,8 @@ class HttpSender:
                 timeout=self._timeout_s,
                 allow_redirects=False,
                 stream=True,
+                verify=self._certificate_file,
+                cert=self._client_certificate,
             )
             with closing(response):
                 content = response.raw.read(_MAX_ANSWER_BYTES, decode_content=True)
@@ -123,14 +126,7 @@ class HttpSender:
         self._session.close()
 
     def _connect_anew(self) -> None:
-        self._session = self._certified(type(self._session)())
-
-    def _certified(self, session: requests.Session) -> requests.Session:
-        if self._certificate_file:
-            session.verify = self._certificate_file
-        if self._client_certificate:
-            session.cert = self._client_certificate
-        return session
+        self._session = type(self._session)()
 
 
 def _urllib3_error() -> type[Exception]:
