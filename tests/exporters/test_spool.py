@@ -389,6 +389,16 @@ def test_directory_that_cannot_be_made(tmp_path: Path) -> None:
         spool(tmp_path / "file", to=OtlpExporter(Down()))
 
 
+def test_directory_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty text, as of a variable that is not set, does not stand for the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ConfigurationError, match="a directory that can be written, got ''"):
+        spool("", to=OtlpExporter(Down()))
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_missing_lock_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, the error says what to install."""
     monkeypatch.setitem(sys.modules, "filelock", None)

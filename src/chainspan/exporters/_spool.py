@@ -67,6 +67,8 @@ def spool(
             this process, or the extra ``spool`` is not installed.
     """
     require_filelock()
+    if not os.fspath(directory):  # of a variable that is not set; as a path it is the working directory
+        raise ConfigurationError("spool", expected="a directory that can be written", got=directory)
     path = Path(directory).resolve()
     with _open_lock:
         exporter = _open.get(path)
