@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from langchain_core.runnables import Runnable, RunnableLambda
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import BaseModel, ConfigDict
 
 from chainspan import OtelHandler, Traced, chain, tool
 
@@ -286,3 +287,24 @@ def test_functions_without_a_name_cannot_be_pickled() -> None:
     """No more than undecorated they can."""
     with pytest.raises((pickle.PicklingError, AttributeError)):
         pickle.dumps(chain(lambda: None))
+
+
+class Order(BaseModel):
+    """A model with a decorated method, which is no field."""
+
+    model_config = ConfigDict(ignored_types=(Traced,))
+    amount: int
+
+    @chain
+    def total(self, tax: int) -> int:
+        """Add."""
+        return self.amount + tax
+
+
+def test_methods_of_models(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """A method of a model of pydantic's is one, where the model is told that it is no field."""
+    order = Order(amount=1)
+
+    assert (order.total(2), order.total.invoke({"tax": 2}, callbacks=[handler])) == (3, 3)
+    assert order.model_dump() == {"amount": 1}
+    assert [span.name for span in memory.get_finished_spans()] == ["total"]
