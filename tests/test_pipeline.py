@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from tests._traces import Traces, traces, tree_of
 from typing_extensions import override
 
-from chainspan import ConfigurationError, OtelHandler, _guard
+from chainspan import ConfigurationError, ConsoleHandler, OtelHandler, _guard
 
 __all__ = ["traces"]
 
@@ -249,6 +249,25 @@ CALL = """
         print(RunnableLambda(lambda x: x).invoke("x", {"callbacks": [OtelHandler()]}))
     print(type(trace.get_tracer_provider()).__name__)
 """
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_TRACES_SAMPLER", "always_off"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),
+    ],
+)
+def test_console_prints_whatever_is_exported(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Samplers and limits are for what leaves the process."""
+    monkeypatch.setenv(name, value)
+    lines: list[str] = []
+
+    RunnableLambda(lambda text: text).invoke("a text", {"callbacks": [ConsoleHandler(lines.append, color=False)]})
+
+    assert lines[0] == '[chain/start] [1:chain:RunnableLambda] Entering Chain run with input: {\n  "input": "a text"\n}'
+    assert [line.partition("]")[0] for line in lines] == ["[chain/start", "[chain/end"]
 
 
 def test_without_a_provider_the_cure_is_named_once() -> None:

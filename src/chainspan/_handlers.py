@@ -245,6 +245,6 @@ def _console_pipeline(
     key = (id(to) if to is not None and not isinstance(to, str) else to, color, clock)
     pipeline = _consoles.get(key)
     if pipeline is None:
-        pipeline = _pipeline.apart([ConsoleProcessor(to, color)], clock=clock)
+        pipeline = _pipeline.apart([ConsoleProcessor(to, color)], clock=clock, is_whole=True)
         _consoles[key] = pipeline
     return cast("ConsoleProcessor", pipeline.processors[0]), pipeline

@@ -7,6 +7,7 @@ claim each run once. Nothing here changes OpenTelemetry's global state.
 from __future__ import annotations
 
 import atexit
+import inspect
 import threading
 import weakref
 from collections import OrderedDict
@@ -17,8 +18,9 @@ from typing import TypeAlias
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import ProxyTracerProvider
 from typing_extensions import override
 
@@ -146,18 +148,27 @@ def apart(
     targets: Sequence[Target],
     schema_url: str | None = None,
     clock: Callable[[], int] | None = None,
+    *,
+    is_whole: bool = False,
 ) -> Pipeline:
     """Return the pipeline that feeds the given processors and exporters and nothing else.
 
     The same objects give the same pipeline, for as long as a handler uses it; an exporter
     keeps one worker thread, however many handlers are made of it.
+
+    Args:
+        targets: The processors and exporters.
+        schema_url: The schema of the attributes' names.
+        clock: Nanoseconds since the epoch; for tests.
+        is_whole: Whether it is fed all of every span, whatever the OTEL_* variables have
+            for those that are exported: a sampler, and limits.
     """
     key = tuple(id(target) for target in targets)
     with _lock:
         pipeline = _apart.get(key)
         if pipeline is None:
             processors = [processor_of(target) for target in targets]
-            provider = _provider_apart(processors)
+            provider = _provider_apart(processors, is_whole=is_whole)
             pipeline = Pipeline(
                 provider,
                 has_scope=False,
@@ -184,11 +195,22 @@ def is_set_up(provider: trace.TracerProvider) -> bool:
     return not isinstance(provider, ProxyTracerProvider)
 
 
-def _provider_apart(processors: Sequence[SpanProcessor]) -> TracerProvider:
-    provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
+def _provider_apart(processors: Sequence[SpanProcessor], *, is_whole: bool) -> TracerProvider:
+    provider = TracerProvider(
+        sampler=ALWAYS_ON if is_whole else None,
+        resource=_resource(),
+        shutdown_on_exit=False,
+        span_limits=_no_limits() if is_whole else None,
+    )
     for processor in processors:
         provider.add_span_processor(isolated(processor))
     return provider
+
+
+@lru_cache(maxsize=1)
+def _no_limits() -> SpanLimits:
+    names = inspect.signature(SpanLimits).parameters
+    return SpanLimits(**dict.fromkeys(names, SpanLimits.UNSET))
 
 
 def _resource() -> Resource:
