@@ -192,8 +192,10 @@ class BatchingProcessor(SpanProcessor):
         with untraced():
             while batch := self._next_batch():
                 answer = Delivery(dropped=len(batch))
-                with _delivering:
+                try:
                     answer = self._deliverer.deliver(batch)
+                except BaseException as fault:  # noqa: BLE001 - a panic in Rust is no Exception, and would end this thread
+                    _delivering.caught(fault)
                 self._settle(answer)
 
     def _next_batch(self) -> list[ReadableSpan]:

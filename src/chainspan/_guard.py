@@ -55,11 +55,11 @@ class Guard:
         _report(self._site, error)
         return True
 
-    def caught(self, error: Exception) -> None:
+    def caught(self, error: BaseException) -> None:
         """Take a fault from an ``except`` clause, which where nothing fails costs less than a guard.
 
         Raises:
-            Exception: The fault itself, in strict mode.
+            BaseException: The fault itself, in strict mode.
         """
         if _settings.is_strict():
             raise error
@@ -89,7 +89,7 @@ def log_quietly(level: int, sentence: str, error: BaseException | None = None) -
         otel_context.detach(token)
 
 
-def _report(site: str, error: Exception) -> None:
+def _report(site: str, error: BaseException) -> None:
     key = (site, type(error))
     known = key in _faults
     if not known and len(_faults) >= _MOST_KEPT:
@@ -103,7 +103,7 @@ def _report(site: str, error: Exception) -> None:
         )
 
 
-def _frames(error: Exception) -> str:
+def _frames(error: BaseException) -> str:
     """Return where an exception comes from, without its message: that may hold what a user wrote."""
     frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     return "".join(f'\n  File "{code.co_filename}", line {line}, in {code.co_name}' for code, line in frames)

@@ -228,9 +228,11 @@ def test_what_does_not_fit_the_queue_is_counted(server: OtlpServer, caplog: pyte
     assert line.endswith(" s (ConnectionError): 75 spans were lost (the queue was full).")
 
 
-def test_sdk_exporter_is_counted_too() -> None:
-    """Of any exporter, what it calls a failure or raises is reported as lost."""
-    exporter = Moody()
+@pytest.mark.parametrize("fault", [RuntimeError, SystemExit])
+def test_sdk_exporter_is_counted_too(fault: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of any exporter, what it calls a failure or raises is reported as lost, and what comes after is sent."""
+    monkeypatch.delenv("CHAINSPAN_STRICT", raising=False)
+    exporter = Moody(fault)
     processor = BatchingProcessor(exporter, max_batch_spans=10)
 
     emit(processor, 30)
@@ -243,9 +245,10 @@ def test_sdk_exporter_is_counted_too() -> None:
 class Moody(InMemorySpanExporter):
     """Fails, raises, and then behaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, fault: type[BaseException]) -> None:
         """Fail first."""
         super().__init__()
+        self._fault = fault
         self._moods = [self._fail, self._raise, super().export]
 
     @override
@@ -257,4 +260,4 @@ class Moody(InMemorySpanExporter):
         return SpanExportResult.FAILURE
 
     def _raise(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        raise RuntimeError
+        raise self._fault
