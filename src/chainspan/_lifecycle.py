@@ -16,7 +16,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 from opentelemetry.trace import NonRecordingSpan, Span, Tracer
 
-from . import _scope, _stack
+from . import _scope
 from ._guard import Guard
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
 from ._orphans import FORGOTTEN, Orphans
@@ -37,6 +37,7 @@ from ._recording import (
     report_orphan,
 )
 from ._runs import Run, RunRegistry
+from ._seat import GENERATORS, Seat
 from ._spans import Spans
 from ._trace import Trace
 
@@ -97,11 +98,11 @@ class Lifecycle:
         if self._has_scope and context and (parent is None or not _scope.is_settled(context)):
             context = self._settled(context, start, frame)
         run = self._open(start, recording, parent, context, frame)
-        run.seat = _stack.Seat(frame, task)
+        run.seat = Seat(frame, task)
         self._runs.add(run)
         if self._has_scope:
             _make_current(run, frame, context, elsewhere)
-        is_stream = frame is not None and frame.f_code.co_flags & _stack.GENERATORS
+        is_stream = frame is not None and frame.f_code.co_flags & GENERATORS
         if parent is None or start.run_type in FORGOTTEN or is_stream:
             self._orphans.watch(run, run.seat)
 

@@ -26,7 +26,8 @@ from typing import Any
 
 from ._model import Outcome, RunStart
 from ._runs import Run
-from ._stack import Seat, reporter
+from ._seat import Seat
+from ._stack import reporter
 
 __all__ = ["FORGOTTEN", "Orphans"]
 
@@ -85,7 +86,7 @@ class Orphans:
 
     def _watch_manager(self, run: Run, seat: Seat) -> None:
         """Have a run end when the function that started it is gone, and with it the callback manager that reported."""
-        manager = reporter(seat)
+        manager = reporter(seat.holds)
         if manager is not None:
             run.witness = weakref.ref(manager, partial(self._left, run))
             if seat.task is not None:

@@ -14,6 +14,7 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span
 from . import _scope, _stack, _witnesses
 from ._model import RunStart
 from ._runs import Run
+from ._tasks import current_task
 from ._waiting import waiting
 
 __all__ = ["Place", "find_caller", "place", "place_apart"]
@@ -27,7 +28,7 @@ def find_caller(
     To be called by what the run is reported to.
     """
     frame = _stack.starter_above(2)
-    task = _stack.current_task()
+    task = current_task()
     if frame is None and start.run_type == "llm":
         waiter = waiting(task)
         if waiter is not None:

@@ -16,7 +16,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 from typing_extensions import override
 
 from ._model import RunStart, Streaming
-from ._stack import Seat
+from ._seat import Seat
 from ._trace import Trace
 
 __all__ = ["Run", "RunRegistry"]

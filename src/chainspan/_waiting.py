@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from ._stack import is_dispatch, suspended_frames
+from ._stack import is_dispatch
+from ._tasks import suspended_frames
 
 __all__ = ["Waiting", "awaiter", "waiting"]
 

@@ -12,6 +12,8 @@ from typing import Protocol
 
 from . import _stack
 from ._runs import Run
+from ._seat import Seat
+from ._tasks import current_task
 from ._waiting import awaiter
 
 __all__ = ["Asker", "is_named", "is_named_throughout", "leave_seat", "set_current_run", "take_seat"]
@@ -128,7 +130,7 @@ class Asker:
         An asynchronous stream of a model that has only a synchronous one is pulled chunk by chunk
         in worker threads, in the context of whoever pulls (``BaseChatModel._astream``).
         """
-        if named.seat is None or named.seat.is_here() or _stack.current_task() is not None:
+        if named.seat is None or named.seat.is_here() or current_task() is not None:
             return False
         return _stack.outermost_method_of(_MODELS, self._frame) is not None
 
@@ -170,7 +172,7 @@ def _named(current: int | None, run: Run) -> Run | None:
 
 def _lags(named: Run) -> bool:
     """Return whether the word may be an ancestor's, or that of a run which is over."""
-    if not _WORD_LAGS or _stack.current_task() is None:
+    if not _WORD_LAGS or current_task() is None:
         return False
     return named.seat is None or named.seat.package not in _KEEPS_CONTEXTS
 
@@ -231,13 +233,13 @@ def _twins_of(run: Run) -> list[Run]:
     return twins[::-1]
 
 
-def _inherits(run: Run, seat: _stack.Seat, frame: FrameType | None) -> bool:
+def _inherits(run: Run, seat: Seat, frame: FrameType | None) -> bool:
     """Return whether code in another thread or task belongs to a run whose context it copied."""
     if seat.shares_stack():
         return False  # it would have been found there
     if not seat.is_generator:
         return run.is_watched or seat.only_starts or not seat.is_over()  # started by hand, it may be open for ever
-    if run.is_leaf and (not run.is_streamed or _stack.current_task() is not None):
+    if run.is_leaf and (not run.is_streamed or current_task() is not None):
         # Once it has begun, another task is its consumer's: a stream keeps its frame, whoever pulls it.
         return not run.is_streamed
     return _is_in_stream(run, seat.package, frame)
@@ -256,7 +258,7 @@ def _is_in_stream(run: Run, package: str, frame: FrameType | None) -> bool:
 
 def _is_awaited_in(run: Run) -> bool:
     """Return whether a run's body waits for the task of here: it calls what nobody hears of, and that is named."""
-    task = _stack.current_task()
+    task = current_task()
     for _ in range(_MOST_TASKS):
         found = None if task is None else awaiter(task)
         word = None if found is None else _current_run(found[1])

@@ -1,0 +1,57 @@
+"""Which asyncio task code runs in, and the frames of a task that is suspended."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from types import FrameType
+from typing import Any
+
+__all__ = ["current_task", "suspended_frames"]
+
+_AWAITED = (  # how to go from one awaiting object to its frame, and to what it awaits
+    ("cr_frame", "cr_await"),
+    ("gi_frame", "gi_yieldfrom"),
+    ("ag_frame", "ag_await"),
+)
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """Return the running asyncio task, or None outside one."""
+    loop = asyncio._get_running_loop()  # noqa: SLF001 - in asyncio.__all__; get_running_loop raises
+    return None if loop is None else asyncio.current_task(loop)
+
+
+def suspended_frames(task: asyncio.Task[Any]) -> tuple[list[FrameType], bool]:
+    """Return the frames of a task that is suspended, outermost first, and whether these are all."""
+    frames: list[FrameType] = []
+    awaiting: object = task.get_coro()
+    while awaiting is not None and not isinstance(awaiting, asyncio.Future):
+        names = _attributes_of(awaiting)
+        if names is None:
+            awaiting = _inside(awaiting)
+            if awaiting is None:
+                return frames, False
+            continue
+        if getattr(awaiting, "cr_running", False) or getattr(awaiting, "gi_running", False):
+            return frames, False  # it runs, in another thread, and shows nothing meanwhile
+        frame = getattr(awaiting, names[0])
+        if isinstance(frame, FrameType):
+            frames.append(frame)
+        awaiting = getattr(awaiting, names[1])
+    return frames, True
+
+
+def _attributes_of(awaiting: object) -> tuple[str, str] | None:
+    return next((names for names in _AWAITED if hasattr(awaiting, names[0])), None)
+
+
+def _inside(awaiting: object, *, depth: int = 3) -> object:
+    """Return what an iterator awaits that shows nothing itself: of a future, or of ``__anext__``."""
+    held = gc.get_referents(awaiting)
+    found = next((one for one in held if isinstance(one, asyncio.Future) or _attributes_of(one)), None)
+    if found is None and depth:
+        wrapped = (one for one in held if hasattr(one, "__await__") or hasattr(one, "send"))
+        deeper = (_inside(one, depth=depth - 1) for one in wrapped)
+        found = next((one for one in deeper if one is not None), None)
+    return found
