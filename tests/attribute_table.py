@@ -25,7 +25,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from chainspan._content import Gate
 from chainspan._model import Outcome, RunEnd, RunFailure, RunKind, RunStart, Streaming
 from chainspan._profiles import profile
-from chainspan.langchain import _payloads
+from chainspan.langchain import _identity, _payloads, _responses
 
 PAGE = Path(__file__).parents[1] / "docs" / "attributes.md"
 BEGIN, END = "<!-- begin: written by tests/attribute_table.py -->", "<!-- end -->"
@@ -47,7 +47,7 @@ class Row:
 def run(kind: RunKind, name: str = "name", **fields: Any) -> RunStart:
     """Return a run that says nothing but what is asked."""
     metadata, tags = fields.get("metadata", {}), fields.get("tags", ())
-    known = _payloads.identity(metadata, tags)._asdict()
+    known = _identity.identity(metadata, tags)._asdict()
     start = RunStart(run_id=UUID(int=0), parent_id=None, kind=kind, run_type=kind.value, name=name)
     for key, value in {**known, **fields}.items():
         setattr(start, key, value)
@@ -71,7 +71,7 @@ def answered(info: Json | None = None, output: Json | None = None, **message: An
     """Return the end of a model's run that answered so."""
     choice = ChatGeneration(message=AIMessage(**{"content": "", **message}), generation_info=info)
     result = LLMResult(generations=[[choice]], llm_output=output)
-    return RunEnd(response=_payloads.model_response(result))
+    return RunEnd(response=_responses.model_response(result))
 
 
 def usage(**counts: Any) -> RunEnd:

@@ -27,7 +27,7 @@ from pydantic import BaseModel
 from tests import strategies
 
 from chainspan._model import Message, ModelRequest, ModelResponse, RetrievedDocument, ToolRequest, Usage
-from chainspan.langchain import _payloads
+from chainspan.langchain import _identity, _payloads, _responses
 from chainspan.langchain._providers import finish_reason, provider_name
 
 TESTS = Path(__file__).parents[1]
@@ -63,7 +63,7 @@ def _response(case: str) -> ModelResponse:
         )
         for choice in end["generations"]
     ]
-    return _payloads.model_response(LLMResult(generations=[choices], llm_output=end["llm_output"]))
+    return _responses.model_response(LLMResult(generations=[choices], llm_output=end["llm_output"]))
 
 
 def _answer(**fields: Any) -> LLMResult:
@@ -343,7 +343,7 @@ def test_why_a_model_stopped(raw: str, expected: str) -> None:
 )
 def test_tokens_are_found(result: LLMResult, usage: Usage | None) -> None:
     """Usage is read from wherever it stands; where nobody counted there is none, and not 0."""
-    read = _payloads.model_response(result).usage
+    read = _responses.model_response(result).usage
 
     assert read == usage
 
@@ -363,7 +363,7 @@ def test_details_of_a_service_tier_are_details(tier: str) -> None:
         "output_token_details": {f"{tier}_reasoning": 40, tier: 10},
     }
 
-    usage = _payloads.model_response(_answer(usage_metadata=counts)).usage
+    usage = _responses.model_response(_answer(usage_metadata=counts)).usage
 
     assert usage == Usage(input_tokens=100, output_tokens=50, cache_read=80, reasoning=40)
 
@@ -383,7 +383,7 @@ def test_details_are_within_their_totals(counts: dict[str, Any]) -> None:
     """Whatever an integration reports, no detail is larger than what it is part of."""
     answer = SimpleNamespace(usage_metadata=counts, response_metadata={}, tool_calls=[])
 
-    usage = _payloads.model_response(SimpleNamespace(generations=[[SimpleNamespace(message=answer)]])).usage
+    usage = _responses.model_response(SimpleNamespace(generations=[[SimpleNamespace(message=answer)]])).usage
 
     if usage is not None:
         assert (usage.cache_read or 0) + (usage.cache_write or 0) <= (usage.input_tokens or 0)
@@ -398,7 +398,7 @@ def test_tokens_are_found_wherever_an_integration_puts_them(where: str) -> None:
     message = SimpleNamespace(response_metadata=held.get("response_metadata"))
     choice = SimpleNamespace(message=message, generation_info=held.get("generation_info"))
 
-    response = _payloads.model_response(SimpleNamespace(generations=[[choice]], llm_output=held.get("llm_output")))
+    response = _responses.model_response(SimpleNamespace(generations=[[choice]], llm_output=held.get("llm_output")))
 
     assert response.usage == Usage(input_tokens=3, output_tokens=1)
 
@@ -411,7 +411,7 @@ def test_why_each_choice_stopped() -> None:
         ChatGeneration(message=AIMessage("c")),
     ]
 
-    response = _payloads.model_response(LLMResult(generations=[choices]))
+    response = _responses.model_response(LLMResult(generations=[choices]))
 
     assert response.finish_reasons == ["stop", "length"]
     assert response.extra == {"chainspan.response.finish_reasons_raw": "end_turn,length"}
@@ -435,7 +435,7 @@ def test_a_call_of_a_tool_is_told_where_the_provider_has_no_word_for_it(
     calling = ChatGeneration(message=AIMessage("", tool_calls=[call], response_metadata=said))
     speaking = ChatGeneration(message=AIMessage("hi", response_metadata=said))
 
-    response = _payloads.model_response(LLMResult(generations=[[calling, speaking]]))
+    response = _responses.model_response(LLMResult(generations=[[calling, speaking]]))
 
     assert response.finish_reasons == expected
 
@@ -446,7 +446,7 @@ def test_a_call_of_a_tool_is_told_where_the_provider_has_no_word_for_it(
 )
 def test_a_prompt_that_google_blocked(feedback: dict[str, Any], reasons: list[str]) -> None:
     """What is not answered at all says why not; Google says so of the prompt, and of most that nothing was wrong."""
-    assert _payloads.model_response(_answer(response_metadata={"prompt_feedback": feedback})).finish_reasons == reasons
+    assert _responses.model_response(_answer(response_metadata={"prompt_feedback": feedback})).finish_reasons == reasons
 
 
 @pytest.mark.parametrize(
@@ -464,7 +464,7 @@ def test_a_prompt_that_google_blocked(feedback: dict[str, Any], reasons: list[st
 )
 def test_reasons_that_were_put_together_are_taken_apart(said: str, expected: list[str]) -> None:
     """A stream of several choices, or with its reason in two chunks, has one word for all that were said."""
-    assert _payloads.model_response(_answer(response_metadata={"finish_reason": said})).finish_reasons == expected
+    assert _responses.model_response(_answer(response_metadata={"finish_reason": said})).finish_reasons == expected
 
 
 @pytest.mark.parametrize(
@@ -475,7 +475,7 @@ def test_what_several_chunks_say_is_said_once(put_together: str, said: str) -> N
     """Model, tier and fingerprint stand in the last chunk of each choice, and LangChain adds them up."""
     keys = ("model_name", "service_tier", "system_fingerprint")
 
-    response = _payloads.model_response(
+    response = _responses.model_response(
         _answer(response_metadata={"model_provider": "openai", **dict.fromkeys(keys, put_together)})
     )
 
@@ -503,7 +503,7 @@ def test_what_openai_says_besides(
     """Tier, fingerprint and API are found where there are several choices too, and made up of nothing."""
     choice = ChatGeneration(message=AIMessage("a", response_metadata=said))
 
-    extra = _payloads.model_response(LLMResult(generations=[[choice, choice]], llm_output=of_all)).extra
+    extra = _responses.model_response(LLMResult(generations=[[choice, choice]], llm_output=of_all)).extra
 
     names = ("openai.response.service_tier", "openai.response.system_fingerprint", "openai.api.type")
     assert tuple(map(extra.get, names)) == expected
@@ -511,8 +511,10 @@ def test_what_openai_says_besides(
 
 def test_a_model_that_raised_has_no_empty_answer() -> None:
     """LangChain hands over a message without content where a provider refused a call, and the half of a stream."""
-    assert _payloads.partial_response(LLMResult(generations=[[ChatGeneration(message=AIMessage(""))]])).messages() == []
-    assert [message.parts for message in _payloads.partial_response(_answer()).messages()] == [
+    assert (
+        _responses.partial_response(LLMResult(generations=[[ChatGeneration(message=AIMessage(""))]])).messages() == []
+    )
+    assert [message.parts for message in _responses.partial_response(_answer()).messages()] == [
         [{"type": "text", "content": "hi"}]
     ]
 
@@ -521,8 +523,8 @@ def test_an_answer_of_langchains_own_cache_is_marked() -> None:
     """LangChain marks what it took from its cache by a cost of 0 (pains #55)."""
     usage = {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12, "total_cost": 0}
 
-    assert _payloads.model_response(_answer(usage_metadata=usage)).cache_hit
-    assert not _payloads.model_response(_answer()).cache_hit
+    assert _responses.model_response(_answer(usage_metadata=usage)).cache_hit
+    assert not _responses.model_response(_answer()).cache_hit
 
 
 # ---------------------------------------------------------------- requests
@@ -763,14 +765,14 @@ def test_nothing_that_comes_makes_reading_fail(one: Any, two: Any, three: Any) -
     offered = _payloads.offered_tools(kwargs)
     _payloads.input_messages(two)
     _payloads.input_messages([three])
-    response = _payloads.model_response(one)
+    response = _responses.model_response(one)
     response.messages()
     result = SimpleNamespace(generations=[[SimpleNamespace(message=two, generation_info=three)]], llm_output=one)
-    _payloads.model_response(result).messages()
+    _responses.model_response(result).messages()
     _payloads.tool_request(one, two, kwargs)
     _payloads.tool_output(three)
     _payloads.documents(one)
-    _payloads.identity(two, three)
+    _identity.identity(two, three)
 
     assert list(offered) == []
     assert response.usage is None
@@ -868,7 +870,7 @@ def test_the_score_of_a_document_is_any_real_number(score: object, expected: flo
 )
 def test_who_runs(metadata: dict[str, Any], tags: list[str], expected: tuple[Any, ...]) -> None:
     """Conversation, user, agent and attempt are read from where LangChain's users put them (pains #12)."""
-    assert tuple(_payloads.identity(metadata, tags)) == expected
+    assert tuple(_identity.identity(metadata, tags)) == expected
 
 
 def test_a_mapping_without_an_end_is_read_as_far_as_its_first_keys() -> None:
@@ -884,7 +886,7 @@ def test_a_mapping_without_an_end_is_read_as_far_as_its_first_keys() -> None:
         def __iter__(self) -> Iterator[str]:
             return chain(["thread_id", "temperature"], map(str, count()))
 
-    assert _payloads.identity(Unending(), []).conversation_id == "t"
+    assert _identity.identity(Unending(), []).conversation_id == "t"
     assert _payloads.model_request(None, {"invocation_params": Unending()}).parameters == {"temperature": 1}
 
 

@@ -20,7 +20,7 @@ from tests.test_configure import run_alone
 
 import chainspan
 from chainspan import OtelHandler
-from chainspan.langchain import _payloads
+from chainspan.langchain import _responses
 
 from ._received import Counting, Metered
 
@@ -196,13 +196,13 @@ def test_answers_are_read_only_if_somebody_counts(
 ) -> None:
     """Without a MeterProvider the answer of an unsampled call is not even looked at."""
     read: list[Any] = []
-    original = _payloads.model_response
+    original = _responses.model_response
 
     def noted(result: Any) -> Any:
         read.append(result)
         return original(result)
 
-    monkeypatch.setattr(_payloads, "model_response", noted)
+    monkeypatch.setattr(_responses, "model_response", noted)
     tracers = TracerProvider(sampler=ALWAYS_OFF)
     handler = OtelHandler(tracer_provider=tracers, meter_provider=meters.provider if is_metered else None)
 

@@ -16,9 +16,10 @@ from chainspan._encode import attempt, label
 from chainspan._guard import Guard
 from chainspan._model import Outcome, RunEnd, RunEvent, RunKind, RunStart
 
-from . import _kinds, _payloads
+from . import _kinds, _payloads, _responses
 from ._base import HandlerBase
 from ._ends import failure, outcome_of, tool_end, uuid_of
+from ._identity import NOBODY, identity
 from ._retrieving import entered_retriever
 from ._sink import RunSink
 from ._state import state_messages
@@ -164,7 +165,7 @@ class CallbackAdapter(HandlerBase):
         try:
             self._sink.end(
                 uuid_of(run_id),
-                lambda: RunEnd(outputs=response, response=_payloads.model_response(response)),
+                lambda: RunEnd(outputs=response, response=_responses.model_response(response)),
             )
         except Exception as fault:
             _END.caught(fault)
@@ -315,8 +316,8 @@ def _begun(  # noqa: PLR0913, PLR0917 - what LangChain reports of each run
         tags or (),
         metadata,
     )
-    known = _payloads.identity(metadata, tags)
-    if known is not _payloads.NOBODY:
+    known = identity(metadata, tags)
+    if known is not NOBODY:
         start.conversation_id, start.user_id, start.agent_name, start.attempt = known
         if start.agent_name is not None:
             start.agent_name = _kinds.agent_of(start, sink.peek)

@@ -12,6 +12,7 @@ from uuid import UUID
 from chainspan._model import Outcome, RunEnd, RunFailure
 
 from . import _payloads
+from ._responses import partial_response
 
 __all__ = ["failure", "outcome_of", "tool_end", "uuid_of"]
 
@@ -37,7 +38,7 @@ def failure(error: BaseException, outcome: Outcome, kwargs: Mapping[str, Any]) -
         return RunFailure(
             error=error,
             outcome=outcome,
-            response=None if partial is None else _payloads.partial_response(partial),
+            response=None if partial is None else partial_response(partial),
             inputs=kwargs.get("inputs"),
         )
 
