@@ -10,29 +10,21 @@ import sys
 from collections.abc import Mapping
 from types import FrameType
 from typing import Any
-from uuid import UUID
 
 from chainspan._encode import attempt, label
 from chainspan._guard import Guard
-from chainspan._model import Outcome, RunEnd, RunEvent, RunKind, RunStart
+from chainspan._model import Outcome, RunEnd, RunEvent, RunKind
 
 from . import _kinds, _payloads, _responses
 from ._base import HandlerBase
 from ._ends import failure, outcome_of, tool_end, uuid_of
-from ._identity import NOBODY, identity
 from ._retrieving import entered_retriever
 from ._sink import RunSink
+from ._starts import begun, told
 from ._state import state_messages
 
 __all__ = ["CallbackAdapter"]
 
-_RUN_TYPES = {
-    RunKind.CHAIN: "chain",
-    RunKind.CHAT: "llm",
-    RunKind.LLM: "llm",
-    RunKind.TOOL: "tool",
-    RunKind.RETRIEVER: "retriever",
-}
 _CHAIN, _CHAT = RunKind.CHAIN, RunKind.CHAT  # a member is found far more slowly by its class
 _WITH_STATE = frozenset({RunKind.AGENT, RunKind.WORKFLOW})
 _ASKERS = frozenset({"on_llm_start", "<listcomp>"})  # who may be told otherwise; see `_drops_others`
@@ -89,7 +81,7 @@ class CallbackAdapter(HandlerBase):
     ) -> None:
         """Open the run of a chain, a prompt, a parser, a graph or a node."""
         try:
-            start = _begun(self._sink, _CHAIN, serialized, inputs, run_id, parent_run_id, tags, metadata, name)
+            start = begun(self._sink, _CHAIN, serialized, inputs, run_id, parent_run_id, tags, metadata, name)
             start.kind = _kinds.chain_kind(run_type, start, self._sink.peek)
             if start.kind in _WITH_STATE:
                 start.messages = lambda: state_messages(inputs)
@@ -121,7 +113,7 @@ class CallbackAdapter(HandlerBase):
         try:
             self._noted = None  # what starts may have the id of one before
             inputs = {"messages": messages}
-            start = _begun(self._sink, _CHAT, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
+            start = begun(self._sink, _CHAT, serialized, inputs, run_id, parent_run_id, *told(kwargs))
             start.request = lambda: _payloads.model_request(serialized, kwargs)
             start.tools = lambda: _payloads.offered_tools(kwargs)
             start.messages = lambda: _payloads.input_messages(messages)
@@ -136,7 +128,7 @@ class CallbackAdapter(HandlerBase):
         try:
             self._noted = None
             inputs = {"prompts": prompts}
-            start = _begun(self._sink, RunKind.LLM, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
+            start = begun(self._sink, RunKind.LLM, serialized, inputs, run_id, parent_run_id, *told(kwargs))
             start.request = lambda: _payloads.model_request(serialized, kwargs)
             start.tools = lambda: _payloads.offered_tools(kwargs)
             start.messages = lambda: _payloads.input_messages(prompts)
@@ -182,7 +174,7 @@ class CallbackAdapter(HandlerBase):
         try:
             given = kwargs.get("inputs")
             inputs = input_str if given is None else given
-            start = _begun(self._sink, RunKind.TOOL, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
+            start = begun(self._sink, RunKind.TOOL, serialized, inputs, run_id, parent_run_id, *told(kwargs))
             start.tool = _payloads.tool_request(serialized, input_str, kwargs)
             self._sink.start(start)
         except Exception as fault:
@@ -207,7 +199,7 @@ class CallbackAdapter(HandlerBase):
         try:
             inputs = {"query": query}
             kind = RunKind.RETRIEVER
-            start = _begun(self._sink, kind, serialized, inputs, run_id, parent_run_id, *_told(kwargs))
+            start = begun(self._sink, kind, serialized, inputs, run_id, parent_run_id, *told(kwargs))
             start.query = query if isinstance(query, str) else attempt(lambda: str(query), "[unprintable]")
             start.named = start.named and not _kinds.is_own_name(start)
             self._sink.start(start)
@@ -284,44 +276,6 @@ class CallbackAdapter(HandlerBase):
         with _EVENT:
             if run_id is not None:
                 self._sink.event(uuid_of(run_id), RunEvent(name=name, data=data, **more))
-
-
-def _told(kwargs: Mapping[str, Any]) -> tuple[Any, Any, Any]:
-    return kwargs.get("tags"), kwargs.get("metadata"), kwargs.get("name")
-
-
-def _begun(  # noqa: PLR0913, PLR0917 - what LangChain reports of each run
-    sink: RunSink,
-    kind: RunKind,
-    serialized: Any,
-    inputs: Any,
-    run_id: Any,
-    parent_run_id: Any,
-    tags: Any,
-    metadata: Any,
-    name: Any,
-) -> RunStart:
-    run_type = _RUN_TYPES[kind]
-    name, named = _kinds.run_name(serialized, name, run_type)
-    if not metadata and type(metadata) is not dict:  # an empty one stays the same object, by which runs are told
-        metadata = {}
-    start = RunStart(  # made for each run, and in half the time without names
-        run_id if type(run_id) is UUID else uuid_of(run_id),
-        parent_run_id if parent_run_id is None or type(parent_run_id) is UUID else uuid_of(parent_run_id),
-        kind,
-        run_type,
-        name,
-        named,
-        inputs,
-        tags or (),
-        metadata,
-    )
-    known = identity(metadata, tags)
-    if known is not NOBODY:
-        start.conversation_id, start.user_id, start.agent_name, start.attempt = known
-        if start.agent_name is not None:
-            start.agent_name = _kinds.agent_of(start, sink.peek)
-    return start
 
 
 def _drops_others(asker: FrameType) -> bool:
