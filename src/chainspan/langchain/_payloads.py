@@ -14,8 +14,9 @@ from .. import _encode
 from .._encode import attempt, label
 from .._model import Message, ModelRequest, RetrievedDocument, ToolRequest
 from ._messages import message_or_fields, messages
+from ._offered import tools_of
 from ._read import mapping, text_in
-from ._requests import request_of, tools_of
+from ._requests import request_of
 
 __all__ = [
     "documents",
