@@ -37,6 +37,7 @@ from ._recording import (
     report_orphan,
 )
 from ._runs import Run, RunRegistry
+from ._scope_span import ScopeSpan, raw_span
 from ._seat import GENERATORS, Seat
 from ._spans import Spans
 from ._trace import Trace
@@ -215,10 +216,10 @@ class Lifecycle:
     def _settled(self, context: Context, start: RunStart, frame: FrameType | None) -> Context:
         """Return the context without the scopes of runs that are over, also of those whose end nobody reported."""
         context = _scope.without_past(context)
-        top = _scope.raw_span(context)
-        while type(top) is _scope.ScopeSpan and self._has_closed(top.run, start, frame):
+        top = raw_span(context)
+        while type(top) is ScopeSpan and self._has_closed(top.run, start, frame):
             context = _scope.without_past(context)
-            top = _scope.raw_span(context)
+            top = raw_span(context)
         return context
 
     def _has_closed(self, run: Run, start: RunStart, frame: FrameType | None) -> bool:

@@ -14,6 +14,7 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span
 from . import _scope, _stack, _witnesses
 from ._model import RunStart
 from ._runs import Run
+from ._scope_span import with_span
 from ._tasks import current_task
 from ._waiting import waiting
 
@@ -55,7 +56,7 @@ class Place:
     @property
     def context(self) -> Context:
         """The context that the span starts in, with its parent current."""
-        return _scope.with_span(self.within, self.around)
+        return with_span(self.within, self.around)
 
 
 def place_apart(parent: Run | None, context: Context) -> Place:
