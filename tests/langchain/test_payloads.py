@@ -28,7 +28,8 @@ from tests import strategies
 
 from chainspan._model import Message, ModelRequest, ModelResponse, RetrievedDocument, ToolRequest, Usage
 from chainspan.langchain import _identity, _payloads, _responses
-from chainspan.langchain._providers import finish_reason, provider_name
+from chainspan.langchain._finish_reasons import finish_reasons
+from chainspan.langchain._providers import provider_name
 
 TESTS = Path(__file__).parents[1]
 RECORDED = sorted(path.stem for path in (TESTS / "fixtures" / "payloads").glob("*.json"))
@@ -223,7 +224,7 @@ def test_which_of_googles_services_answers(
 )
 def test_why_a_model_stopped(raw: str, expected: str) -> None:
     """The reason is in the conventions' words; one that they have no word for stays."""
-    assert finish_reason(raw) == expected
+    assert finish_reasons([None], {"finish_reason": raw}) == ((raw,), (expected,))
 
 
 # ---------------------------------------------------------------- usage
@@ -413,7 +414,7 @@ def test_why_each_choice_stopped() -> None:
 
     response = _responses.model_response(LLMResult(generations=[choices]))
 
-    assert response.finish_reasons == ["stop", "length"]
+    assert response.finish_reasons == ("stop", "length")
     assert response.extra == {"chainspan.response.finish_reasons_raw": "end_turn,length"}
 
 
@@ -437,7 +438,7 @@ def test_a_call_of_a_tool_is_told_where_the_provider_has_no_word_for_it(
 
     response = _responses.model_response(LLMResult(generations=[[calling, speaking]]))
 
-    assert response.finish_reasons == expected
+    assert list(response.finish_reasons) == expected
 
 
 @pytest.mark.parametrize(
@@ -446,7 +447,9 @@ def test_a_call_of_a_tool_is_told_where_the_provider_has_no_word_for_it(
 )
 def test_a_prompt_that_google_blocked(feedback: dict[str, Any], reasons: list[str]) -> None:
     """What is not answered at all says why not; Google says so of the prompt, and of most that nothing was wrong."""
-    assert _responses.model_response(_answer(response_metadata={"prompt_feedback": feedback})).finish_reasons == reasons
+    response = _responses.model_response(_answer(response_metadata={"prompt_feedback": feedback}))
+
+    assert list(response.finish_reasons) == reasons
 
 
 @pytest.mark.parametrize(
@@ -464,7 +467,9 @@ def test_a_prompt_that_google_blocked(feedback: dict[str, Any], reasons: list[st
 )
 def test_reasons_that_were_put_together_are_taken_apart(said: str, expected: list[str]) -> None:
     """A stream of several choices, or with its reason in two chunks, has one word for all that were said."""
-    assert _responses.model_response(_answer(response_metadata={"finish_reason": said})).finish_reasons == expected
+    response = _responses.model_response(_answer(response_metadata={"finish_reason": said}))
+
+    assert list(response.finish_reasons) == expected
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,10 @@ def checked(attributes: Mapping[str, Any], known: dict[str, AttributeValue] | No
         kind = type(value)  # not isinstance: a value may lie about its class
         if kind is str:
             is_plain = len(value) <= _LONGEST and value.isascii()
-        else:
-            is_plain = kind is bool or kind is float or (kind is int and -_INT64 <= value < _INT64)
+        elif kind is int:
+            is_plain = -_INT64 <= value < _INT64
+        else:  # the SDK has tuples for lists
+            is_plain = kind is bool or kind is float or (kind is tuple and _are_plain_texts(value))
         if is_plain:
             result[key] = value
         elif value is not None:
@@ -103,6 +105,10 @@ def _exportable(key: str, value: Any) -> AttributeValue:
     if kind is list or kind is tuple:
         return tuple([item if _is_plain_text(item) else _short(item) for item in value[:_MOST_ITEMS]])  # as the SDK's
     return _exportable_text(value) if issubclass(kind, str) and key.startswith(_CONTENT) else _short(value)
+
+
+def _are_plain_texts(values: tuple[Any, ...]) -> bool:
+    return len(values) <= _MOST_ITEMS and all(map(_is_plain_text, values))
 
 
 def _is_plain_text(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Providers, their names in the conventions, and their words for why a model stopped."""
+"""Providers, and their names in the conventions."""
 
 from __future__ import annotations
 
@@ -14,12 +14,9 @@ __all__ = [
     "GEMINI",
     "HOSTED",
     "OPENAI",
-    "finish_reason",
     "google_service",
-    "once",
     "provider_name",
     "provider_said",
-    "reasons_in",
     "served_at",
 ]
 
@@ -112,52 +109,6 @@ _CLASSES: Final[Mapping[str, str]] = {
     "WatsonxLLM": "ibm.watsonx.ai",
 }
 
-_REASONS: Final[Mapping[str, Sequence[str]]] = {
-    "stop": ("stop", "end_turn", "stop_sequence", "completed", "complete", "eos", "eos_token", "finished"),
-    "length": (
-        "length",
-        "max_tokens",
-        "max_output_tokens",
-        "model_length",
-        "max_new_tokens",
-        "model_context_window_exceeded",
-        "incomplete",
-    ),
-    "tool_call": ("tool_calls", "tool_call", "tool_use", "function_call"),
-    "content_filter": (
-        "content_filter",
-        "content_filtered",
-        "safety",
-        "guardrail_intervened",
-        "refusal",
-        "recitation",
-        "blocklist",
-        "prohibited_content",
-        "spii",
-        "image_safety",
-        "image_prohibited_content",
-        "image_recitation",
-        "model_armor",
-        "jailbreak",
-    ),
-    "error": (
-        "error",
-        "failed",
-        "cancelled",
-        "malformed_function_call",
-        "malformed_response",
-        "malformed_model_output",
-        "malformed_tool_use",
-        "insufficient_system_resource",
-    ),
-}
-_REASON_OF: Final = {word: reason for reason, words in _REASONS.items() for word in words}
-_ANY_REASON: Final = "|".join(sorted(_REASON_OF, key=len, reverse=True))
-_SEVERAL_REASONS: Final = re.compile(f"(?:{_ANY_REASON})+", re.IGNORECASE)
-_ONE_REASON: Final = re.compile(_ANY_REASON, re.IGNORECASE)
-_LONGEST_JOINED: Final = 512  # letters of what is remembered
-_SHORTEST_REPEATED: Final = 4  # letters; a model may be called "coco"
-
 
 def provider_said(metadata: Mapping[str, Any]) -> str | None:
     """Return a provider's name in the conventions where LangChain's metadata alone decides it."""
@@ -194,35 +145,3 @@ def served_at(host: str) -> str:
     if _HOST_OF_BEDROCK.fullmatch(host):
         return "aws.bedrock"
     return next((provider for ending, provider in _HOSTS.items() if f".{host}".endswith(ending)), OPENAI)
-
-
-def finish_reason(raw: str) -> str:
-    """Return why a model stopped, in the conventions' words; an unknown reason passes as it is."""
-    return _REASON_OF.get(raw) or _REASON_OF.get(raw.lower(), raw)
-
-
-def reasons_in(said: str) -> Sequence[str]:
-    """Return why a model stopped, in the provider's words.
-
-    LangChain puts texts of a stream's chunks together: of two choices, or where two chunks say why,
-    the reason is ``stoplength`` or ``stopstop``. Those are two words, and one.
-    """
-    return _taken_apart(said) if len(said) <= _LONGEST_JOINED else (said,)
-
-
-@lru_cache(maxsize=256)
-def _taken_apart(said: str) -> Sequence[str]:
-    if _SEVERAL_REASONS.fullmatch(said):
-        return tuple(dict.fromkeys(_ONE_REASON.findall(said)))
-    return (_once(said),)
-
-
-def once(text: str) -> str:
-    """Return what LangChain put together out of the same text in several chunks of a stream, as it is in each."""
-    return _once(text) if len(text) <= _LONGEST_JOINED else text
-
-
-@lru_cache(maxsize=256)
-def _once(text: str) -> str:
-    length = (text + text).find(text, 1)
-    return text[:length] if length >= _SHORTEST_REPEATED else text

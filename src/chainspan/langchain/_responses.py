@@ -8,15 +8,14 @@ from typing import Any, Final
 
 from .. import _semconv as names
 from .._model import Message, ModelResponse
+from ._finish_reasons import finish_reasons
+from ._joined import once
 from ._messages import message
-from ._providers import finish_reason, once, reasons_in
 from ._read import mapping, text_in
 from ._usage import usage_of
 
 __all__ = ["model_response", "partial_response"]
 
-_REASONS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
-_WITHOUT_CALLS: Final = frozenset({"completed", "STOP"})  # of OpenAI's Responses API, of Google
 _MODELS: Final = ("model_name", "model", "model_id")
 _IDS: Final = ("id", "response_id")
 _OPENAI: Final = (
@@ -51,20 +50,18 @@ def _response(result: Any) -> ModelResponse:
     )
     counts, llm_output = mapping(getattr(said, "usage_metadata", None)), mapping(getattr(result, "llm_output", None))
     facts = {**info, **metadata} if info and metadata else metadata or info
-    raw = _reasons(choices, facts)
-    reasons = [finish_reason(reason) for reason in raw]
-    if not _WITHOUT_CALLS.isdisjoint(raw) and len(raw) == len(choices):
-        _tell_calls(reasons, raw, choices)
+    raw, reasons = finish_reasons(choices, facts)
+    calls = getattr(said, "tool_calls", None)
     model = text_in(facts, _MODELS) or text_in(llm_output, _MODELS)
     return ModelResponse(
         model=model and once(model),
         response_id=text_in(facts, _IDS) or text_in(llm_output, _IDS),
         finish_reasons=reasons,
         usage=usage_of(counts, metadata, info, llm_output),
-        cache_hit=_is_free(counts),
+        cache_hit="total_cost" in counts and _is_free(counts["total_cost"]),
         extra=_extra(facts, llm_output, raw, reasons),
         messages=partial(_answers, choices),
-        tool_call_ids=_tool_call_ids(said),
+        tool_call_ids=_ids_of(calls) if calls else (),
     )
 
 
@@ -102,40 +99,8 @@ def _choices(result: Any) -> Sequence[Any]:
     return first if isinstance(first, (list, tuple)) else generations
 
 
-def _reasons(choices: Sequence[Any], first: Mapping[str, Any]) -> Sequence[str]:
-    """Return why the model stopped, of each choice that says so, in the provider's words."""
-    said = _reason(first)
-    reasons = [] if said is None else list(reasons_in(said))
-    if len(choices) > 1:
-        others = [_reason(_facts(choice)) for choice in choices[1:]]
-        reasons += [said for said in others if said is not None]
-    return reasons
-
-
-def _tell_calls(reasons: list[str], raw: Sequence[str], choices: Sequence[Any]) -> None:
-    """Tell calls of tools from other ends where a provider has one word for both."""
-    for index, choice in enumerate(choices):
-        if raw[index] in _WITHOUT_CALLS and getattr(getattr(choice, "message", None), "tool_calls", None):
-            reasons[index] = "tool_call"
-
-
-def _facts(choice: Any) -> Mapping[str, Any]:
-    metadata = mapping(getattr(getattr(choice, "message", None), "response_metadata", None))
-    return {**mapping(getattr(choice, "generation_info", None)), **metadata}
-
-
-def _reason(facts: Mapping[str, Any]) -> str | None:
-    said = text_in(facts, _REASONS)
-    if said is not None:
-        return said
-    details = mapping(facts.get("incomplete_details"))
-    said = text_in(details, ("reason",)) or text_in(facts, ("status",))
-    return said or text_in(mapping(facts.get("prompt_feedback")), ("block_reason",))
-
-
-def _is_free(counts: Mapping[str, Any]) -> bool:
+def _is_free(cost: object) -> bool:
     # The mark of LangChain's own cache (`_convert_cached_generations`, chat_models.py).
-    cost = counts.get("total_cost")
     return type(cost) in (int, float) and cost == 0
 
 
@@ -151,8 +116,7 @@ def _answer(choice: Any) -> Message | None:
     return Message("assistant", [{"type": "text", "content": text}] if isinstance(text, str) else [])
 
 
-def _tool_call_ids(said: Any) -> Sequence[str]:
-    calls = getattr(said, "tool_calls", None)
-    if not isinstance(calls, list) or not calls:
+def _ids_of(calls: Any) -> Sequence[str]:
+    if not isinstance(calls, list):
         return ()
     return [call_id for call in calls if isinstance(call_id := mapping(call).get("id"), str)]
