@@ -56,8 +56,6 @@ _WORDS: Final[Mapping[str, Sequence[str]]] = {
 }
 _REASON_OF: Final = {word: reason for reason, words in _WORDS.items() for word in words}
 _ANY_REASON: Final = "|".join(sorted(_REASON_OF, key=len, reverse=True))
-_SEVERAL_REASONS: Final = re.compile(f"(?:{_ANY_REASON})+", re.IGNORECASE)
-_ONE_REASON: Final = re.compile(_ANY_REASON, re.IGNORECASE)
 
 
 class FinishReasons(NamedTuple):
@@ -99,8 +97,8 @@ def _remembered(said: str) -> FinishReasons:
     LangChain puts texts of a stream's chunks together: of two choices, or where two chunks say why,
     the reason is ``stoplength`` or ``stopstop``. Those are two words, and one.
     """
-    if _SEVERAL_REASONS.fullmatch(said):
-        return _of(tuple(dict.fromkeys(_ONE_REASON.findall(said))))
+    if said not in _REASON_OF and re.fullmatch(f"(?:{_ANY_REASON})+", said, re.IGNORECASE):
+        return _of(tuple(dict.fromkeys(re.findall(_ANY_REASON, said, re.IGNORECASE))))
     return _of((once(said),))
 
 
