@@ -86,7 +86,7 @@ def _without_gaps(value: Any) -> Any:
 
 
 def _inner(tool: Mapping[str, Any]) -> Mapping[str, Any]:
-    for key in ("function", "toolSpec", "systemTool"):
+    for key in ("function", "custom", "toolSpec", "systemTool"):
         held = tool.get(key)
         if type(held) is dict or isinstance(held, Mapping):
             return held

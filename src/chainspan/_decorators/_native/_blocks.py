@@ -7,14 +7,15 @@ it holds (Google, Bedrock).
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from chainspan._encode import to_json
 from chainspan.langchain._answers import Call, Turn
 
-from ._fields import at, items, plain_mapping, text
+from ._fields import at, has, items, plain_mapping, text
 
-__all__ = ["add_block", "add_blocks", "add_calls", "result_of"]
+__all__ = ["add_block", "add_blocks", "result_of"]
 
 _KEYS: Final = (  # of blocks without a type, the most telling first
     "toolUse",
@@ -52,27 +53,18 @@ def add_block(turn: Turn, block: Any) -> None:
         turn.blocks.append(made)
 
 
-def add_calls(turn: Turn, calls: Iterable[Any]) -> None:
-    """Add the calls of a message that lists them apart from its content (OpenAI, Mistral)."""
-    for call in calls:
-        inner = at(call, "function") or call
-        given = at(inner, "arguments")
-        made = given if given is None or isinstance(given, str) else plain_mapping(given)
-        turn.calls.append(Call(id=text(call, "id"), name=text(inner, "name") or "", arguments=made))
-
-
 def result_of(block: Any) -> Turn | None:
     """Return a tool's answer that stands as a block in a message, or None for other blocks."""
     kind = _kind(block)
-    where = _RESULTS.get(kind)
+    where = _RESULTS.get(kind) or (_OUTPUT if kind.endswith("_call_output") else None)
     if where is None:
         return None
     holder, call_id, content = where
     inner = at(block, holder) if holder else block
     held = at(inner, content)
-    turn = Turn(role="tool", call_id=text(inner, call_id, "name"))
-    is_content = isinstance(held, (str, list, tuple))
-    return add_blocks(turn, held if is_content else str(plain_mapping(held)))
+    turn = Turn(role="tool", call_id=text(inner, call_id, "id", "name"))
+    is_content = isinstance(held, (str, list, tuple)) or has(held, "type")
+    return add_blocks(turn, held if is_content else to_json(plain_mapping(held)))
 
 
 def _kind(block: Any) -> str:
@@ -163,7 +155,6 @@ _BLOCKS: Final[Mapping[str, Callable[[Turn, Any], None]]] = {
     "tool_use": _call("id", "name", "input"),
     "function_call": _call("call_id", "name", "arguments"),
     "tool_result": _nothing,
-    "function_call_output": _nothing,
     ".text": _text,
     ".reasoningContent": _thinking,
     ".toolUse": _call("toolUse", "toolUseId", "name", "input"),
@@ -179,5 +170,5 @@ _RESULTS: Final[Mapping[str, tuple[str, str, str]]] = {
     "tool_result": ("", "tool_use_id", "content"),
     ".toolResult": ("toolResult", "toolUseId", "content"),
     ".function_response": ("function_response", "id", "response"),
-    "function_call_output": ("", "call_id", "output"),
 }
+_OUTPUT: Final = ("", "call_id", "output")  # of a tool of OpenAI's Responses API, whichever

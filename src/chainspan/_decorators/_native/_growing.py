@@ -8,6 +8,7 @@ from typing import Any
 from chainspan.langchain._answers import Answer, Call, Choice, Turn
 
 from ._fields import text
+from ._messages import free_text
 from ._whole import EXTRA, model_of, provider_of, usage_counts
 
 __all__ = ["GrowingAnswer", "GrowingChoice"]
@@ -73,6 +74,7 @@ class GrowingChoice:
         self._thought: list[str] = []
         self._others: list[Mapping[str, Any]] = []
         self._calls: dict[int, tuple[Call, list[str]]] = {}
+        self._custom: set[int] = set()
         self._reason: str | None = None
 
     def say(self, said: str | None) -> str:
@@ -86,8 +88,18 @@ class GrowingChoice:
         if thought:
             self._thought.append(thought)
 
-    def call(self, index: int, call_id: str | None = None, name: str | None = None, arguments: object = None) -> None:
-        """Add to a call; a text is the next piece of its arguments."""
+    def call(
+        self,
+        index: int,
+        call_id: str | None = None,
+        name: str | None = None,
+        arguments: object = None,
+        *,
+        is_custom: bool = False,
+    ) -> None:
+        """Add to a call; a text is the next piece of its arguments, or of what a custom tool is given."""
+        if is_custom:
+            self._custom.add(index)
         call, partial = self._calls.setdefault(index, (Call(id=None, name="", arguments=None), []))
         call.id, call.name = call.id or call_id, call.name or name or ""
         if isinstance(arguments, str):
@@ -123,7 +135,8 @@ class GrowingChoice:
         if self._said:
             turn.blocks.append({"type": "text", "text": "".join(self._said)})
         turn.blocks += self._others
-        for _, (call, partial) in sorted(self._calls.items()):
+        for index, (call, partial) in sorted(self._calls.items()):
             given = "".join(partial) if partial else call.arguments
+            given = free_text(given) if index in self._custom else given
             turn.calls.append(Call(id=call.id, name=call.name, arguments=given))
         return Choice(turn=turn, finish_reason=self._reason)

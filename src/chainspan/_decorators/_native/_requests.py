@@ -13,8 +13,9 @@ from typing import Any, Final
 from chainspan._encode import to_json
 from chainspan.langchain._answers import Turn
 
-from ._blocks import add_blocks, add_calls, result_of
+from ._blocks import add_blocks, result_of
 from ._fields import at, has, items, plain_mapping, text
+from ._messages import add_message
 
 __all__ = ["read_request"]
 
@@ -31,6 +32,8 @@ _ROLES: Final[Mapping[str, str]] = {
     "tool": "tool",
     "user": "user",
 }
+# What a model says besides text and calls, as OpenAI's Responses API has it sent back.
+_OF_MODEL: Final = frozenset({"reasoning", "mcp_approval_request", "mcp_list_tools"})
 _SETTINGS: Final = ("config", "generation_config")  # what Google's call keeps in one object
 _NAMES: Final = {"modelId": "model", "model_id": "model", "model_name": "model"}
 _LARGEST_INPUT: Final = 100_000  # bytes, of an argument that is no message
@@ -79,26 +82,32 @@ def _turn(item: Any) -> Iterator[Turn]:
     if (alone := result_of(item)) is not None:  # OpenAI's Responses API sends it as an item
         yield alone
         return
-    kind = text(item, "role") or text(item, "type") or "user"
-    turn = Turn(role=_ROLES.get(kind, "assistant" if kind in ("function_call", "reasoning") else "user"))
+    turn = Turn(role=_role(item))
     content = at(item, "content")
     blocks = content if content is not None else items(item, "parts")
     yield from _results(blocks)
-    turn.call_id = text(item, "tool_call_id")
-    add_blocks(turn, blocks if has(item, "content") or has(item, "parts") else [item])
-    add_calls(turn, _calls(item))
+    turn.call_id = text(item, "tool_call_id", "name")
+    if has(item, "parts"):
+        add_blocks(turn, blocks)
+    elif _is_block(item):
+        add_blocks(turn, [item])
+    else:
+        add_message(turn, item)
     if turn.blocks or turn.calls:
         yield turn
+
+
+def _is_block(item: Any) -> bool:
+    """Return whether what stands among messages is none, but what one holds, as in OpenAI's Responses API."""
+    return not has(item, "role") and text(item, "type") not in _ROLES
+
+
+def _role(item: Any) -> str:
+    kind = text(item, "role") or text(item, "type") or ""
+    is_of_model = kind.endswith("_call") or kind in _OF_MODEL
+    return _ROLES.get(kind, "assistant" if is_of_model else "user")
 
 
 def _results(blocks: Any) -> Iterator[Turn]:
     if isinstance(blocks, (list, tuple)):
         yield from (found for block in blocks if (found := result_of(block)) is not None)
-
-
-def _calls(item: Any) -> list[Any]:
-    """Return the calls of an assistant's message; LangChain's messages name the arguments otherwise."""
-    return [
-        {**call, "arguments": call["args"]} if isinstance(call, Mapping) and "args" in call else call
-        for call in items(item, "tool_calls")
-    ]

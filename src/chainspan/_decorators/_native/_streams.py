@@ -12,8 +12,9 @@ from typing import Any, Final
 from chainspan.langchain._answers import Answer, Turn
 
 from ._blocks import add_blocks
-from ._fields import at, has, items, plain_mapping, text
+from ._fields import at, has, items, text
 from ._growing import GrowingAnswer, GrowingChoice
+from ._messages import THOUGHTS, called, calls_of
 from ._whole import read_answer, usage_counts
 
 __all__ = ["Gathered"]
@@ -73,10 +74,10 @@ def _chunk(grown: GrowingAnswer, piece: Any) -> str:
     said = ""
     for choice in items(piece, "choices"):
         delta, growing = at(choice, "delta"), grown.choice(at(choice, "index") or 0)
-        growing.think(text(delta, "reasoning_content"))
-        content = at(delta, "content") or at(delta, "refusal") or at(choice, "text")
+        growing.think(text(delta, *THOUGHTS))
+        content = at(delta, "content") or at(delta, "refusal") or at(choice, "text") or at(delta, "audio", "transcript")
         said += growing.say(content if isinstance(content, str) else _joined(content, growing))
-        for call in items(delta, "tool_calls"):
+        for call in calls_of(delta):
             _call(growing, call)
         growing.stop(at(choice, "finish_reason"))
     return said
@@ -91,9 +92,9 @@ def _joined(content: Any, growing: GrowingChoice) -> str:
 
 
 def _call(growing: GrowingChoice, call: Any) -> None:
-    given, index = at(call, "function", "arguments"), at(call, "index")
-    made = given if given is None or isinstance(given, str) else plain_mapping(given)
-    growing.call(index if isinstance(index, int) else 0, text(call, "id"), text(at(call, "function"), "name"), made)
+    (name, given), index = called(call), at(call, "index")
+    is_custom = at(call, "custom") is not None
+    growing.call(index if isinstance(index, int) else 0, text(call, "id"), name, given, is_custom=is_custom)
 
 
 def _text_delta(grown: GrowingAnswer, piece: Any) -> str:

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from chainspan.langchain._answers import Answer, Choice, Turn
 
-from ._blocks import add_block, add_blocks, add_calls
+from ._blocks import add_block, add_blocks
 from ._fields import at, has, items, plain_mapping, text
+from ._messages import add_calls, add_message
 
 __all__ = ["EXTRA", "answer_of_text", "model_of", "provider_of", "provider_of_module", "read_answer", "usage_counts"]
 
@@ -89,12 +90,9 @@ def _of_choices(response: Any) -> Answer:
 
 
 def _choice(choice: Any) -> Choice:
-    message = at(choice, "message")
-    turn = Turn(role="assistant")
-    if thought := text(message, "reasoning_content"):
-        turn.blocks.append({"type": "reasoning", "reasoning": thought})
-    add_blocks(turn, at(message, "content") or at(message, "refusal") or at(choice, "text"))
-    add_calls(turn, items(message, "tool_calls"))
+    turn = add_message(Turn(role="assistant"), at(choice, "message"))
+    if not turn.blocks:
+        add_blocks(turn, at(choice, "text"))  # of the older Completions
     return Choice(turn=turn, finish_reason=_reason(at(choice, "finish_reason")))
 
 
@@ -153,8 +151,7 @@ def _of_langchain(response: Any) -> Answer | None:
     if module is None or not isinstance(response, module.AIMessage):
         return None
     turn = add_blocks(Turn(role="assistant"), response.content)
-    calls = [*response.tool_calls, *response.invalid_tool_calls]
-    add_calls(turn, [{**call, "arguments": call["args"]} for call in calls])
+    add_calls(turn, [*response.tool_calls, *response.invalid_tool_calls])
     said = response.response_metadata
     return Answer(
         choices=[Choice(turn=turn, finish_reason=text(said, "finish_reason", "stop_reason"))],
