@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainspan.langchain._answers import Answer, Call, Choice, Turn
 
-from ._fields import text
+from ._blocks import add_block
+from ._fields import parsed, plain_mapping, text
 from ._messages import free_text
 from ._whole import EXTRA, model_of, provider_of, usage_counts
 
@@ -20,11 +21,13 @@ class GrowingAnswer:
     Attributes:
         whole: The answer, where the stream has said it in one piece.
         provider: Who answers, where a piece's class does not tell.
+        finish: What is done to each choice when all of it has come.
     """
 
     def __init__(self) -> None:
         self.whole: Answer | None = None
         self.provider: str | None = None
+        self.finish: Callable[[Choice], Choice] | None = None
         self._choices: dict[int, GrowingChoice] = {}
         self._head = Answer(choices=())
         self._usage: dict[str, Any] = {}
@@ -33,14 +36,14 @@ class GrowingAnswer:
         """Return one of the choices, a new one where it has not begun."""
         return self._choices.setdefault(index, GrowingChoice())
 
-    def note(self, piece: Any) -> None:
-        """Note what stands around the choices: who answers, and the tokens so far."""
+    def note(self, piece: Any, **facts: str) -> None:
+        """Note what stands around the choices: who answers, the tokens so far, and further facts."""
         head = self._head
         head.provider = head.provider or provider_of(piece)
         head.model = head.model or model_of(piece)
         head.response_id = head.response_id or text(piece, "id", "response_id")
         extra = {name: said for name in EXTRA if (said := text(piece, name)) is not None}
-        head.extra = {**head.extra, **extra}
+        head.extra = {**head.extra, **extra, **facts}
         self.count(usage_counts(piece))
 
     def add(self, answer: Answer) -> str:
@@ -62,6 +65,8 @@ class GrowingAnswer:
         head = self._head
         head.choices = [self._choices[index].choice() for index in sorted(self._choices)]
         head.choices = head.choices or [Choice(turn=Turn(role="assistant"))]
+        if self.finish is not None:
+            head.choices = [self.finish(choice) for choice in head.choices]
         head.provider, head.usage = self.provider or head.provider, self._usage
         return head
 
@@ -73,6 +78,7 @@ class GrowingChoice:
         self._said: list[str] = []
         self._thought: list[str] = []
         self._others: list[Mapping[str, Any]] = []
+        self._held: dict[int, tuple[Any, list[str]]] = {}
         self._calls: dict[int, tuple[Call, list[str]]] = {}
         self._custom: set[int] = set()
         self._reason: str | None = None
@@ -98,6 +104,9 @@ class GrowingChoice:
         is_custom: bool = False,
     ) -> None:
         """Add to a call; a text is the next piece of its arguments, or of what a custom tool is given."""
+        if index in self._held:
+            self._held[index][1].append(str(arguments))
+            return
         if is_custom:
             self._custom.add(index)
         call, partial = self._calls.setdefault(index, (Call(id=None, name="", arguments=None), []))
@@ -106,6 +115,10 @@ class GrowingChoice:
             partial.append(arguments)
         elif arguments is not None:
             call.arguments = arguments
+
+    def hold(self, index: int, block: Any) -> None:
+        """Add a block that is no text and no call of ours; of a call of the provider's, the arguments come later."""
+        self._held[index] = block, []
 
     def stop(self, reason: Any) -> None:
         """Note why the model stopped."""
@@ -135,6 +148,8 @@ class GrowingChoice:
         if self._said:
             turn.blocks.append({"type": "text", "text": "".join(self._said)})
         turn.blocks += self._others
+        for _, (block, partial) in sorted(self._held.items()):
+            add_block(turn, {**plain_mapping(block), "input": parsed("".join(partial))} if partial else block)
         for index, (call, partial) in sorted(self._calls.items()):
             given = "".join(partial) if partial else call.arguments
             given = free_text(given) if index in self._custom else given

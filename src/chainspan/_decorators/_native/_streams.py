@@ -15,12 +15,16 @@ from ._blocks import add_blocks
 from ._fields import at, has, items, text
 from ._growing import GrowingAnswer, GrowingChoice
 from ._messages import THOUGHTS, called, calls_of
-from ._whole import read_answer, usage_counts
+from ._whole import read_answer, tell_calls, usage_counts
 
 __all__ = ["Gathered"]
 
 _MOST_PIECES: Final = 100_000  # of one answer; what comes later is not kept
 _LAST: Final = (".completed", ".incomplete", ".failed")  # how the types of OpenAI's last events end
+_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
+_IN_DELTAS: Final = frozenset(
+    {"text", "thinking", "message", "reasoning", *_CALLS}
+)  # what comes in pieces, by its type
 
 Reader = Callable[[GrowingAnswer, Any], str]
 
@@ -97,11 +101,7 @@ def _call(growing: GrowingChoice, call: Any) -> None:
     growing.call(index if isinstance(index, int) else 0, text(call, "id"), name, given, is_custom=is_custom)
 
 
-def _text_delta(grown: GrowingAnswer, piece: Any) -> str:
-    return grown.choice().say(text(piece, "delta"))
-
-
-# ---------------------------------------------------------------- Anthropic
+# ---------------------------------------------------------------- Anthropic, and OpenAI's Responses API
 
 
 def _event(grown: GrowingAnswer, piece: Any) -> str:
@@ -120,9 +120,12 @@ def _message_start(grown: GrowingAnswer, piece: Any) -> str:
 
 
 def _block_start(grown: GrowingAnswer, piece: Any) -> str:
-    block = at(piece, "content_block")
-    if at(block, "type") == "tool_use":
-        grown.choice().call(at(piece, "index") or 0, text(block, "id"), text(block, "name"))
+    block, index = at(piece, "content_block"), at(piece, "index") or 0
+    kind = at(block, "type")
+    if kind == "tool_use":
+        grown.choice().call(index, text(block, "id"), text(block, "name"))
+    elif kind not in _IN_DELTAS:
+        grown.choice().hold(index, block)
     return ""
 
 
@@ -140,12 +143,51 @@ def _message_delta(grown: GrowingAnswer, piece: Any) -> str:
     return ""
 
 
+def _response_start(grown: GrowingAnswer, piece: Any) -> str:
+    grown.note(at(piece, "response"), object="response")
+    return ""
+
+
+def _item_start(grown: GrowingAnswer, piece: Any) -> str:
+    item, index = at(piece, "item"), at(piece, "output_index") or 0
+    kind = at(item, "type")
+    if kind in _CALLS:
+        grown.choice().call(index, text(item, "call_id"), text(item, "name"), is_custom=kind != "function_call")
+    return ""
+
+
+def _item_end(grown: GrowingAnswer, piece: Any) -> str:
+    item = at(piece, "item")
+    if at(item, "type") not in _IN_DELTAS:
+        grown.choice().hold(at(piece, "output_index") or 0, item)
+    return ""
+
+
+def _text_delta(grown: GrowingAnswer, piece: Any) -> str:
+    return grown.choice().say(text(piece, "delta"))
+
+
+def _thought_delta(grown: GrowingAnswer, piece: Any) -> str:
+    grown.choice().think(text(piece, "delta"))
+    return ""
+
+
+def _arguments_delta(grown: GrowingAnswer, piece: Any) -> str:
+    grown.choice().call(at(piece, "output_index") or 0, arguments=text(piece, "delta"))
+    return ""
+
+
 # ---------------------------------------------------------------- Google, LangChain: pieces are answers
 
 
 def _part(grown: GrowingAnswer, piece: Any) -> str:
     answer = read_answer(piece)
     return "" if answer is None else grown.add(answer)
+
+
+def _candidates(grown: GrowingAnswer, piece: Any) -> str:
+    grown.finish = tell_calls
+    return _part(grown, piece)
 
 
 # ---------------------------------------------------------------- Bedrock, whose events are keys
@@ -184,11 +226,19 @@ _EVENTS: Final[Mapping[str, Reader]] = {
     "content_block_start": _block_start,
     "content_block_delta": _block_delta,
     "message_delta": _message_delta,
+    "response.created": _response_start,
+    "response.output_item.added": _item_start,
+    "response.output_item.done": _item_end,
     "response.output_text.delta": _text_delta,
+    "response.refusal.delta": _text_delta,
+    "response.reasoning_summary_text.delta": _thought_delta,
+    "response.reasoning_text.delta": _thought_delta,
+    "response.function_call_arguments.delta": _arguments_delta,
+    "response.custom_tool_call_input.delta": _arguments_delta,
 }
 _SHAPES: Final[Sequence[tuple[str, Reader]]] = (
     ("choices", _chunk),
-    ("candidates", _part),
+    ("candidates", _candidates),
     ("contentBlockStart", _converse_start),
     ("contentBlockDelta", _converse_delta),
     ("messageStop", _converse_stop),

@@ -12,7 +12,16 @@ from ._blocks import add_block, add_blocks
 from ._fields import at, has, items, plain_mapping, text
 from ._messages import add_calls, add_message
 
-__all__ = ["EXTRA", "answer_of_text", "model_of", "provider_of", "provider_of_module", "read_answer", "usage_counts"]
+__all__ = [
+    "EXTRA",
+    "answer_of_text",
+    "model_of",
+    "provider_of",
+    "provider_of_module",
+    "read_answer",
+    "tell_calls",
+    "usage_counts",
+]
 
 # The package that a response's class comes from → the provider, where no more is said.
 _PACKAGES: Final[Mapping[str, str]] = {
@@ -75,13 +84,18 @@ def usage_counts(response: Any) -> dict[str, Any]:
 
 def _answer(response: Any, choices: Sequence[Choice]) -> Answer:
     return Answer(
-        choices=choices,
+        choices=choices or [_unsaid(response)],
         provider=provider_of(response),
         model=model_of(response),
         response_id=text(response, "id", "response_id"),
         usage=usage_counts(response),
         extra={name: said for name in EXTRA if (said := text(response, name)) is not None},
     )
+
+
+def _unsaid(response: Any) -> Choice:
+    """Return the answer of a model that was not let answer; Google says why."""
+    return Choice(turn=Turn(role="assistant"), finish_reason=_reason(at(response, "prompt_feedback", "block_reason")))
 
 
 def _of_choices(response: Any) -> Answer:
@@ -125,16 +139,22 @@ def _of_converse(response: Any) -> Answer:
 def _of_candidates(response: Any) -> Answer:
     """Read Google's GenerateContentResponse."""
     choices = [
-        Choice(
-            turn=add_blocks(Turn(role="assistant"), at(candidate, "content", "parts")),
-            finish_reason=_reason(at(candidate, "finish_reason")),
+        tell_calls(
+            Choice(
+                turn=add_blocks(Turn(role="assistant"), at(candidate, "content", "parts")),
+                finish_reason=_reason(at(candidate, "finish_reason")),
+            )
         )
         for candidate in items(response, "candidates")
     ]
-    for choice in choices:
-        if choice.turn.calls and choice.finish_reason == "stop":
-            choice.finish_reason = "tool_calls"  # Google says STOP for both
     return _answer(response, choices)
+
+
+def tell_calls(choice: Choice) -> Choice:
+    """Tell calls of tools from other ends in an answer of Google's, who says STOP for both; return the choice."""
+    if choice.turn.calls and choice.finish_reason == "stop":
+        choice.finish_reason = "tool_calls"
+    return choice
 
 
 def _of_content(response: Any) -> Answer:

@@ -1,0 +1,157 @@
+"""Streams of the providers' clients that bring more than texts and calls, or break off before they say it all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from anthropic.types import RawMessageStreamEvent
+from google.genai.types import GenerateContentResponse
+from openai.types.responses import ResponseStreamEvent
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import TypeAdapter
+
+from chainspan import OtelHandler, llm
+
+ANTHROPIC: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
+OPENAI: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+TOKENS = {"prompt_token_count": 7, "candidates_token_count": 3}
+HEAD = {
+    "id": "resp-1",
+    "object": "response",
+    "created_at": 0,
+    "model": "gpt-9",
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "output": [],
+}
+
+
+def read(pieces: Sequence[Any], handler: OtelHandler, memory: InMemorySpanExporter) -> dict[str, Any]:
+    """Return what a span says of the answer that came in pieces."""
+
+    @llm(callbacks=[handler])
+    def model(prompt: str) -> Iterator[Any]:
+        yield from pieces
+
+    assert len(list(model("Look."))) == len(pieces)
+    (span,) = memory.get_finished_spans()
+    attributes = dict(span.attributes or {})
+    kept = {key: value for key, value in attributes.items() if key.startswith(("gen_ai.response", "gen_ai.provider"))}
+    kept.pop("gen_ai.response.time_to_first_chunk", None)
+    kept["messages"] = json.loads(str(attributes["gen_ai.output.messages"]))
+    return kept
+
+
+def test_tools_of_the_server(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """What Anthropic itself called is told with its arguments and its result, and not as a call to be answered."""
+    call = {"type": "server_tool_use", "id": "1", "name": "web_search", "input": {}}
+    found = {"type": "web_search_tool_result", "tool_use_id": "1", "content": []}
+    deltas = [{"type": "input_json_delta", "partial_json": text} for text in ('{"query": ', '"sun"}')]
+    events = [
+        {"type": "content_block_start", "index": 0, "content_block": call},
+        *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
+        {"type": "content_block_start", "index": 1, "content_block": found},
+        {"type": "content_block_start", "index": 2, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 2, "delta": {"type": "text_delta", "text": "Looking"}},
+    ]
+
+    told = read([ANTHROPIC.validate_python(event) for event in events], handler, memory)
+
+    assert told["messages"] == [
+        {
+            "role": "assistant",
+            "parts": [
+                {"type": "text", "content": "Looking"},
+                {
+                    "type": "server_tool_call",
+                    "id": "1",
+                    "name": "web_search",
+                    "server_tool_call": {"type": "web_search", "arguments": {"query": "sun"}},
+                },
+                found,
+            ],
+        }
+    ]
+
+
+def test_response_that_breaks_off(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Of OpenAI's Responses API, whose last event repeats all, what came before that is kept."""
+    call = {"type": "function_call", "id": "fc", "call_id": "1", "name": "look", "arguments": ""}
+    search = {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"type": "search", "query": "q"}}
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": HEAD},
+        {"type": "response.reasoning_summary_text.delta", "item_id": "rs", "summary_index": 0, "delta": "Let me see."},
+        {"type": "response.output_item.added", "output_index": 1, "item": search},
+        {"type": "response.output_item.done", "output_index": 1, "item": search},
+        {"type": "response.output_text.delta", "item_id": "m", "content_index": 0, "delta": "Looking", "logprobs": []},
+        {"type": "response.output_item.added", "output_index": 3, "item": call},
+        {"type": "response.function_call_arguments.delta", "item_id": "fc", "output_index": 3, "delta": '{"q": '},
+        {"type": "response.function_call_arguments.delta", "item_id": "fc", "output_index": 3, "delta": '"sun"}'},
+    ]
+    numbered = [{"output_index": 0, **event, "sequence_number": index} for index, event in enumerate(events)]
+
+    told = read([OPENAI.validate_python(event) for event in numbered], handler, memory)
+
+    (message,) = told.pop("messages")
+    assert told == {
+        "gen_ai.provider.name": "openai",
+        "gen_ai.response.id": "resp-1",
+        "gen_ai.response.model": "gpt-9",
+    }
+    assert [part.get("content", part["type"]) for part in message["parts"]] == [
+        "Let me see.",
+        "Looking",
+        "web_search_call",
+        "tool_call",
+    ]
+    assert message["parts"][-1] == {"type": "tool_call", "id": "1", "name": "look", "arguments": {"q": "sun"}}
+
+
+def test_call_before_the_last_piece(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Google says STOP after a call, in a piece of its own."""
+    call = {"function_call": {"id": "1", "name": "look", "args": {"q": "sun"}}}
+    pieces = [
+        GenerateContentResponse.model_validate({"candidates": [{"content": {"parts": [part]}, **more}]})
+        for part, more in ((call, {}), ({"text": ""}, {"finish_reason": "STOP"}))
+    ]
+
+    told = read(pieces, handler, memory)
+
+    assert told["gen_ai.response.finish_reasons"] == ("tool_call",)
+    assert told["messages"][0]["finish_reason"] == "tool_call"
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_prompt_that_is_blocked(streams: bool, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """A model that was not let answer has a reason, and tokens that count."""
+    blocked = GenerateContentResponse.model_validate(
+        {
+            "prompt_feedback": {"block_reason": "SAFETY"},
+            "usage_metadata": TOKENS,
+            "model_version": "gemini-9",
+            "response_id": "1",
+        }
+    )
+
+    @llm(callbacks=[handler])
+    def model(prompt: str) -> Any:
+        return iter([blocked]) if streams else blocked
+
+    assert list(model("Look.")) if streams else model("Look.")
+
+    (span,) = memory.get_finished_spans()
+    attributes = dict(span.attributes or {})
+    assert {key: attributes.get(key) for key in attributes if key.startswith(("gen_ai.response", "gen_ai.usage"))} | {
+        "gen_ai.response.time_to_first_chunk": None
+    } == {
+        "gen_ai.response.finish_reasons": ("content_filter",),
+        "gen_ai.response.id": "1",
+        "gen_ai.response.model": "gemini-9",
+        "gen_ai.response.time_to_first_chunk": None,
+        "gen_ai.usage.input_tokens": 7,
+        "gen_ai.usage.output_tokens": 3,
+    }
