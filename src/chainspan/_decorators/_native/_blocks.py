@@ -15,7 +15,7 @@ from chainspan.langchain._answers import Call, Turn
 
 from ._fields import at, has, items, plain_mapping, text
 
-__all__ = ["add_block", "add_blocks", "result_of"]
+__all__ = ["add_block", "add_blocks", "is_part", "result_of"]
 
 _KEYS: Final = (  # of blocks without a type, the most telling first
     "toolUse",
@@ -26,9 +26,22 @@ _KEYS: Final = (  # of blocks without a type, the most telling first
     "inline_data",
     "file_data",
     "image",
+    "document",
+    "video",
     "text",
+    "uri",
 )
 _MEDIA: Final = ("image", "audio", "video")
+_OF_GOOGLE: Final = ("inline_data", "download_uri")  # what parts of a message have, and files that were uploaded
+# Google's client takes the names of its API too.
+_NAMES: Final = {
+    "fileData": "file_data",
+    "fileUri": "file_uri",
+    "functionCall": "function_call",
+    "functionResponse": "function_response",
+    "inlineData": "inline_data",
+    "mimeType": "mime_type",
+}
 
 
 def add_blocks(turn: Turn, content: Any) -> Turn:
@@ -46,6 +59,7 @@ def add_block(turn: Turn, block: Any) -> None:
     if isinstance(block, str):
         _say(turn, block)
         return
+    block = _renamed(block)
     add = _BLOCKS.get(_kind(block))
     if add is not None:
         add(turn, block)
@@ -55,6 +69,7 @@ def add_block(turn: Turn, block: Any) -> None:
 
 def result_of(block: Any) -> Turn | None:
     """Return a tool's answer that stands as a block in a message, or None for other blocks."""
+    block = _renamed(block)
     kind = _kind(block)
     where = _RESULTS.get(kind) or (_OUTPUT if kind.endswith("_call_output") else None)
     if where is None:
@@ -65,6 +80,19 @@ def result_of(block: Any) -> Turn | None:
     turn = Turn(role="tool", call_id=text(inner, call_id, "id", "name"))
     is_content = isinstance(held, (str, list, tuple)) or has(held, "type")
     return add_blocks(turn, held if is_content else to_json(plain_mapping(held)))
+
+
+def is_part(item: Any) -> bool:
+    """Return whether what stands where messages do is a part of one, as Google's client takes it."""
+    if isinstance(item, Mapping):
+        return len(item) == 1 and _kind(_renamed(item)).startswith(".")
+    return any(has(item, name) for name in _OF_GOOGLE)
+
+
+def _renamed(block: Any) -> Any:
+    if not isinstance(block, Mapping) or _NAMES.keys().isdisjoint(block):
+        return block
+    return {_NAMES.get(key, key): _renamed(held) for key, held in block.items()}
 
 
 def _kind(block: Any) -> str:
@@ -120,19 +148,26 @@ def _inline(turn: Turn, block: Any) -> None:
 
 
 def _file(turn: Turn, block: Any) -> None:
-    held = at(block, "file_data")
+    held = at(block, "file_data") or block
     mime_type = text(held, "mime_type")
-    turn.blocks.append({"type": _media(mime_type), "url": text(held, "file_uri"), "mime_type": mime_type})
+    turn.blocks.append({"type": _media(mime_type), "url": text(held, "file_uri", "uri"), "mime_type": mime_type})
 
 
-def _image(turn: Turn, block: Any) -> None:
-    data = at(block, "image", "source", "bytes")
-    if not isinstance(data, bytes):
-        turn.blocks.append(plain_mapping(block))
-        return
-    mime_type = f"image/{text(at(block, 'image'), 'format') or 'png'}"
-    encoded = base64.b64encode(data).decode("ascii")
-    turn.blocks.append({"type": "image", "base64": encoded, "mime_type": mime_type})
+def _medium(key: str, family: str, usual: str) -> Callable[[Turn, Any], None]:
+    """Return what reads an image, a document or a film of Bedrock's: bytes, or where they are kept."""
+
+    def add(turn: Turn, block: Any) -> None:
+        source = at(block, key, "source")
+        mime_type = f"{family}/{text(at(block, key), 'format') or usual}"
+        common = {"type": _media(mime_type), "mime_type": mime_type}
+        if isinstance(data := at(source, "bytes"), bytes):
+            turn.blocks.append({**common, "base64": base64.b64encode(data).decode("ascii")})
+        elif (uri := text(at(source, "s3Location"), "uri")) is not None:
+            turn.blocks.append({**common, "url": uri})
+        else:
+            turn.blocks.append(plain_mapping(block))
+
+    return add
 
 
 def _media(mime_type: str | None) -> str:
@@ -163,7 +198,10 @@ _BLOCKS: Final[Mapping[str, Callable[[Turn, Any], None]]] = {
     ".function_response": _nothing,
     ".inline_data": _inline,
     ".file_data": _file,
-    ".image": _image,
+    ".image": _medium("image", "image", "png"),
+    ".document": _medium("document", "application", "pdf"),
+    ".video": _medium("video", "video", "mp4"),
+    ".uri": _file,
 }
 # Where a tool's answer stands: in which holder, under which names its call's id and its content.
 _RESULTS: Final[Mapping[str, tuple[str, str, str]]] = {

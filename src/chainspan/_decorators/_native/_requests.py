@@ -7,20 +7,29 @@ decorated itself, are read alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from types import FunctionType
 from typing import Any, Final
 
-from chainspan._encode import to_json
+from chainspan._encode import attempt, to_json
 from chainspan.langchain._answers import Turn
 
-from ._blocks import add_blocks, result_of
+from ._blocks import add_blocks, is_part, result_of
 from ._fields import at, has, items, plain_mapping, text
 from ._messages import add_message
 
 __all__ = ["read_request"]
 
 _MESSAGES: Final = ("messages", "contents", "input", "prompt")
-_SYSTEM: Final = (("system",), ("instructions",), ("system_instruction",), ("config", "system_instruction"))
+_SYSTEM: Final = (
+    ("system",),
+    ("instructions",),
+    ("system_instruction",),
+    ("config", "system_instruction"),
+    ("config", "systemInstruction"),
+)
 _ROLES: Final[Mapping[str, str]] = {
     "ai": "assistant",
     "assistant": "assistant",
@@ -36,21 +45,44 @@ _ROLES: Final[Mapping[str, str]] = {
 _OF_MODEL: Final = frozenset({"reasoning", "mcp_approval_request", "mcp_list_tools"})
 _SETTINGS: Final = ("config", "generation_config")  # what Google's call keeps in one object
 _NAMES: Final = {"modelId": "model", "model_id": "model", "model_name": "model"}
+_CAPITAL: Final = re.compile("[A-Z]")
 _LARGEST_INPUT: Final = 100_000  # bytes, of an argument that is no message
 
 
 def read_request(arguments: Mapping[str, Any]) -> tuple[list[Turn], dict[str, Any]]:
     """Return the messages that a model is sent, and the parameters of the call."""
-    name = next((name for name in _MESSAGES if name in arguments), None)
-    if name is None:
-        name = next(iter(arguments), None)
-    turns = [*_system(arguments), *(_turns(arguments[name]) if name is not None else ())]
-    params = {_NAMES.get(key, key): value for key, value in arguments.items() if key != name}
+    name = next((name for name in _MESSAGES if _is_given(arguments.get(name))), None) or next(iter(arguments), None)
+    asked = arguments.get(name) if name is not None else None
+    turns = [*_system(arguments), *(_turns(asked) if asked is not None else ())]
+    params = {_NAMES.get(key, key): value for key, value in arguments.items() if key not in (name, *_MESSAGES)}
     for key in _SETTINGS:
         if key in params:
-            params.update(plain_mapping(params.pop(key)))
+            held = params.pop(key)
+            params.update({_snake(name): value for name, value in plain_mapping(held).items()})
+            params["tools"] = at(held, "tools") or params.get("tools")
+    params["tools"] = _tools(params.get("tools"))
     params.pop("system", None)
     return turns, {key: value for key, value in params.items() if value is not None}
+
+
+def _is_given(value: Any) -> bool:
+    """Return whether an argument says anything: None does not, nor what a client has for one that is left out."""
+    return value is not None and attempt(lambda: bool(value), True)
+
+
+def _tools(offered: Any) -> Any:
+    """Return the tools of a call; some clients take functions for them, and describe those themselves."""
+    if not isinstance(offered, (list, tuple)):
+        return offered
+    return [_function(tool) if isinstance(tool, FunctionType) else tool for tool in offered]
+
+
+def _function(tool: FunctionType) -> dict[str, Any]:
+    return {"type": "function", "name": tool.__name__, "description": tool.__doc__}
+
+
+def _snake(name: str) -> str:
+    return _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name)
 
 
 def _system(arguments: Mapping[str, Any]) -> Iterator[Turn]:
@@ -61,14 +93,15 @@ def _system(arguments: Mapping[str, Any]) -> Iterator[Turn]:
 
 
 def _turns(given: Any) -> Iterator[Turn]:
-    if isinstance(given, (list, tuple)) and given and all(_is_turn(item) for item in given):
-        for item in given:
-            yield from _turn(item)
-    elif isinstance(given, str) or not _is_turn(given):
-        text_of = given if isinstance(given, str) else to_json(given, limit_bytes=_LARGEST_INPUT)
-        yield add_blocks(Turn(role="user"), text_of)
-    else:
-        yield from _turn(given)
+    listed: Sequence[Any] = given if isinstance(given, (list, tuple)) else (given,)
+    if not listed or not all(_is_turn(item) or is_part(item) for item in listed):
+        listed = (to_json(given, limit_bytes=_LARGEST_INPUT),)
+    has_parts = any(map(is_part, listed))
+    for are_parts, group in groupby(listed, lambda item: is_part(item) or (has_parts and isinstance(item, str))):
+        if are_parts:
+            yield from _turn({"parts": [*group]})  # Google's client takes them for one message
+        else:
+            yield from (turn for item in group for turn in _turn(item))
 
 
 def _is_turn(item: Any) -> bool:

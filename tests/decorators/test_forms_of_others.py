@@ -1,0 +1,129 @@
+"""What the clients of Google and Amazon take besides whole messages, and functions of one's own around any client."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from google.genai import types
+from openai import NOT_GIVEN, omit
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from chainspan import OtelHandler, llm
+
+BYTES = "5 bytes sha256:2cf24dba5fb0a30e]"
+PICTURE = {"type": "blob", "mime_type": "image/png", "modality": "image", "content": f"[image/png {BYTES}"}
+
+
+def told(memory: InMemorySpanExporter) -> dict[str, Any]:
+    """Return what the one span says of the request."""
+    (span,) = memory.get_finished_spans()
+    memory.clear()
+    attributes = dict(span.attributes or {})
+    kept = {key: value for key, value in attributes.items() if key.startswith(("gen_ai.request", "gen_ai.tool"))}
+    return {**kept, "messages": json.loads(str(attributes["gen_ai.input.messages"]))}
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        ["What is it?", types.Part.from_bytes(data=b"hello", mime_type="image/png")],
+        [types.Part(text="What is it?"), types.Part.from_bytes(data=b"hello", mime_type="image/png")],
+        [{"text": "What is it?"}, {"inline_data": {"mime_type": "image/png", "data": b"hello"}}],
+        {"parts": [{"text": "What is it?"}, {"inlineData": {"mimeType": "image/png", "data": "aGVsbG8="}}]},
+    ],
+)
+def test_parts_of_google(contents: Any, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Parts in a row are a message of the user's, in objects or in either spelling."""
+
+    @llm(callbacks=[handler])
+    def model(contents: Any) -> str:
+        return "A dot."
+
+    model(contents)
+
+    text = {"type": "text", "content": "What is it?"}
+    assert told(memory)["messages"] == [{"role": "user", "parts": [text, PICTURE]}]
+
+
+def test_messages_and_parts_of_google(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Messages among parts stay messages, and a file that was uploaded is an address."""
+
+    @llm(callbacks=[handler])
+    def model(contents: Any) -> str:
+        return "A dot."
+
+    history = types.Content(role="model", parts=[types.Part.from_function_call(name="look", args={"q": "sun"})])
+    found = {"functionResponse": {"id": "1", "name": "look", "response": {"it": "is round"}}}
+    file = types.File(uri="https://a/b", mime_type="application/pdf")
+    model([history, {"role": "user", "parts": [found]}, file, "And this?"])
+
+    call = {"type": "tool_call", "id": None, "name": "look", "arguments": {"q": "sun"}}
+    response = {"type": "tool_call_response", "id": "1", "response": '{"it":"is round"}'}
+    uri = {"type": "uri", "mime_type": "application/pdf", "modality": "document", "uri": "https://a/b"}
+    assert told(memory)["messages"] == [
+        {"role": "assistant", "parts": [call]},
+        {"role": "tool", "parts": [response]},
+        {"role": "user", "parts": [uri, {"type": "text", "content": "And this?"}]},
+    ]
+
+
+def test_config_of_google(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """A config may have the names of the API, and functions for tools."""
+
+    def look(q: str) -> str:
+        """Look at it."""
+        return q
+
+    @llm(callbacks=[handler])
+    def model(contents: str, config: Any) -> str:
+        return contents
+
+    model("Look.", {"maxOutputTokens": 5, "topP": 0.5, "systemInstruction": "Be brief.", "tools": [look]})
+
+    assert told(memory) == {
+        "gen_ai.request.max_tokens": 5,
+        "gen_ai.request.top_p": 0.5,
+        "gen_ai.tool.definitions": '[{"type":"function","name":"look","description":"Look at it."}]',
+        "messages": [
+            {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
+            {"role": "user", "parts": [{"type": "text", "content": "Look."}]},
+        ],
+    }
+
+
+def test_media_of_bedrock(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Documents are counted and hashed as what they are, and what is kept elsewhere is an address."""
+
+    @llm(callbacks=[handler])
+    def model(messages: Any) -> str:
+        return "A dot."
+
+    film = {"format": "mp4", "source": {"s3Location": {"uri": "s3://a/b"}}}
+    blocks = [
+        {"image": {"format": "png", "source": {"bytes": b"hello"}}},
+        {"document": {"format": "pdf", "name": "a", "source": {"bytes": b"hello"}}},
+        {"video": film},
+    ]
+    model([{"role": "user", "content": blocks}])
+
+    pdf = "application/pdf"
+    assert told(memory)["messages"][0]["parts"] == [
+        PICTURE,
+        {"type": "blob", "mime_type": pdf, "modality": "document", "content": f"[{pdf} {BYTES}"},
+        {"type": "uri", "mime_type": "video/mp4", "modality": "video", "uri": "s3://a/b"},
+    ]
+
+
+@pytest.mark.parametrize("left_out", [None, NOT_GIVEN, omit])
+def test_arguments_left_out(left_out: Any, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """A parameter that is given nothing is not what the model was asked."""
+
+    @llm(callbacks=[handler])
+    def model(prompt: str, messages: Any = left_out, tools: Any = left_out) -> str:
+        return prompt
+
+    model("Look.")
+
+    assert told(memory) == {"messages": [{"role": "user", "parts": [{"type": "text", "content": "Look."}]}]}
