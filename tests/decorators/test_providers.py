@@ -565,3 +565,39 @@ def test_stream_dropped(gpt: openai.OpenAI, traced: Traced, memory: InMemorySpan
 
     (span,) = memory.get_finished_spans()
     assert dict(span.attributes or {})["chainspan.run.outcome"] == "abandoned"
+
+
+def test_raw_answers(
+    gpt: openai.OpenAI, claude: anthropic.Anthropic, stub: ProviderStub, traced: Traced, memory: InMemorySpanExporter
+) -> None:
+    """What a client hands out raw, for its headers, is told like what it hands out parsed."""
+    given: dict[str, Any] = {"model": "m", "max_tokens": 9, "messages": SAID[1:]}
+    ways = [
+        (gpt.chat.completions.create, gpt.chat.completions.with_raw_response.create),
+        (claude.messages.create, claude.messages.with_raw_response.create),
+    ]
+    for parsed, raw in ways:
+        traced(parsed)(**given)
+        expected = told(memory)
+        memory.clear()
+
+        answer = traced(raw)(**given)
+
+        assert told(memory) == expected
+        assert answer.parse().model == "m"
+        memory.clear()
+
+
+def test_helper_for_streams(gpt: openai.OpenAI, traced: Traced, memory: InMemorySpanExporter) -> None:
+    """A function that yields the events of the client's helper has the answer that they make."""
+
+    def model(messages: Any) -> Iterator[Any]:
+        with gpt.chat.completions.stream(model="m", messages=messages) as events:
+            yield from events
+
+    events = list(traced(model)(SAID))
+
+    assert {event.type for event in events} >= {"chunk", "content.delta"}
+    assert told(memory)["gen_ai.output.messages"] == snapshot(
+        [{"role": "assistant", "parts": [{"type": "text", "content": "1 + 2 = 3"}], "finish_reason": "stop"}]
+    )

@@ -87,6 +87,11 @@ def _chunk(grown: GrowingAnswer, piece: Any) -> str:
     return said
 
 
+def _held_chunk(grown: GrowingAnswer, piece: Any) -> str:
+    """Read an event of the client's helper, which has each chunk in one, and what it makes of that in others."""
+    return _chunk(grown, at(piece, "chunk"))
+
+
 def _joined(content: Any, growing: GrowingChoice) -> str:
     """Return the text of a delta that comes in blocks (Mistral's reasoning models)."""
     turn = add_blocks(Turn(role="assistant"), content)
@@ -222,6 +227,7 @@ def _converse_metadata(grown: GrowingAnswer, piece: Any) -> str:
 
 
 _EVENTS: Final[Mapping[str, Reader]] = {
+    "chunk": _held_chunk,
     "message_start": _message_start,
     "content_block_start": _block_start,
     "content_block_delta": _block_delta,

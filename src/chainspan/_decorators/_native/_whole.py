@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from chainspan._encode import attempt
 from chainspan.langchain._answers import Answer, Choice, Turn
 
 from ._blocks import add_block, add_blocks
@@ -165,6 +166,15 @@ def _of_content(response: Any) -> Answer:
     return answer
 
 
+def _of_raw(response: Any) -> Answer | None:
+    """Read what OpenAI's and Anthropic's clients hand out raw: the body, where that has come; a stream's has not."""
+    body = attempt(response.http_response.json, None)
+    answer = read_answer(body) if isinstance(body, Mapping) else None
+    if answer is not None:
+        answer.provider = provider_of(response)
+    return answer
+
+
 def _of_langchain(response: Any) -> Answer | None:
     """Read a message of LangChain's, which a decorated function may well return."""
     module = sys.modules.get("langchain_core.messages")
@@ -193,4 +203,5 @@ _SHAPES: Final[Sequence[tuple[str, Callable[[Any], Answer | None]]]] = (
     ("output", _of_output),
     ("stop_reason", _of_content),
     ("response_metadata", _of_langchain),
+    ("http_response", _of_raw),
 )
