@@ -711,6 +711,17 @@ def test_a_deep_stack_is_bounded() -> None:
     assert "[138 frames left out]" in stack
 
 
+def test_frames_pass_the_users_patterns() -> None:
+    """Where content is off as where it is on: a path may name somebody."""
+    error = _raised(ValueError("a"))
+
+    for capture in (False, True):
+        gate = Gate.of(ContentPolicy(capture=capture, redact_patterns=[r"test_\w+\.py"]))
+        stack = str(gate.exception(error)["exception.stacktrace"])
+        assert "[redacted]" in stack
+        assert "test_content.py" not in stack
+
+
 def test_exceptions_in_a_circle_end() -> None:
     """A cause that leads back to its effect is followed once."""
     first, second = _raised(ValueError("a")), _raised(KeyError("b"))

@@ -193,3 +193,21 @@ def test_console_prints_the_same() -> None:
     assert printed_by(CONSOLE) == with_langchain
     assert "invalid_tool_call" in with_langchain
     assert "pageContent" in with_langchain
+
+
+def test_log_of_a_handler_that_fails() -> None:
+    """What is said of a fault is its place and its class: its message may be a user's words."""
+    printed = printed_by("""
+        import logging
+
+        class Handler:
+            def on_chain_start(self, serialized, inputs, **ids):
+                raise ValueError(inputs)
+
+        logging.basicConfig(stream=sys.stdout, format="%(name)s: %(message)s")
+        chain(name="step", callbacks=[Handler()])(lambda x: x)("what was written")
+    """)
+
+    assert printed == snapshot("""\
+chainspan: Error in Handler.on_chain_start callback: ValueError
+""")

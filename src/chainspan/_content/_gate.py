@@ -112,7 +112,7 @@ class Gate:
             attributes["exception.message"] = message
         stack = attempt(lambda: stack_of(error, with_messages=self.on), "")
         if stack:
-            attributes["exception.stacktrace"] = (self.text(stack) or "") if self.on else stack
+            attributes["exception.stacktrace"] = (self.text(stack) or "") if self.on else self.name(stack)
         return attributes
 
     def error_message(self, error: BaseException) -> str | None:

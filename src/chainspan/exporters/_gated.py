@@ -93,7 +93,9 @@ def _gated_span(span: ReadableSpan, gate: Gate) -> ReadableSpan:
         span,
         _attributes(span.attributes, gate),
         name=gate.name(span.name),
-        events=[Event(event.name, _attributes(event.attributes, gate), event.timestamp) for event in span.events],
+        events=[
+            Event(gate.name(event.name), _attributes(event.attributes, gate), event.timestamp) for event in span.events
+        ],
         links=[Link(link.context, _attributes(link.attributes, gate)) for link in span.links],
         status=Status(span.status.status_code, description and gate.text(description)),
     )
@@ -107,7 +109,7 @@ def _attributes(attributes: Mapping[str, Any] | None, gate: Gate) -> dict[str, A
 
 def _value(key: str, value: Any, gate: Gate) -> Any:
     if key == "exception.stacktrace" and not gate.on:
-        return "\n".join(_FRAMES.findall(str(value)))  # files, lines and functions; no source, no messages
+        return gate.name("\n".join(_FRAMES.findall(str(value))))  # files, lines, functions; no source, no messages
     if _CONTENT.fullmatch(key) is not None:
         return _content(value, gate)
     return _fact(key.rpartition(".")[2], value, gate)

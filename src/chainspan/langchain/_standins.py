@@ -139,7 +139,8 @@ def _wait_for(coroutine: Coroutine[Any, Any, Any]) -> None:
 def _report(handler: Any, name: str, error: Exception) -> None:
     if getattr(handler, "raise_error", False):
         raise error
-    _logger.warning("Error in %s.%s callback: %r", type(handler).__name__, name, error)
+    # Without the error's message, which may hold what a user wrote.
+    _logger.warning("Error in %s.%s callback: %s", type(handler).__name__, name, type(error).__qualname__)
 
 
 # ---------------------------------------------------------------- what handlers are told
