@@ -610,6 +610,28 @@ def test_a_span_keeps_to_its_budget() -> None:
     assert len(handler.for_run(_run()).json(["x" * 50_000]) or "") == pytest.approx(10_000, abs=60)
 
 
+def test_tags_are_within_the_bounds() -> None:
+    """Of many tags the first are kept, whole, as many as an attribute may have, and they are taken off the budget."""
+    policy = ContentPolicy(capture=True, max_attribute_bytes=1_000, max_span_bytes=1_200)
+    gate = Gate.of(policy).for_run(_run())
+
+    assert gate.tags([f"{index}{'é' * 50}" for index in range(20)]) == [f"{index}{'é' * 50}" for index in range(9)]
+    assert len(gate.text("a" * 1_000) or "") <= 300
+
+
+@pytest.mark.parametrize("capture", [True, False])
+def test_metadata_in_one_attribute_is_within_the_bounds(capture: bool) -> None:
+    """OpenInference has all of a run's metadata in one: each value within its bound does not keep them all in it."""
+    keys = [f"key{index}" for index in range(8)]
+    policy = ContentPolicy(capture=capture, metadata=keys, max_attribute_bytes=1_000)
+    run = _run(metadata=dict.fromkeys(keys, "a" * 500))
+
+    held = str(profile("openinference").start(run, Gate.of(policy).for_run(run))["metadata"])
+
+    assert len(held) <= 1_000
+    assert json.loads(held).keys() == set(keys)
+
+
 @given(strategies.hostile_values)
 def test_any_value_passes_the_gate(value: object) -> None:
     """Nothing that an application holds makes the gate raise or write what is no JSON."""

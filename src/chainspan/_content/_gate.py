@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate
 from typing import Final, cast
 
 from pydantic_core import from_json
 
-from .._encode import attempt, label, plain, shrink, size_of
+from .._encode import attempt, dumps, label, plain, shrink, size_of
 from .._model import AttributeValue, Message, RunStart
 from ._exceptions import stack_of, type_of
 from ._mask import Mask, mask_of
@@ -128,13 +129,30 @@ class Gate:
     def tags(self, tags: Sequence[str]) -> list[str]:
         """Return those of a run's tags that may be recorded."""
         chosen = _allowed(tags, self.policy.tags, otherwise=self.on)
-        return [label(tag, self._mask.text) for tag in chosen]
+        made = [label(tag, self._mask.text) for tag in chosen]
+        size = sum(map(size_of, made))
+        if size > self._limit:
+            made, size = self._within(made)
+        self._left -= size
+        self._limit = min(self._limit, max(self._left, _LEAST_BYTES))
+        return made
 
     def metadata(self, metadata: Mapping[str, object]) -> dict[str, AttributeValue]:
         """Return what may be recorded of a run's metadata: scalars as they are, the rest as JSON."""
         chosen = _allowed(metadata, self.policy.metadata, otherwise=self.on)
         pairs = ((label(key, self._mask.text), self._metadatum(key, metadata[key])) for key in chosen)
         return {key: value for key, value in pairs if value is not None}
+
+    def together(self, metadata: Mapping[str, AttributeValue]) -> str:
+        """Return what `metadata` returned as the JSON text of one attribute."""
+        text = dumps(plain(metadata))
+        limit = self.policy.max_attribute_bytes
+        return text if size_of(text) <= limit else shrink(from_json(text), limit)
+
+    def _within(self, tags: list[str]) -> tuple[list[str], int]:
+        """Return as many tags as an attribute has room for, whole, and their size."""
+        sizes = [size for size in accumulate(map(size_of, tags)) if size <= self._limit]
+        return tags[: len(sizes)], sizes[-1] if sizes else 0
 
     def _metadatum(self, key: str, value: object) -> AttributeValue | None:
         marker = self._mask.hide(key)

@@ -53,7 +53,7 @@ class OpenInferenceProfile:
         attributes[names.OI_TAGS] = shared.user_tags(run, gate) or None
         metadata = shared.user_metadata(run, gate)
         if metadata:
-            attributes[names.OI_METADATA] = dumps(plain(metadata))
+            attributes[names.OI_METADATA] = gate.together(metadata)
         if run.kind in _MODELS:
             _request(attributes, run, gate)
         elif run.kind is RunKind.TOOL:
