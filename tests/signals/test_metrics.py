@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from tests.test_configure import run_alone
 
 import chainspan
-from chainspan import OtelHandler
+from chainspan import ModelCall, OtelHandler
 from chainspan.langchain import _responses
 
 from ._received import Counting, Metered
@@ -334,6 +334,31 @@ def test_decorated_functions_are_counted_as_langchains_are(meters: Metered) -> N
         "gen_ai.client.token.usage": 2,
     }
     assert meters.attributes("gen_ai.client.operation.duration") == [CALL]
+
+
+@pytest.mark.parametrize(
+    ("profile", "name"),
+    [("compat", "gen_ai.provider.name"), ("latest", "gen_ai.provider.name"), ("openinference", "llm.provider")],
+)
+def test_provider_that_only_the_answer_tells(profile: str, name: str, meters: Metered) -> None:
+    """Who answers a decorated function is known in metrics, to the price and on the span, whichever the profile."""
+    asked: list[ModelCall] = []
+    memory = InMemorySpanExporter()
+    handler = OtelHandler(memory, meter_provider=meters.provider, profile=profile, price=asked.append)
+    answer = {
+        "output": {"message": {"content": [{"text": "four"}]}},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 5, "outputTokens": 3},
+    }
+
+    with handler:
+        chainspan.llm(lambda prompt: answer).with_config(callbacks=[handler])("What is 2 + 2?")
+
+    (span,) = memory.get_finished_spans()
+    assert [call.provider for call in asked] == ["aws.bedrock"]
+    assert (span.attributes or {})[name] == "aws.bedrock"
+    counted = [dict(point.attributes or {}) for points in meters.points().values() for point in points]
+    assert {attributes["gen_ai.provider.name"] for attributes in counted} == {"aws.bedrock"}
 
 
 def test_the_global_provider_is_found_whenever_it_is_set_up() -> None:

@@ -150,7 +150,7 @@ class GenAiProfile:
             attributes[names.GEN_AI_EMBEDDINGS_DIMENSION_COUNT] = response.dimensions
         attributes[names.GEN_AI_RESPONSE_FINISH_REASONS] = response.finish_reasons or None
         if extra := response.extra:
-            provider = extra.get(names.GEN_AI_PROVIDER_NAME) or (run.model and run.model.provider)
+            provider = shared.provider_of(run, response)
             attributes.update(extra if provider is None or provider in _OPENAI else _of_anyone(extra))
         shared.add_usage(attributes, response, self.usage)
         if gate.on:

@@ -19,7 +19,7 @@ from .._model import ModelResponse, RunKind, RunStart, Streaming, Usage
 from .._version import __version__
 from ._exportable import exportable
 from ._receivers import kept_with
-from ._shared import OPERATIONS, workflow_name
+from ._shared import OPERATIONS, provider_of, workflow_name
 
 __all__ = ["METERED", "Measured", "Metrics", "metrics_of"]
 
@@ -229,7 +229,7 @@ def _of_operation(run: RunStart, response: ModelResponse | None) -> dict[str, An
     model = run.model
     return {
         names.GEN_AI_OPERATION_NAME: OPERATIONS[run.kind],
-        names.GEN_AI_PROVIDER_NAME: model.provider if model else None,
+        names.GEN_AI_PROVIDER_NAME: provider_of(run, response),
         names.GEN_AI_REQUEST_MODEL: model.model if model else None,
         names.GEN_AI_RESPONSE_MODEL: response.model if response else None,
         names.SERVER_ADDRESS: model.server_address if model else None,

@@ -125,6 +125,8 @@ def _response(attributes: shared.Attributes, response: ModelResponse | None, gat
     if response is None:
         return
     attributes["llm.response.model_name"] = response.model
+    if provider := response.extra.get(names.GEN_AI_PROVIDER_NAME):
+        attributes[names.OI_PROVIDER] = attributes[names.OI_SYSTEM] = provider
     attributes[names.OI_FINISH_REASON] = response.finish_reasons[0] if response.finish_reasons else None
     shared.add_usage(attributes, response, _USAGE)
     prompt, completion = attributes.get(names.OI_TOKENS_PROMPT), attributes.get(names.OI_TOKENS_COMPLETION)

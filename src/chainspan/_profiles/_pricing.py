@@ -10,6 +10,7 @@ from typing import Final, SupportsFloat, TypeAlias
 from .. import _semconv as names
 from .._guard import Guard
 from .._model import ModelResponse, RunKind, RunStart, Usage
+from ._shared import provider_of
 
 __all__ = ["ModelCall", "Price", "cost_of"]
 
@@ -51,7 +52,7 @@ def cost_of(price: Price, run: RunStart, response: ModelResponse) -> float | Non
         cost = price(
             ModelCall(
                 kind=run.kind,
-                provider=run.model.provider if run.model else None,
+                provider=provider_of(run, response),
                 model=response.model or requested,
                 requested_model=requested,
                 usage=response.usage,

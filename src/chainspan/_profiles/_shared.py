@@ -43,6 +43,7 @@ __all__ = [
     "metadatum",
     "name_and_kind",
     "own",
+    "provider_of",
     "user_metadata",
     "user_tags",
     "workflow_name",
@@ -208,6 +209,12 @@ def name_and_kind(run: RunStart) -> tuple[str, SpanKind]:
         target = _TARGETS[kind](run)
         name = label(f"{operation} {target}") if target else operation
     return name, SPAN_KINDS.get(kind, _INTERNAL)
+
+
+def provider_of(run: RunStart, response: ModelResponse | None) -> str | None:
+    """Return who answered; of a decorated function it may be the answer alone that tells."""
+    said = response.extra.get(names.GEN_AI_PROVIDER_NAME) if response is not None and response.extra else None
+    return said or (run.model.provider if run.model else None)
 
 
 def _model_name(run: RunStart) -> str | None:
