@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from google.genai import types
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.prompts import ChatPromptTemplate
 from openai import NOT_GIVEN, omit
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -127,3 +129,42 @@ def test_arguments_left_out(left_out: Any, handler: OtelHandler, memory: InMemor
     model("Look.")
 
     assert told(memory) == {"messages": [{"role": "user", "parts": [{"type": "text", "content": "Look."}]}]}
+
+
+def test_prompt_of_langchain(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """What a prompt of LangChain's hands on are messages."""
+
+    @llm
+    def model(asked: Any) -> str:
+        return "3"
+
+    prompt = ChatPromptTemplate([("system", "Be brief."), ("user", "What is 1 + {number}?")])
+    (prompt | model).invoke({"number": "2"}, {"callbacks": [handler]})
+
+    (span,) = (span for span in memory.get_finished_spans() if span.name == "chat")
+    assert json.loads(str(dict(span.attributes or {})["gen_ai.input.messages"])) == [
+        {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
+        {"role": "user", "parts": [{"type": "text", "content": "What is 1 + 2?"}]},
+    ]
+
+
+def test_messages_of_langchain(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """A call that a message of LangChain's has twice is one, and an answer in pieces is an assistant's."""
+    call: Any = {"name": "look", "args": {"q": "sun"}, "id": "1"}
+    block = {"type": "tool_use", "id": "1", "name": "look", "input": {"q": "sun"}}
+    said = AIMessage([block], tool_calls=[call])
+
+    @llm(callbacks=[handler])
+    def model(messages: Any) -> AIMessage:
+        return said
+
+    model([said, AIMessageChunk(content="Looking")])
+
+    (span,) = memory.get_finished_spans()
+    parts = [{"type": "tool_call", "id": "1", "name": "look", "arguments": {"q": "sun"}}]
+    read = {key: json.loads(str(dict(span.attributes or {})[f"gen_ai.{key}.messages"])) for key in ("input", "output")}
+    assert read["input"] == [
+        {"role": "assistant", "parts": parts},
+        {"role": "assistant", "parts": [{"type": "text", "content": "Looking"}]},
+    ]
+    assert read["output"] == [{"role": "assistant", "parts": parts}]

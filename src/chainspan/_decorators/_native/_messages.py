@@ -28,11 +28,13 @@ def add_message(turn: Turn, message: Any) -> Turn:
 
 
 def add_calls(turn: Turn, calls: Iterable[Any]) -> None:
-    """Add the calls of a message that lists them apart from its content."""
+    """Add the calls of a message that lists them apart from its content; LangChain's may be in both."""
+    known = {call.id for call in turn.calls if call.id is not None}
     for call in calls:
         name, given = called(call)
         arguments = free_text(given) if at(call, "custom") is not None else given
-        turn.calls.append(Call(id=text(call, "id"), name=name or "", arguments=arguments))
+        if (call_id := text(call, "id")) not in known:
+            turn.calls.append(Call(id=call_id, name=name or "", arguments=arguments))
 
 
 def calls_of(message: Any) -> Iterable[Any]:

@@ -31,6 +31,7 @@ _SYSTEM: Final = (
     ("config", "systemInstruction"),
 )
 _ROLES: Final[Mapping[str, str]] = {
+    "AIMessageChunk": "assistant",
     "ai": "assistant",
     "assistant": "assistant",
     "developer": "system",
@@ -93,6 +94,8 @@ def _system(arguments: Mapping[str, Any]) -> Iterator[Turn]:
 
 
 def _turns(given: Any) -> Iterator[Turn]:
+    if has(given, "to_messages"):  # what a prompt of LangChain's makes
+        given = given.to_messages()
     listed: Sequence[Any] = given if isinstance(given, (list, tuple)) else (given,)
     if not listed or not all(_is_turn(item) or is_part(item) for item in listed):
         listed = (to_json(given, limit_bytes=_LARGEST_INPUT),)
