@@ -54,6 +54,7 @@ class Run:
         attached: The context that was made current at the start, where one was.
         is_mute: Whether there is nothing to say of its end, unless it raises.
         is_watched: Whether it is looked for that the run is over without being reported.
+        counted: The tokens, in and out, that a model which it ran counted last.
         drops: Whether no run below it is ever recorded.
         stands_for: The ids of open runs below that are not kept, as nobody will know of them.
         twin: The run that the same frame started just before, where it is open still.
@@ -63,6 +64,7 @@ class Run:
     __slots__ = (
         "attached",
         "children",
+        "counted",
         "drops",
         "first_chunk_ns",
         "gate",
@@ -101,6 +103,7 @@ class Run:
         self.is_mute = self.is_streamed = self.is_watched = self.drops = False
         self.children: dict[int, Run] = {}
         self.natives: tuple[int, ...] = ()
+        self.counted: tuple[int | None, int | None] | None = None
         self.first_chunk_ns: int | None = None
         self.seat: Seat | None = None
         self.gate: Any = None

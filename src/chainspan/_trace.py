@@ -49,12 +49,12 @@ class Trace:
             return self.clock()
         return time.perf_counter_ns() + self._offset_ns
 
-    def add(self, span: SpanContext, response: ModelResponse) -> None:
-        """Count a model's answer in, and remember which tools it asked for."""
+    def add(self, span: SpanContext, response: ModelResponse, *, is_counted: bool = False) -> None:
+        """Count a model's answer in, unless that was done, and remember which tools it asked for."""
         for call_id in response.tool_call_ids:
             if len(self.asked) < _MOST_CALLS:
                 self.asked[call_id] = span
-        if response.cache_hit:
+        if response.cache_hit or is_counted:
             return
         self.model_calls += 1
         usage = response.usage
