@@ -236,6 +236,12 @@ def test_a_closed_gate_touches_nothing() -> None:
     [
         ({"redact_patterns": ["("]}, r"ContentPolicy\(redact_patterns=\): expected regular expressions .*, got '\('"),
         ({"redact_keys": "name"}, r"ContentPolicy\(redact_keys=\): expected a collection of names, got 'name'"),
+        ({"redact_keys": [5]}, r"ContentPolicy\(redact_keys=\): expected a collection of names, got \[5\]"),
+        ({"redact_patterns": "ACME"}, r"ContentPolicy\(redact_patterns=\): expected a collection of reg.*, got 'ACME'"),
+        ({"redact_patterns": [b"a"]}, r"ContentPolicy\(redact_patterns=\): expected a collection of reg.* of texts"),
+        ({"redact": "ACME"}, r"ContentPolicy\(redact=\): expected a function of a text, got 'ACME'"),
+        ({"capture": "false"}, r"ContentPolicy\(capture=\): expected True, False or None, got 'false'"),
+        ({"reasoning": "false"}, r"ContentPolicy\(reasoning=\): expected True or False, got 'false'"),
         ({"max_attribute_bytes": 5}, r"ContentPolicy\(max_attribute_bytes=\): expected at least 200 bytes, got 5"),
     ],
 )
@@ -243,6 +249,21 @@ def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, Any], messa
     """A mistake in a policy is told when the policy is made, not when a request comes."""
     with pytest.raises(ConfigurationError, match=message):
         ContentPolicy(**settings)
+
+
+def test_a_word_is_no_flag() -> None:
+    """What a configuration file holds as a text switches content neither on nor, unnoticed, off."""
+    with pytest.raises(ConfigurationError, match=r"ContentPolicy\(capture=\): expected True, False or None"):
+        OtelHandler(content="false")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [False, "false", 0, "off"])
+def test_a_part_may_be_switched_off_by_any_such_word(value: object) -> None:
+    """The metadata of a part of a graph may come from a file too, where it can hold texts alone."""
+    gate = Gate.of(True)
+
+    assert not gate.for_run(_run(metadata={"chainspan.content": value})).on
+    assert gate.for_run(_run(metadata={"chainspan.content": [value]})).on
 
 
 # ---------------------------------------------------------------- masks

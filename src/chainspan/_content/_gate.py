@@ -22,6 +22,7 @@ _MARKER: Final = 32  # bytes that it takes to say how many were cut away
 _MOST_NAMES: Final = 32  # tags, or keys of metadata; a span holds 128 attributes, and then forgets the first
 _OFF_TAGS: Final = ("chainspan:no-content", "chainspan.content=false")
 _OFF_METADATA: Final = "chainspan.content"
+_OFF_VALUES: Final = frozenset({False, "false", "False", "0", "off", "no"})  # a config may hold but texts
 _UNBOUNDED: Final = 1 << 62
 
 
@@ -190,12 +191,16 @@ class Gate:
 
 
 def _switched_off(run: RunStart) -> bool:
-    if run.metadata and run.metadata.get(_OFF_METADATA) is False:
+    if run.metadata and (said := run.metadata.get(_OFF_METADATA)) is not None and _is_off(said):
         return True
     for tag in run.tags:  # noqa: SIM110 - of each run, and any() takes three times as long
         if type(tag) is str and tag in _OFF_TAGS:
             return True
     return False
+
+
+def _is_off(said: object) -> bool:
+    return type(said) in (bool, int, str) and said in _OFF_VALUES
 
 
 def _allowed(names: Collection[object], allowed: Collection[str] | None, *, otherwise: bool) -> list[str]:

@@ -113,4 +113,4 @@ _shared = lru_cache(maxsize=64)(Mask)
 def _checked(text: object) -> str:
     if not isinstance(text, str):
         raise TypeError(f"a mask must return a str, not {type(text).__name__}")
-    return text
+    return str.__str__(text)

@@ -23,6 +23,45 @@ _EVERYWHERE: Final = frozenset({"span_and_event", "true", "1", "yes", "on"})
 _ON_SPANS: Final = _EVERYWHERE | {"span_only"}
 _IN_EVENTS: Final = _EVERYWHERE | {"event_only"}
 _LEAST_BYTES: Final = 200
+_NAMES: Final = ("redact_keys", "metadata", "tags", "baggage")
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_flag_or_none(value: object) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+def _are_names(value: object) -> bool:
+    return value is None or (
+        isinstance(value, Collection)
+        and not isinstance(value, (str, bytes))
+        and all(isinstance(name, str) for name in value)
+    )
+
+
+def _are_patterns(value: object) -> bool:
+    return (
+        isinstance(value, Collection)
+        and not isinstance(value, (str, bytes))
+        and all(isinstance(getattr(pattern, "pattern", pattern), str) for pattern in value)
+    )
+
+
+def _is_function_or_none(value: object) -> bool:
+    return value is None or callable(value)
+
+
+_CHECKS: Final = (
+    ("capture", _is_flag_or_none, "True, False or None"),
+    ("reasoning", _is_flag, "True or False"),
+    ("tool_definitions", _is_flag, "True or False"),
+    ("redact", _is_function_or_none, "a function of a text"),
+    ("redact_patterns", _are_patterns, "a collection of regular expressions of texts"),
+    *((name, _are_names, "a collection of names") for name in _NAMES),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +91,8 @@ class ContentPolicy:
         max_span_bytes: The size that the content of one span and its events has together.
 
     Raises:
-        ConfigurationError: If a pattern does not compile or a size is too small.
+        ConfigurationError: If a value is of another type than these, a pattern does not compile, or a size
+            is too small. A word such as ``"false"`` is no flag: taken for one, it would be true.
     """
 
     capture: bool | None = None
@@ -69,10 +109,11 @@ class ContentPolicy:
 
     def __post_init__(self) -> None:
         """Check and normalise, so that a policy can be compared, hashed and shared."""
-        for name in ("redact_keys", "metadata", "tags", "baggage"):
+        for name, are_expected, expected in _CHECKS:
+            if not are_expected(value := getattr(self, name)):
+                raise ConfigurationError(f"ContentPolicy({name}=)", expected=expected, got=value)
+        for name in _NAMES:
             value = getattr(self, name)
-            if isinstance(value, str):
-                raise ConfigurationError(f"ContentPolicy({name}=)", expected="a collection of names", got=value)
             object.__setattr__(self, name, None if value is None else frozenset(value))
         object.__setattr__(self, "redact_keys", frozenset(key.lower() for key in self.redact_keys))
         object.__setattr__(self, "redact_patterns", tuple(map(_compiled, self.redact_patterns)))
