@@ -12,7 +12,8 @@ from ._fields import at, items, plain_mapping, text
 
 __all__ = ["THOUGHTS", "add_calls", "add_message", "called", "calls_of", "free_text"]
 
-THOUGHTS: Final = ("reasoning_content", "reasoning")  # DeepSeek's; Groq's, OpenRouter's, vLLM's
+# Of DeepSeek; of Groq, OpenRouter and vLLM; of Ollama; of Cohere.
+THOUGHTS: Final = ("reasoning_content", "reasoning", "thinking", "tool_plan")
 _GIVEN: Final = ("arguments", "input", "args")  # the last of LangChain's
 _FREE_TEXT: Final = "__arg1"  # where LangChain has what a tool without a schema is called with
 

@@ -122,7 +122,7 @@ def _turn(item: Any) -> Iterator[Turn]:
     content = at(item, "content")
     blocks = content if content is not None else items(item, "parts")
     yield from _results(blocks)
-    turn.call_id = text(item, "tool_call_id", "name")
+    turn.call_id = text(item, "tool_call_id", "name", "tool_name")
     if has(item, "parts"):
         add_blocks(turn, blocks)
     elif _is_block(item):

@@ -15,7 +15,7 @@ from ._blocks import add_blocks
 from ._fields import at, has, items, text
 from ._growing import GrowingAnswer, GrowingChoice
 from ._messages import THOUGHTS, called, calls_of
-from ._whole import read_answer, tell_calls, usage_counts
+from ._whole import read_answer, tell_calls, tokens_of_cohere, usage_counts
 
 __all__ = ["Gathered"]
 
@@ -182,7 +182,30 @@ def _arguments_delta(grown: GrowingAnswer, piece: Any) -> str:
     return ""
 
 
-# ---------------------------------------------------------------- Google, LangChain: pieces are answers
+# ---------------------------------------------------------------- Cohere
+
+
+def _cohere_start(grown: GrowingAnswer, piece: Any) -> str:
+    grown.note(piece)
+    return ""
+
+
+def _cohere_delta(grown: GrowingAnswer, piece: Any) -> str:
+    message, growing = at(piece, "delta", "message"), grown.choice()
+    growing.think(text(message, "tool_plan") or text(at(message, "content"), "thinking"))
+    if (call := at(message, "tool_calls")) is not None:
+        name, given = called(call)
+        growing.call(at(piece, "index") or 0, text(call, "id"), name, given)
+    return growing.say(text(at(message, "content"), "text"))
+
+
+def _cohere_end(grown: GrowingAnswer, piece: Any) -> str:
+    grown.choice().stop(text(at(piece, "delta"), "finish_reason"))
+    grown.count(tokens_of_cohere(at(piece, "delta", "usage")))
+    return ""
+
+
+# ---------------------------------------------------------------- Google, LangChain, Ollama: pieces are answers
 
 
 def _part(grown: GrowingAnswer, piece: Any) -> str:
@@ -228,6 +251,12 @@ def _converse_metadata(grown: GrowingAnswer, piece: Any) -> str:
 
 _EVENTS: Final[Mapping[str, Reader]] = {
     "chunk": _held_chunk,
+    "message-start": _cohere_start,
+    "content-delta": _cohere_delta,
+    "tool-plan-delta": _cohere_delta,
+    "tool-call-start": _cohere_delta,
+    "tool-call-delta": _cohere_delta,
+    "message-end": _cohere_end,
     "message_start": _message_start,
     "content_block_start": _block_start,
     "content_block_delta": _block_delta,
@@ -249,6 +278,7 @@ _SHAPES: Final[Sequence[tuple[str, Reader]]] = (
     ("contentBlockDelta", _converse_delta),
     ("messageStop", _converse_stop),
     ("response_metadata", _part),
+    ("done_reason", _part),
     ("metadata", _converse_metadata),
     ("type", _event),
 )

@@ -28,13 +28,17 @@ __all__ = [
 _PACKAGES: Final[Mapping[str, str]] = {
     "anthropic": "anthropic",
     "botocore": "aws.bedrock",
+    "cohere": "cohere",
     "google.genai": "gcp.gemini",
     "mistralai": "mistral_ai",
+    "ollama": "ollama",
     "openai": "openai",
 }
 EXTRA: Final = ("service_tier", "system_fingerprint")
 # What LiteLLM has counted into the total already, under Anthropic's names for what is not.
 _COUNTED: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
+
+_OF_OLLAMA: Final = ("prompt_eval_count", "eval_count")
 
 
 def read_answer(response: Any) -> Answer | None:
@@ -166,6 +170,33 @@ def _of_content(response: Any) -> Answer:
     return answer
 
 
+def _of_message(response: Any) -> Answer | None:
+    """Read Cohere's answers, which are one message."""
+    if at(response, "message") is None:
+        return None
+    turn = add_message(Turn(role="assistant"), at(response, "message"))
+    answer = _answer(response, [Choice(turn=turn, finish_reason=_reason(at(response, "finish_reason")))])
+    answer.usage = tokens_of_cohere(at(response, "usage"))
+    return answer
+
+
+def tokens_of_cohere(usage: Any) -> dict[str, Any]:
+    """Return what Cohere counted; what it bills is less."""
+    return plain_mapping(at(usage, "tokens") or at(usage, "billed_units"))
+
+
+def _of_ollama(response: Any) -> Answer | None:
+    """Read Ollama's answers, and the pieces of its streams, which are the same."""
+    if not has(response, "message") and not has(response, "response"):
+        return None
+    turn = add_message(Turn(role="assistant"), at(response, "message"))
+    if said := text(response, "response"):  # of what completes a text
+        add_blocks(turn, said)
+    answer = _answer(response, [Choice(turn=turn, finish_reason=text(response, "done_reason"))])
+    answer.usage = {name: count for name in _OF_OLLAMA if (count := at(response, name)) is not None}
+    return answer
+
+
 def _of_raw(response: Any) -> Answer | None:
     """Read what OpenAI's and Anthropic's clients hand out raw: the body, where that has come; a stream's has not."""
     body = attempt(response.http_response.json, None)
@@ -203,5 +234,7 @@ _SHAPES: Final[Sequence[tuple[str, Callable[[Any], Answer | None]]]] = (
     ("output", _of_output),
     ("stop_reason", _of_content),
     ("response_metadata", _of_langchain),
+    ("done_reason", _of_ollama),
+    ("finish_reason", _of_message),
     ("http_response", _of_raw),
 )
