@@ -33,6 +33,7 @@ from chainspan._model import (
     Usage,
 )
 from chainspan._profiles import OPT_IN_VARIABLE, profile, session
+from chainspan.langchain._identity import identity as identity_of
 
 PROFILES = ["compat", "latest", "openinference"]
 GOLDEN = Path(__file__).parent / "golden" / "profiles"
@@ -446,6 +447,18 @@ def test_ids_of_a_session_are_texts() -> None:
         inside = profile().start(run, Gate.of(False))
 
     assert [inside[key] for key in ("session.id", "gen_ai.conversation.id", "user.id")] == ["5", "5", "7"]
+
+
+def test_an_api_key_is_nobodys_id() -> None:
+    """Secrets leave by no id: not that of a session, and not one that metadata says."""
+    key = "sk-proj-abcdefghijklmnopqrstuvwx"
+    identity = identity_of({"thread_id": key, "user_id": f"key {key}", "agent_name": key}, [])
+
+    with session(conversation=key, user=key):
+        start = profile().start(_run(RunKind.CHAIN, "chain", conversation_id=None, user_id=None), Gate.of(False))
+
+    assert identity[:3] == ("[secret]", "key [secret]", "[secret]")
+    assert (start["session.id"], start["user.id"]) == ("[secret]", "[secret]")
 
 
 @pytest.mark.parametrize("name", PROFILES)

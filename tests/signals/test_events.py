@@ -271,6 +271,16 @@ def test_an_evaluation_belongs_to_the_span_that_it_is_of(logs: Logged) -> None:
     assert (record.trace_id, record.span_id) == (span.context.trace_id, span.context.span_id)
 
 
+def test_what_an_evaluation_is_called_holds_no_secret(logs: Logged) -> None:
+    """A judge's label may quote what it read; what is no content is put on one line, too."""
+    key = "sk-proj-abcdefghijklmnopqrstuvwx"
+    record_evaluation(f"leak of {key}", label=f"found\n{key}", logger_provider=logs.provider)
+
+    assert [told for _, told in logs.events()] == [
+        {"gen_ai.evaluation.name": "leak of [secret]", "gen_ai.evaluation.score.label": "found [secret]"}
+    ]
+
+
 def test_an_evaluation_is_of_the_current_span_by_default(logs: Logged) -> None:
     """Inside a span no span has to be named; a failed evaluation says what it raised."""
     tracers = TracerProvider()

@@ -16,6 +16,7 @@ from pydantic_core import from_json
 
 from .. import _semconv as names
 from .._content import ContentPolicy, Gate
+from .._encode import label as one_line
 from .._guard import Guard, say_once
 from .._model import Outcome, RunEnd, RunFailure, RunKind, RunStart
 from .._version import __version__
@@ -145,9 +146,9 @@ def record_evaluation(  # noqa: PLR0913  what the conventions have of an evaluat
             return
         gate = Gate.of(content, in_events=True)
         attributes = {
-            names.GEN_AI_EVALUATION_NAME: gate.name(name),
+            names.GEN_AI_EVALUATION_NAME: gate.name(one_line(name)),
             names.GEN_AI_EVALUATION_SCORE_VALUE: None if score is None or not math.isfinite(score) else float(score),
-            names.GEN_AI_EVALUATION_SCORE_LABEL: None if label is None else gate.name(label),
+            names.GEN_AI_EVALUATION_SCORE_LABEL: None if label is None else gate.name(one_line(label)),
             names.GEN_AI_EVALUATION_EXPLANATION: None if explanation is None else gate.text(explanation),
             names.GEN_AI_RESPONSE_ID: response_id,
             names.ERROR_TYPE: None if error is None else error_type(error),

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from opentelemetry import baggage
 
 from .._content import Gate
-from .._encode import mask_text
+from .._encode import label, mask_text
 
 __all__ = ["NOBODY", "Session", "current_session", "from_baggage", "session"]
 
@@ -51,10 +51,8 @@ def session(*, conversation: str | None = None, user: str | None = None) -> Iter
 
 
 def _id_of(given: object, otherwise: str | None) -> str | None:
-    """Return an id as a text, as ids in metadata are recorded too: a database counts in numbers."""
-    if given is None:
-        return otherwise
-    return given if isinstance(given, str) else str(given)
+    """Return an id as a text, a number of a database too, without secrets, as of who takes an API key for one."""
+    return otherwise if given is None else label(given if isinstance(given, str) else str(given))
 
 
 current_session: Final[Callable[[], Session]] = _current.get

@@ -39,11 +39,10 @@ def identity(metadata: Any, tags: Any) -> Identity:
     attempt_number = _attempt(tags) if tags else None
     if not known or _IDENTITY_KEYS.isdisjoint(known):
         return NOBODY if attempt_number is None else Identity(attempt=attempt_number)
-    agent = _id_in(known, AGENT_NAMES)
     return Identity(
         _id_in(known, _CONVERSATION),
         _id_in(known, ("user_id",)),
-        agent and label(agent),
+        _id_in(known, AGENT_NAMES),
         attempt_number,
     )
 
@@ -54,7 +53,7 @@ def _id_in(source: Mapping[str, Any], keys: Sequence[str]) -> str | None:
         if value is None:
             continue
         if type(value) is str and value:
-            return value
+            return label(value)
         if issubclass(type(value), (int, UUID)):
             return attempt(lambda: str(value), None)  # noqa: B023  # called at once
     return None
