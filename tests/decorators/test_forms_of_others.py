@@ -12,7 +12,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from openai import NOT_GIVEN, omit
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from chainspan import OtelHandler, llm
+from chainspan import ContentPolicy, OtelHandler, llm
 
 BYTES = "5 bytes sha256:2cf24dba5fb0a30e]"
 PICTURE = {"type": "blob", "mime_type": "image/png", "modality": "image", "content": f"[image/png {BYTES}"}
@@ -168,3 +168,30 @@ def test_messages_of_langchain(handler: OtelHandler, memory: InMemorySpanExporte
         {"role": "assistant", "parts": [{"type": "text", "content": "Looking"}]},
     ]
     assert read["output"] == [{"role": "assistant", "parts": parts}]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "reasoning_content", "reasoning_content": {"text": "Let me see."}},
+        {"type": "reasoning", "reasoning": "Let me see."},
+        {"type": "thinking", "thinking": "Let me see."},
+    ],
+)
+@pytest.mark.parametrize("shows", [True, False])
+def test_reasoning_of_langchain(block: Any, shows: bool, memory: InMemorySpanExporter) -> None:
+    """What LangChain's messages hold of reasoning is reasoning, also where the policy leaves that out."""
+    said = AIMessage([block, {"type": "text", "text": "3"}])
+
+    @llm
+    def model(messages: Any) -> AIMessage:
+        return said
+
+    with OtelHandler(memory, content=ContentPolicy(capture=True, reasoning=shows)) as handler:
+        model.with_config(callbacks=[handler])([said])
+
+    (span,) = memory.get_finished_spans()
+    thought = [{"type": "reasoning", "content": "Let me see."}] if shows else []
+    for side in ("input", "output"):
+        (message,) = json.loads(str(dict(span.attributes or {})[f"gen_ai.{side}.messages"]))
+        assert message["parts"] == [*thought, {"type": "text", "content": "3"}]

@@ -31,6 +31,12 @@ _KEYS: Final = (  # of blocks without a type, the most telling first
     "text",
     "uri",
 )
+_THOUGHTS: Final = (  # of Anthropic, Bedrock, and LangChain for Bedrock and for all
+    ("thinking",),
+    ("reasoningContent", "reasoningText", "text"),
+    ("reasoning_content", "text"),
+    ("reasoning",),
+)
 _MEDIA: Final = ("image", "audio", "video")
 _OF_GOOGLE: Final = ("inline_data", "download_uri")  # what parts of a message have, and files that were uploaded
 # Google's client takes the names of its API too.
@@ -117,7 +123,7 @@ def _text(turn: Turn, block: Any) -> None:
 
 
 def _thinking(turn: Turn, block: Any) -> None:
-    held = at(block, "thinking") or at(block, "reasoningContent", "reasoningText", "text")
+    held = next((said for path in _THOUGHTS if (said := at(block, *path))), None)
     parts = [held] if isinstance(held, str) else [text(part, "text") or "" for part in held or ()]
     summary = [text(part, "text") or "" for part in items(block, "summary")]  # OpenAI's Responses API
     if said := "\n".join([*parts, *summary]):
@@ -187,6 +193,7 @@ _BLOCKS: Final[Mapping[str, Callable[[Turn, Any], None]]] = {
     "message": _message,
     "thinking": _thinking,
     "reasoning": _thinking,
+    "reasoning_content": _thinking,
     "tool_use": _call("id", "name", "input"),
     "function_call": _call("call_id", "name", "arguments"),
     "tool_result": _nothing,
