@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from typing_extensions import Self
@@ -110,10 +111,11 @@ class TracedStream(_Watched):
             self._leave()
 
     def close(self) -> None:
-        """Close the stream."""
+        """Close the stream, if that can be."""
         try:
             with self._while_open():
-                self._stream.close()
+                if hasattr(self._stream, "close"):
+                    self._stream.close()
         except BaseException as error:
             self._run.fail(error)
             raise
@@ -170,17 +172,20 @@ class AsyncTracedStream(_Watched):
             self._leave()
 
     async def close(self) -> None:
-        """Close the stream."""
-        await self._close(self._stream.close)
+        """Close the stream, if that can be."""
+        await self._close("close", "aclose")
 
     async def aclose(self) -> None:
         """Close the stream; the name that generators have for it."""
-        await self._close(self._stream.aclose)
+        await self._close("aclose", "close")
 
-    async def _close(self, close: Callable[[], Awaitable[Any]]) -> None:
+    async def _close(self, *names: str) -> None:
+        close = next((found for name in names if (found := getattr(self._stream, name, None)) is not None), None)
         try:
             with self._while_open():
-                await close()
+                closing = None if close is None else close()
+                if isawaitable(closing):
+                    await closing
         except BaseException as error:
             await self._run.afail(error)
             raise

@@ -1,0 +1,94 @@
+"""Streams that are closed by a name which they do not have themselves: asking for it first is not to be a trap."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from typing_extensions import Self
+
+from chainspan import OtelHandler, llm
+
+
+class Pieces:
+    """An iterator and nothing else."""
+
+    def __iter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __next__(self) -> str:
+        """Return a piece."""
+        return "a"
+
+
+class AsyncPieces:
+    """The same in asynchronous code."""
+
+    def __aiter__(self) -> Self:
+        """Return it."""
+        return self
+
+    async def __anext__(self) -> str:
+        """Return a piece."""
+        return "a"
+
+
+class Closable(AsyncPieces):
+    """One that is closed as the streams of OpenAI's client are."""
+
+    closed = False
+
+    async def close(self) -> None:
+        """Close it."""
+        self.closed = True
+
+
+class Aclosable(AsyncPieces):
+    """One that is closed as a generator is, in synchronous code."""
+
+    closed = False
+
+    def aclose(self) -> None:
+        """Close it."""
+        self.closed = True
+
+
+def outcome(memory: InMemorySpanExporter) -> Any:
+    """Return how the one run ended."""
+    (span,) = memory.get_finished_spans()
+    return dict(span.attributes or {}).get("chainspan.run.outcome")
+
+
+def test_iterator(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """An iterator that cannot be closed is left when it is."""
+
+    @llm(callbacks=[handler])
+    def model(prompt: str) -> Iterator[str]:
+        return Pieces()
+
+    stream: Any = model("x")
+    assert next(stream) == "a"
+    stream.close()
+
+    assert outcome(memory) == "abandoned"
+
+
+@pytest.mark.parametrize("name", ["close", "aclose"])
+@pytest.mark.parametrize("kind", [AsyncPieces, Closable, Aclosable])
+async def test_async_iterator(kind: Any, name: str, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """An asynchronous one is closed by the name that it has, whichever it is closed by."""
+    made: AsyncPieces = kind()
+
+    @llm(callbacks=[handler])
+    async def model(prompt: str) -> AsyncIterator[str]:
+        return made
+
+    stream: Any = await model("x")
+    assert await anext(stream) == "a"
+    await getattr(stream, name)()
+
+    assert outcome(memory) == "abandoned"
+    assert getattr(made, "closed", True)
