@@ -155,3 +155,12 @@ def test_prompt_that_is_blocked(streams: bool, handler: OtelHandler, memory: InM
         "gen_ai.usage.input_tokens": 7,
         "gen_ai.usage.output_tokens": 3,
     }
+
+
+@pytest.mark.parametrize("pieces", [[{"answer": "3"}, {"answer": "33"}], [{"type": "token", "of": "mine"}, 5]])
+def test_pieces_of_ones_own(pieces: Any, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Pieces in which nobody finds an answer are the answer, as one value of the same kind would be."""
+    told = read(pieces, handler, memory)
+
+    said = {"type": "text", "content": json.dumps(pieces, separators=(",", ":"))}
+    assert told["messages"] == [{"role": "assistant", "parts": [said]}]

@@ -32,6 +32,12 @@ class GrowingAnswer:
         self._head = Answer(choices=())
         self._usage: dict[str, Any] = {}
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything has been said, or is known of who says it."""
+        head = self._head
+        return bool(self.whole or self._choices or self._usage or head.model or head.response_id)
+
     def choice(self, index: int = 0) -> GrowingChoice:
         """Return one of the choices, a new one where it has not begun."""
         return self._choices.setdefault(index, GrowingChoice())

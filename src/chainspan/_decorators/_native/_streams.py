@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from chainspan._encode import to_json
 from chainspan.langchain._answers import Answer, Turn
 
 from ._blocks import add_blocks
 from ._fields import at, has, items, text
 from ._growing import GrowingAnswer, GrowingChoice
 from ._messages import THOUGHTS, called, calls_of
-from ._whole import read_answer, tell_calls, tokens_of_cohere, usage_counts
+from ._whole import answer_of_text, read_answer, tell_calls, tokens_of_cohere, usage_counts
 
 __all__ = ["Gathered"]
 
 _MOST_PIECES: Final = 100_000  # of one answer; what comes later is not kept
+_MOST_UNREAD: Final = 1_000
+_LARGEST_VALUE: Final = 1_000_000  # bytes
 _LAST: Final = (".completed", ".incomplete", ".failed")  # how the types of OpenAI's last events end
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 _IN_DELTAS: Final = frozenset(
@@ -39,12 +42,25 @@ class Gathered:
     def __init__(self) -> None:
         self.pieces = 0
         self._grown = GrowingAnswer()
+        self._unread: list[Any] | None = []  # as long as nothing that has come says anything
 
     def take(self, piece: Any) -> str:
         """Add a piece, and return the text that it brought."""
         self.pieces += 1
         if self.pieces > _MOST_PIECES:
             return ""
+        said = self._read(piece)
+        if self._unread is not None:
+            self._unread = self._still_unread(piece, self._unread)
+        return said
+
+    def answer(self) -> Answer:
+        """Return the answer as far as it has come: of pieces in which nobody finds any, their values."""
+        if self._unread:
+            return answer_of_text(to_json(self._unread, limit_bytes=_LARGEST_VALUE))
+        return self._grown.answer()
+
+    def _read(self, piece: Any) -> str:
         if isinstance(piece, str):
             return self._grown.choice().say(piece)
         if _is_whole(piece):
@@ -57,9 +73,12 @@ class Gathered:
                 return read(self._grown, piece)
         return ""
 
-    def answer(self) -> Answer:
-        """Return the answer as far as it has come."""
-        return self._grown.answer()
+    def _still_unread(self, piece: Any, unread: list[Any]) -> list[Any] | None:
+        if self._grown.has_begun:
+            return None
+        if piece is not None and len(unread) < _MOST_UNREAD:
+            unread.append(piece)
+        return unread
 
 
 def _is_whole(piece: Any) -> bool:
