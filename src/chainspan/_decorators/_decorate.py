@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from ._kinds import KINDS, Own
-from ._native import provider_of_module
+from ._native import made_with, provider_of_module
 from ._traced import Traced, name_of
 
 __all__ = ["agent", "chain", "llm", "prompt", "retriever", "tool"]
@@ -73,6 +73,7 @@ def _decorator(kind: str, about: str) -> Any:
                 is_named=bool(name),
                 provider=provider or provider_of_module(getattr(wrapped, "__module__", None) or ""),
                 model=model,
+                made_with=made_with(wrapped) if kind == "llm" else {},
                 description=described,
             )
             return Traced(wrapped, KINDS[kind], own, **options)

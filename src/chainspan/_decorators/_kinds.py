@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from typing_extensions import override
@@ -33,6 +33,7 @@ class Own:
         is_named: Whether the name was given, rather than taken from the function.
         provider: Of a model: who answers, such as ``anthropic``.
         model: The model that is asked; it counts as the one that answered where the answer names none.
+        made_with: Of a client's method: whom the client asks, by LangChain's names for that.
         description: What a tool does.
     """
 
@@ -40,6 +41,7 @@ class Own:
     is_named: bool = False
     provider: str | None = None
     model: str | None = None
+    made_with: Mapping[str, Any] = field(default_factory=dict)
     description: str | None = None
 
 
@@ -102,7 +104,8 @@ def _kind_named(name: str) -> Kind:
 
 
 def _serialized(own: Own) -> dict[str, Any]:
-    return {"name": own.name, "type": "function"}
+    described: dict[str, Any] = {"name": own.name, "type": "function"}
+    return {**described, "kwargs": dict(own.made_with)} if own.made_with else described
 
 
 def _tool(own: Own, inputs: Any) -> Start:

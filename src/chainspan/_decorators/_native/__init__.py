@@ -6,8 +6,9 @@ compatible client that nobody has seen yet holds the same.
 
 from __future__ import annotations
 
+from ._clients import made_with
 from ._requests import read_request
 from ._streams import Gathered
 from ._whole import answer_of_text, provider_of_module, read_answer
 
-__all__ = ["Gathered", "answer_of_text", "provider_of_module", "read_answer", "read_request"]
+__all__ = ["Gathered", "answer_of_text", "made_with", "provider_of_module", "read_answer", "read_request"]

@@ -1,0 +1,100 @@
+"""Whom a client asks, of which its methods know: the server, and who answers at it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from chainspan import OtelHandler, llm
+
+ANSWER = {
+    "id": "1",
+    "object": "chat.completion",
+    "created": 0,
+    "model": "m",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "3"}}],
+    "service_tier": "default",
+}
+
+
+def told(memory: InMemorySpanExporter) -> dict[str, Any]:
+    """Return what the one span says of who answers, and where."""
+    (span,) = memory.get_finished_spans()
+    asked = ("gen_ai.provider.name", "server.", "openai.")
+    return {key: value for key, value in dict(span.attributes or {}).items() if key.startswith(asked)}
+
+
+@pytest.mark.parametrize(
+    ("url", "server", "provider"),
+    [
+        ("https://api.openai.com/v1", "api.openai.com", "openai"),
+        ("https://api.deepseek.com/v1", "api.deepseek.com", "deepseek"),
+        ("https://a:b@here.openai.azure.com/openai", "here.openai.azure.com", "azure.ai.openai"),
+    ],
+)
+@pytest.mark.parametrize("raw", [True, False])
+def test_openai(
+    url: str, server: str, provider: str, raw: bool, handler: OtelHandler, memory: InMemorySpanExporter
+) -> None:
+    """OpenAI's client asks many others, and what is OpenAI's is said of OpenAI alone."""
+    stub: Any = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=ANSWER)))
+    with openai.OpenAI(api_key="none", base_url=url, http_client=stub) as client:
+        method: Any = client.chat.completions.with_raw_response.create if raw else client.chat.completions.create
+        llm(method).with_config(callbacks=[handler])(model="m", messages=[{"role": "user", "content": "1 + 2?"}])
+
+    of_openai = {"openai.api.type": "chat_completions", "openai.response.service_tier": "default"}
+    assert told(memory) == {
+        "gen_ai.provider.name": provider,
+        "server.address": server,
+        "server.port": 443,
+        **(of_openai if provider.endswith("openai") else {}),
+    }
+
+
+class Models:
+    """Methods of a client in the form of Google's."""
+
+    __module__ = "google.genai.models"
+
+    def __init__(self, vertexai: bool) -> None:
+        host = "europe-west1-aiplatform" if vertexai else "generativelanguage"
+        options = SimpleNamespace(base_url=f"https://{host}.googleapis.com/")
+        self._api_client = SimpleNamespace(vertexai=vertexai, _http_options=options)
+
+    def generate_content(self, contents: str) -> str:
+        """Answer."""
+        return contents
+
+
+Models.generate_content.__module__ = Models.__module__
+
+
+@pytest.mark.parametrize(("vertexai", "provider"), [(True, "gcp.vertex_ai"), (False, "gcp.gemini")])
+def test_google(vertexai: bool, provider: str, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """One client serves two services."""
+    llm(Models(vertexai).generate_content).with_config(callbacks=[handler])("x")
+
+    assert told(memory)["gen_ai.provider.name"] == provider
+
+
+class Hostile:
+    """An object that raises when it is looked at."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def ask(self, prompt: str) -> str:
+        """Answer."""
+        return prompt
+
+
+def test_other_objects(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Of a method of anything else, nothing is said, whatever it is a method of."""
+    assert llm(Hostile().ask).with_config(callbacks=[handler])("x") == "x"
+
+    assert told(memory) == {}
