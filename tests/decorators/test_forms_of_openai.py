@@ -10,6 +10,7 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import ResponseFunctionWebSearch, ResponseReasoningItem
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import BaseModel
 
 from chainspan import OtelHandler, llm
 
@@ -148,3 +149,20 @@ def test_what_is_sent_back(handler: OtelHandler, memory: InMemorySpanExporter) -
         [{"type": "tool_call_response", "id": "call-1", "response": "1"}],
         [{"type": "tool_call_response", "id": "2", "response": [image]}],
     ]
+
+
+@pytest.mark.parametrize("key", ["response_format", "text_format", "output_format"])
+def test_class_for_an_answer(key: str, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """An answer that is asked for by a class, as `parse` of the clients takes it, is one of JSON."""
+
+    class Sum(BaseModel):
+        is_: int
+
+    @llm(callbacks=[handler])
+    def model(messages: str, **options: Any) -> Any:
+        return Sum(is_=3)
+
+    model("1 + 2?", **{key: Sum})
+
+    (span,) = memory.get_finished_spans()
+    assert dict(span.attributes or {})["gen_ai.output.type"] == "json"

@@ -45,6 +45,7 @@ _ROLES: Final[Mapping[str, str]] = {
 # What a model says besides text and calls, as OpenAI's Responses API has it sent back.
 _OF_MODEL: Final = frozenset({"reasoning", "mcp_approval_request", "mcp_list_tools"})
 _SETTINGS: Final = ("config", "generation_config")  # what Google's call keeps in one object
+_PARSED: Final = ("response_format", "text_format", "output_format")  # classes that the clients' `parse` answers with
 _NAMES: Final = {"modelId": "model", "model_id": "model", "model_name": "model"}
 _CAPITAL: Final = re.compile("[A-Z]")
 _LARGEST_INPUT: Final = 100_000  # bytes, of an argument that is no message
@@ -62,6 +63,8 @@ def read_request(arguments: Mapping[str, Any]) -> tuple[list[Turn], dict[str, An
             params.update({_snake(name): value for name, value in plain_mapping(held).items()})
             params["tools"] = at(held, "tools") or params.get("tools")
     params["tools"] = _tools(params.get("tools"))
+    if any(isinstance(params.get(key), type) for key in _PARSED):
+        params["response_format"] = {"type": "json_schema"}
     params.pop("system", None)
     return turns, {key: value for key, value in params.items() if value is not None}
 
