@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 
 from . import _semconv as names
 from ._content import Gate
+from ._counting import counted, handed_on
 from ._guard import Guard
-from ._model import AttributeValue, ModelResponse, Outcome, RunEnd, RunEvent, RunFailure, RunKind, RunStart
-from ._profiles import METERED, Ended, Price, Profile, Report, cost_of
+from ._model import AttributeValue, Outcome, RunEnd, RunEvent, RunFailure, RunKind, RunStart
+from ._profiles import METERED, Ended, Price, Profile, Report
 from ._profiles._hints import hint_at_missing_usage
 from ._run_span import RunSpan
 from ._runs import Run
@@ -40,9 +41,6 @@ _OK = Outcome.OK  # a member is found far more slowly by its class
 _TELLING = {RunKind.LLM, RunKind.CHAT, RunKind.EMBEDDINGS, RunKind.TOOL, RunKind.RETRIEVER}
 _SILENT = frozenset(RunKind) - _TELLING
 """Kinds of runs that, where content is off, have nothing to say when they end."""
-_BETWEEN = frozenset({RunKind.CHAIN, RunKind.PROMPT, RunKind.PARSER})
-"""Kinds of runs through which a model may hand on what another one answered."""
-_COUNTS = ("input_tokens", "output_tokens")
 _MUTE = _SILENT - METERED
 """Kinds of these of which nothing is told apart from their spans either."""
 
@@ -141,12 +139,12 @@ def describe_end(run: Run, start: RunStart, read: Callable[[], RunEnd]) -> tuple
     end.streaming = run.streaming()
     if end.streaming is not None:
         hint_at_missing_usage(start, end)
-    handed_on = {} if end.response is None else _handed_on(run, end, end.response)
+    told = {} if end.response is None else handed_on(run, end, end.response)
     if reports:
         _report(run, start, end)
     attributes = recording.profile.end(start, end, run.gate)
     if end.response is not None:
-        attributes.update(handed_on or _counted(run, start, end.response))
+        attributes.update(told or counted(run, recording.price, start, end.response))
     if end.failed is None:
         return _OK, attributes
     run.span.set_status(Status(StatusCode.ERROR, run.gate.text(end.failed)))
@@ -161,7 +159,7 @@ def describe_failure(run: Run, start: RunStart, failure: RunFailure) -> Attribut
         _report(run, start, failure)
     attributes = recording.profile.failure(start, failure, run.gate)
     if failure.response is not None:
-        attributes.update(_counted(run, start, failure.response))
+        attributes.update(counted(run, recording.price, start, failure.response))
     if failure.outcome is not Outcome.ERROR:
         return attributes
     if recording.report is None or not recording.report.keeps_exceptions_off_spans(start):
@@ -197,7 +195,7 @@ def report_end(run: Run, read: Callable[[], RunEnd | RunFailure]) -> None:
         end = read()
         end.streaming = run.streaming()
         if end.response is not None:
-            _handed_on(run, end, end.response)
+            handed_on(run, end, end.response)
         _report(run, start, end)
 
 
@@ -219,37 +217,3 @@ def _report(run: Run, start: RunStart, end: RunEnd | RunFailure | None) -> None:
             streaming=run.streaming() if end is None else end.streaming,
         )
     )
-
-
-def _handed_on(run: Run, end: RunEnd | RunFailure, response: ModelResponse) -> Attributes:
-    """Take the tokens off a model's answer that another model below has given and counted; return how many those are.
-
-    A function around a client, or a model made of another, hands on what that says. Tokens are to be counted
-    once, where the provider was asked.
-    """
-    usage = response.usage
-    if usage is None or response.cache_hit:
-        return {}
-    counts = usage.input_tokens, usage.output_tokens
-    above = run.parent
-    while above is not None and above.start is not None and above.start.kind in _BETWEEN:
-        above = above.parent
-    if above is not None:
-        above.counted = counts
-    if run.counted != counts:
-        return {}
-    end.response = replace(response, usage=None)
-    run.trace.add(run.context, end.response, is_counted=True)
-    told = {f"{names.CHAINSPAN_COUNTED}{name}": getattr(usage, name) for name in _COUNTS}
-    return {names.CHAINSPAN_COUNTED_BY: "chainspan", **{key: count for key, count in told.items() if count is not None}}
-
-
-def _counted(run: Run, start: RunStart, response: ModelResponse) -> Attributes:
-    """Count a model's answer into the sums of its trace, and return what it cost."""
-    run.trace.add(run.context, response)
-    recording: Recording = run.keep
-    cost = None if recording.price is None else cost_of(recording.price, start, response)
-    if cost is None:
-        return {}
-    run.trace.cost = (run.trace.cost or 0.0) + cost
-    return {names.CHAINSPAN_COST: cost}
