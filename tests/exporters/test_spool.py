@@ -407,10 +407,23 @@ def test_missing_lock_library_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         spool(tmp_path, to=OtlpExporter(Down()))
 
 
-def test_span_after_the_end_is_counted(tmp_path: Path) -> None:
-    """A span that ends after the exporter was closed is lost, and counted as that."""
+def test_span_after_the_end_waits_for_the_next_process(server: OtlpServer, tmp_path: Path) -> None:
+    """What ends after the exporter was closed, such as in an exit hook, is on the disk all the same."""
     exporter = made(tmp_path, Down())
     exporter.close(0)
+
+    emit(exporter, ["late"])
+
+    assert exporter.flush(0) == Delivery(pending=1)
+    assert made(tmp_path, server).flush(10) == Delivery(delivered=1)
+    assert server.names == ["late"]
+
+
+def test_span_after_the_end_that_finds_no_room_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would send from memory what ends after the exporter was closed, so it is lost and said."""
+    exporter = made(tmp_path, Down())
+    exporter.close(0)
+    monkeypatch.setattr(os, "write", full_disk)
 
     emit(exporter, ["late"])
 

@@ -202,13 +202,16 @@ class SpoolExporter(SpanExporter):
         return bool(self._memory.spans) or any(file.written_ns <= upto_ns for file in self._counts.waiting())
 
     def _keep(self, body: bytes, spans: int) -> str:
-        """Write a request, or hold it in memory where the disk is full; return why neither was possible."""
-        if self.closed:
-            return "the process was ending"
+        """Write a request, or hold it in memory where the disk is full; return why neither was possible.
+
+        What comes after close() is written too: the next process finds it.
+        """
         try:
             self._write(body, spans)
+            if self.closed:
+                self._segment.close()
         except OSError as error:
-            held = self._memory.hold(body, spans)
+            held = not self.closed and self._memory.hold(body, spans)
             return "" if held else f"the spool cannot be written: {error.strerror}"
         return ""
 
@@ -216,7 +219,7 @@ class SpoolExporter(SpanExporter):
         self._segment.append(body, spans)
         self._size_bytes += len(body)  # an estimate: others write here too, and files are sent
         if self._size_bytes >= self._next_look_bytes:
-            self._look(wait=self._size_bytes > self._max_bytes * _FAR_TOO_MUCH)
+            self._look(wait=self.closed or self._size_bytes > self._max_bytes * _FAR_TOO_MUCH)
 
     def _look(self, *, wait: bool) -> None:
         """Have the bound kept by a thread of its own; the application waits only where that falls behind."""
