@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import (
 )
 from opentelemetry.sdk.trace.sampling import _KNOWN_SAMPLERS
 
-from . import _exit, _pipeline, _settings, exporters
+from . import _ending, _exit, _pipeline, _settings, exporters
 from ._delivery import Delivery, Flushable, flush_all
 from ._errors import ConfigurationError
 from ._feeding import processor_for
@@ -118,6 +118,7 @@ def configure(  # noqa: PLR0913  one call sets up all
     if built.meters is not None:
         otel_metrics.set_meter_provider(built.meters)
     _exit.close_first()
+    _ending.end_with_process(processors)  # before what they may feed, which the provider would be too late for
     _pipeline.of_provider(built.tracers, processors=built.feeds, others=built.others)  # ends its runs before that
     if flush_on_sigterm:
         _exit.flush_on_sigterm()

@@ -54,13 +54,14 @@ class Closable(Protocol):
 
 
 _open: weakref.WeakSet[Closable] = weakref.WeakSet()
+_first: weakref.WeakSet[Closable] = weakref.WeakSet()
 _after_fork: weakref.WeakValueDictionary[tuple[int, str], object] = weakref.WeakValueDictionary()
 _numbers = count()
 
 
-def close_at_exit(closable: Closable) -> None:
-    """Close this at the end of the process, unless it has been collected by then."""
-    _open.add(closable)
+def close_at_exit(closable: Closable, *, first: bool = False) -> None:
+    """Close this at the end of the process, unless it has been collected by then; `first` what feeds others."""
+    (_first if first else _open).add(closable)
 
 
 def never_close_at_exit(closable: Closable) -> None:
@@ -133,7 +134,7 @@ class _SigtermHandler:
 def _flush_open(timeout_s: float) -> None:
     """Flush everything together: all begin before the first is waited for."""
     deadline_s = monotonic() + timeout_s
-    closables = list(_open)
+    closables = [*_first, *_open]
     for wait in (False, True):
         for closable in closables:
             with _closing:
@@ -143,7 +144,7 @@ def _flush_open(timeout_s: float) -> None:
 def _close_open() -> None:
     # No thread is started here: some Pythons forbid it at this point.
     deadline_s = monotonic() + EXIT_TIMEOUT_S
-    closables = list(_open)
+    closables = [*_first, *_open]
     for closable in closables:
         with _closing:
             closable.flush(0.0)

@@ -25,6 +25,7 @@ from opentelemetry.trace import ProxyTracerProvider
 from typing_extensions import override
 
 from ._delivery import Delivery, Flushable, flush_all
+from ._ending import end_with_process
 from ._errors import ConfigurationError
 from ._exit import after_fork
 from ._feeding import processor_for
@@ -82,6 +83,7 @@ class Pipeline:
         self.processors = tuple(processors)
         self.others = tuple(others)
         self._targets = tuple(targets)  # keeps their ids from being given to others
+        self._closers = end_with_process(targets)
         self._provider: Callable[[], trace.TracerProvider | None]
         self._provider = weakref.ref(provider) if has_scope else lambda: provider
         after_fork(self.lifecycle.disown_all)
@@ -173,7 +175,7 @@ def apart(
                 provider,
                 has_scope=False,
                 processors=processors,
-                targets=targets,
+                targets=() if is_whole else targets,
                 schema_url=schema_url,
                 clock=clock,
             )
