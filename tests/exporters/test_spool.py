@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import stat
 import subprocess
 import sys
@@ -346,6 +347,31 @@ def test_spoiled_file_is_set_aside(server: OtlpServer, tmp_path: Path, spoil: Ca
 
     assert answer == Delivery(delivered=1, rejected=1)
     assert server.names == ["sound"]
+
+
+def test_what_was_refused_is_kept_where_that_was_cleared_away(server: OtlpServer, tmp_path: Path) -> None:
+    """Whoever has looked at ``rejected/`` may remove it; the next refused span is there again, and counted."""
+    server.behaviour = Refuse("poison")
+    exporter = made(tmp_path, server)
+    shutil.rmtree(tmp_path / "rejected")
+
+    emit(exporter, ["poison", "a"])
+
+    assert exporter.flush(10) == Delivery(delivered=1, rejected=1)
+    [kept] = (tmp_path / "rejected").iterdir()
+    assert [span.name for span in spans_of(kept.read_bytes())] == ["poison"]
+
+
+def test_directory_that_is_removed_comes_back(tmp_path: Path) -> None:
+    """Spans that end after somebody has removed the directory are on the disk, as those before were."""
+    directory = tmp_path / "spool"
+    exporter = made(directory, Down())
+    shutil.rmtree(directory)
+
+    emit(exporter, ["a"])
+
+    assert spooled(directory) == ["a"]
+    assert [path.stat().st_mode & 0o777 for path in (directory, directory / "rejected")] == [0o700, 0o700]
 
 
 def test_foreign_files_are_left_alone(server: OtlpServer, tmp_path: Path) -> None:

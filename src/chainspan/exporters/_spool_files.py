@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from pathlib import Path
 
-__all__ = ["SpoolFile", "SpoolFiles", "write_all"]
+__all__ = ["SpoolFile", "SpoolFiles", "create", "write_all"]
 
 _ABANDONED_NS = 600 * 10**9  # a .tmp of this age has lost its writer
 _READY, _SENDING, _WRITING, _OPEN = "otlp", "sending", "tmp", "open"
@@ -81,8 +81,7 @@ class SpoolFiles:
         self.rejected_directory = directory / "rejected"
         self._prefix = f"{directory}{os.sep}"
         self._numbers = itertools.count(1)
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.rejected_directory.mkdir(mode=0o700, exist_ok=True)
+        _make_directories(self)
 
     def new(self, now_ns: int, *, spans: int) -> SpoolFile:
         """Return a file that is not there yet."""
@@ -119,14 +118,21 @@ class SpoolFiles:
         return [part for part, _ in made]
 
     def _put(self, file: SpoolFile, body: bytes) -> None:
-        temporary = self.path(file.turned(_WRITING))
+        temporary = file.turned(_WRITING)
         try:
-            _write(temporary, body)
-            os.rename(temporary, self.path(file))  # noqa: PTH104
+            self._write(temporary, body)
+            os.rename(self.path(temporary), self.path(file))  # noqa: PTH104
         except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
+            self.remove(temporary)
             raise
+
+    def _write(self, file: SpoolFile, body: bytes) -> None:
+        """Write a new file in as few calls as can be: each gives up the interpreter lock."""
+        descriptor = create(self, file)
+        try:
+            write_all(descriptor, body)
+        finally:
+            os.close(descriptor)
 
     def open_files(self) -> list[SpoolFile]:
         """Return the files that are being appended to, or were when their process was killed."""
@@ -168,14 +174,16 @@ class SpoolFiles:
     def set_aside(self, file: SpoolFile, max_bytes: int) -> None:
         """Move a refused file to ``rejected/``, where the oldest make room for the newest."""
         kept = self.rejected_directory / file.turned(_READY).name
+        with contextlib.suppress(OSError):
+            _make_directories(self)  # for whoever clears them away
         if not _succeeded(lambda: self._path(file).rename(kept)):
             self.remove(file)
-        sizes = [(path.name, path.stat().st_size) for path in sorted(self.rejected_directory.iterdir())]
+        sizes = [(path, _size(path)) for path in _listed(self.rejected_directory)]
         excess = sum(size for _, size in sizes) - max_bytes
-        for name, size in sizes:
+        for path, size in sorted(sizes):
             if excess <= 0:
                 return
-            (self.rejected_directory / name).unlink(missing_ok=True)
+            _succeeded(path.unlink)
             excess -= size
 
     def trim(self, max_bytes: int, down_to_bytes: int) -> tuple[int, list[SpoolFile]]:
@@ -183,7 +191,7 @@ class SpoolFiles:
 
         What is being sent just now is left: it is about to go anyway.
         """
-        sized = [(file, self._size(file)) for file in self.waiting()]
+        sized = [(file, _size(self._path(file))) for file in self.waiting()]
         total = sum(size for _, size in sized)
         removed: list[SpoolFile] = []
         if total <= max_bytes:
@@ -212,23 +220,38 @@ class SpoolFiles:
     def _path(self, file: SpoolFile) -> Path:
         return self.directory / file.name
 
-    def _size(self, file: SpoolFile) -> int:
-        with contextlib.suppress(OSError):
-            return self._path(file).stat().st_size
-        return 0
-
     def _turn(self, file: SpoolFile, state: str) -> SpoolFile | None:
         turned = file.turned(state)
         return turned if _succeeded(lambda: self._path(file).rename(self._path(turned))) else None
 
 
-def _write(path: str, body: bytes) -> None:
-    """Write a new file, the owner's alone, in as few calls as can be: each gives up the interpreter lock."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        write_all(descriptor, body)
-    finally:
-        os.close(descriptor)
+def create(files: SpoolFiles, file: SpoolFile, flags: int = 0) -> int:
+    """Open a new file, the owner's alone; make its directory again where somebody has removed that."""
+    with contextlib.suppress(FileNotFoundError):
+        return _create(files.path(file), flags)
+    _make_directories(files)
+    return _create(files.path(file), flags)
+
+
+def _make_directories(files: SpoolFiles) -> None:
+    files.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.rejected_directory.mkdir(mode=0o700, exist_ok=True)
+
+
+def _create(path: str, flags: int) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | flags, 0o600)
+
+
+def _listed(directory: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return [*directory.iterdir()]
+    return []
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
 
 
 def write_all(descriptor: int, body: bytes) -> None:

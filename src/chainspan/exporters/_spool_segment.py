@@ -19,7 +19,7 @@ from types import ModuleType
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ._spool_files import SpoolFile, SpoolFiles, write_all
+from ._spool_files import SpoolFile, SpoolFiles, create, write_all
 
 __all__ = ["SpoolSegment", "adopt", "records", "spans_in"]
 
@@ -115,7 +115,7 @@ class SpoolSegment:
         if _locks is None:
             return False
         file = self._files.new(self._now_ns(), spans=0).turned("tmp")
-        self._descriptor = os.open(self._files.path(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._descriptor = create(self._files, file, os.O_APPEND)
         self._file, self._bytes, self._spans = file, 0, 0
         try:
             _locks.flock(self._descriptor, _locks.LOCK_EX | _locks.LOCK_NB)
