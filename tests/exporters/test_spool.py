@@ -374,6 +374,21 @@ def test_directory_that_is_removed_comes_back(tmp_path: Path) -> None:
     assert [path.stat().st_mode & 0o777 for path in (directory, directory / "rejected")] == [0o700, 0o700]
 
 
+def test_what_somebody_removes_is_not_called_delivered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Files that are cleared away in an outage are lost, and that is said."""
+    exporter = made(tmp_path, Down())
+    emit(exporter, ["a", "b"])
+    exporter.flush(1)
+
+    for path in [*tmp_path.glob("*.otlp"), *tmp_path.glob("*.sending")]:
+        path.unlink(missing_ok=True)
+    during = exporter.flush(0)
+    exporter.close(1)
+
+    assert (during, exporter.flush(0)) == (Delivery(dropped=2), Delivery(dropped=2))
+    assert "2 spans were lost (somebody removed their files)" in caplog.messages[-1]
+
+
 def test_foreign_files_are_left_alone(server: OtlpServer, tmp_path: Path) -> None:
     """What was not written by a spool is neither sent nor removed."""
     (tmp_path / "notes.otlp").write_text("mine", "utf-8")

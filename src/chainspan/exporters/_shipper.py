@@ -47,10 +47,11 @@ class Shipper:
         gather: Closes the files that are written to, so that they can be sent.
         ship_memory: Sends what found no room on the disk; returns whether there was any.
         settle: Told of files that have got a final answer; it counts and removes them.
+        note_sender: Told whether it is this process that sends, when that changes.
         now_ns: The clock that the files' names are made with.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each stands for itself
         self,
         files: SpoolFiles,
         courier: Courier,
@@ -58,6 +59,7 @@ class Shipper:
         gather: Callable[[], None],
         ship_memory: Callable[[], bool],
         settle: Callable[[Sequence[Settlement]], None],
+        note_sender: Callable[[bool], None],
         now_ns: Callable[[], int],
     ) -> None:
         self._files = files
@@ -65,6 +67,7 @@ class Shipper:
         self._gather = gather
         self._ship_memory = ship_memory
         self._settle = settle
+        self._note_sender = note_sender
         self._now_ns = now_ns
         self.start_afresh()
 
@@ -110,6 +113,8 @@ class Shipper:
                 while self._ship_something():
                     pass
             if self._lock.is_locked:
+                with _shipping:
+                    self._note_sender(False)
                 self._lock.release()
 
     def _ship_something(self) -> bool:
@@ -128,6 +133,7 @@ class Shipper:
         except filelock.Timeout:
             return False
         self._files.recover(self._now_ns())
+        self._note_sender(True)
         return True
 
     def _ship_files(self) -> bool:

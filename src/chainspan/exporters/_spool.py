@@ -107,6 +107,7 @@ class SpoolExporter(SpanExporter):
             gather=self._gather,
             ship_memory=self._ship_memory,
             settle=self._settle,
+            note_sender=lambda sends: self._counts.note_sender(self._segment.close(), sends=sends),
             now_ns=now_ns,
         )
         self._size_bytes = self._next_look_bytes = 0
@@ -163,6 +164,8 @@ class SpoolExporter(SpanExporter):
         self._shipper.stop(max(0.0, deadline_s - monotonic()))
         if spans := self._memory.clear():
             self._lose(spans, "the spool could not be written")
+        if self._counts.removed:
+            self.outage.lost(self._counts.removed, "somebody removed their files")
         if self._counts.waiting() and not self.outage.active:
             self.outage.failed("no answer in time")
         self.outage.closed()

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .._delivery import Delivery
 from ._spool_files import SpoolFile, SpoolFiles
@@ -28,11 +29,22 @@ class Settlement:
     reason: str = ""
 
 
+class _Found(NamedTuple):
+    """A look at the directory: what waits, how many own spans are gone unsettled, and what was noted of others."""
+
+    waiting: list[SpoolFile]
+    gone: int
+    noted: Delivery
+
+
 class SpoolCounts:
     """Counts the spans that a process answers for: those it wrote, and those it found when it began.
 
     Thread-safe. Spans of other processes that are running are theirs to count, also when
     this one sends them; what it loses of theirs it leaves word of.
+
+    Attributes:
+        removed: Own spans that somebody removed while this process sent, as of when it ceased to.
     """
 
     def __init__(self, files: SpoolFiles, now_ns: Callable[[], int]) -> None:
@@ -48,6 +60,9 @@ class SpoolCounts:
         self._slow_lock = threading.Lock()  # held while files go and are counted, so that none is missed between
         self._own = Delivery()  # of the spans in files of this process
         self._found = Delivery()
+        self._sends = False
+        self._left_to_others = 0  # own spans that other processes have dealt with, as of when this one began to send
+        self.removed = 0
         self._pid = os.getpid()
         self._began_ns = self._now_ns()
 
@@ -90,14 +105,32 @@ class SpoolCounts:
             written: How many it has written to files, and the number of the last of these.
             in_memory_spans: How many more found no room on the disk.
         """
-        written_spans, last_number = written
         with self._slow_lock:
-            waiting = [file for file in self.waiting() if not self._is_own(file) or file.number <= last_number]
+            found = self._looked_up(written)
+            if self._sends and found.gone > self._left_to_others:  # or one was renamed as it was looked for
+                found = self._looked_up(written)
             known = self._own + self._found + self._unwritten
-            own_waiting = sum(file.spans for file in waiting if self._is_own(file))
-            gone = written_spans - own_waiting - self._own.delivered - self._own.lost
-        pending = sum(file.spans for file in waiting) + in_memory_spans
-        return known + self._by_others(max(0, gone)) + Delivery(pending=pending)
+            removed = max(0, found.gone - self._left_to_others) if self._sends else self.removed
+        pending = sum(file.spans for file in found.waiting) + in_memory_spans
+        return known + found.noted + Delivery(pending=pending, delivered=found.gone - removed, dropped=removed)
+
+    def note_sender(self, written: tuple[int, int], *, sends: bool) -> None:
+        """Note that it is this process that sends, or no longer: meanwhile no other has files to take."""
+        with self._slow_lock:
+            gone = self._looked_up(written).gone
+            if sends:
+                self._left_to_others = gone - self.removed
+            elif self._sends:
+                self.removed = max(0, gone - self._left_to_others)
+            self._sends = sends
+
+    def _looked_up(self, written: tuple[int, int]) -> _Found:
+        written_spans, last_number = written
+        waiting = [file for file in self.waiting() if not self._is_own(file) or file.number <= last_number]
+        own_waiting = sum(file.spans for file in waiting if self._is_own(file))
+        gone = written_spans - own_waiting - self._own.delivered - self._own.lost
+        noted = self._noted() if gone > 0 else Delivery()
+        return _Found(waiting, max(0, gone - noted.lost), noted)
 
     def _add(self, file: SpoolFile, fate: Delivery) -> None:
         if self._is_own(file):
@@ -105,14 +138,12 @@ class SpoolCounts:
         elif self._was_found(file):
             self._found += fate
 
-    def _by_others(self, spans: int) -> Delivery:
-        """Return what became of own files that another process has dealt with."""
-        if not spans:
-            return Delivery()
+    def _noted(self) -> Delivery:
+        """Return what other processes say that they lost of own files."""
         losses = [(lost, fate) for file, lost, fate in self._losses.losses() if self._is_own(file)]
         dropped = sum(lost for lost, fate in losses if fate == "dropped")
         rejected = sum(lost for lost, fate in losses if fate == "rejected")
-        return Delivery(delivered=max(0, spans - dropped - rejected), dropped=dropped, rejected=rejected)
+        return Delivery(dropped=dropped, rejected=rejected)
 
     def _is_own(self, file: SpoolFile) -> bool:
         return file.pid == self._pid and file.written_ns >= self._began_ns
