@@ -174,3 +174,18 @@ def test_callbacks_add_to_those_in_force() -> None:
 
     assert outside.usage_metadata["nova"]["input_tokens"] == 10
     assert inside.usage_metadata["nova"]["input_tokens"] == 5
+
+
+def test_one_handler_needs_no_list() -> None:
+    """A handler that is given alone is one beside those in force, wherever handlers are given."""
+    usage = [UsageMetadataCallbackHandler() for _ in range(5)]
+    option: Any = {"callbacks": usage[0]}
+    bound: Any = llm(**option)(model.__wrapped__)
+
+    @chain
+    def outer() -> None:
+        bound.with_config(callbacks=usage[1]).invoke("1", {"callbacks": usage[2]}, callbacks=usage[3])
+
+    outer.invoke(callbacks=usage[4])
+
+    assert [one.usage_metadata["nova"]["input_tokens"] for one in usage] == [5] * 5

@@ -28,7 +28,7 @@ class Decorator(Protocol):
         name: str | None = None,
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
-        callbacks: Sequence[Any] | None = None,
+        callbacks: Any = None,
     ) -> Bare: ...
 
 
@@ -46,7 +46,7 @@ class ModelDecorator(Protocol):
         name: str | None = None,
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
-        callbacks: Sequence[Any] | None = None,
+        callbacks: Any = None,
     ) -> Bare: ...
 
 

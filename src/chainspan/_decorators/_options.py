@@ -19,12 +19,12 @@ class CallOptions(TypedDict, total=False):
     """What a call may be given beside its input.
 
     Attributes:
-        callbacks: Handlers for the call and everything inside, beside those in force.
+        callbacks: Handlers, in a list or one alone, for the call and everything inside, beside those in force.
         tags: For the run and everything inside; so is the metadata.
         run_name: The name of this one run.
     """
 
-    callbacks: Sequence[Any] | None
+    callbacks: Any
     tags: Sequence[str] | None
     metadata: Mapping[str, Any] | None
     run_name: str | None

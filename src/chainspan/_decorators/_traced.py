@@ -69,7 +69,7 @@ class Traced(Step, Generic[P, R_co]):
         kind: Kind,
         own: Own | None = None,
         *,
-        callbacks: Sequence[Any] | None = None,
+        callbacks: Any = None,
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
     ) -> None:

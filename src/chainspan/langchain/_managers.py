@@ -46,8 +46,8 @@ class Given:
     """What a call was given beside its input, and what the callee adds for itself alone.
 
     Attributes:
-        callbacks: Lists of handlers, each to run beside those in force; or a manager, which
-            LangChain hands over with the run that it stands for.
+        callbacks: Lists of handlers, each to run beside those in force, or a handler alone; or a
+            manager, which LangChain hands over with the run that it stands for.
         tags: For the run and everything inside; so is the metadata.
         own_tags: For the run alone; so is `own_metadata`.
     """
@@ -98,11 +98,15 @@ def force(given: Given) -> Force | None:
 
 def _callbacks(inherited: Any, given: Sequence[Any]) -> Any:
     """Return who is told: a manager that was given instead of those in force, a list beside them."""
-    chosen = inherited
+    chosen: Any = inherited
+    added: list[Any] = []
     for callbacks in given:
-        if not isinstance(callbacks, (list, tuple)):
+        if isinstance(callbacks, (list, tuple)):
+            added += callbacks
+        elif hasattr(callbacks, "handlers"):
             chosen = callbacks
-    added = [handler for callbacks in given if isinstance(callbacks, (list, tuple)) for handler in callbacks]
+        else:
+            added.append(callbacks)
     if not added:
         return chosen
     if chosen is None or isinstance(chosen, (list, tuple)):
