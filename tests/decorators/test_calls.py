@@ -103,6 +103,13 @@ def test_no_input_is_no_argument() -> None:
     assert chain(lambda: "done").invoke() == "done"
 
 
+def test_empty_mapping_is_no_argument_where_nothing_takes_it() -> None:
+    """A tool without parameters is asked with ``{}``, as a model asks it; what takes an argument gets it."""
+    functions: list[Any] = [lambda: "none", lambda **names: names, lambda *, name="none": name, lambda given="x": given]
+
+    assert [tool(function).invoke({}) for function in functions] == ["none", {}, "none", {}]
+
+
 def test_wrong_arguments_raise_what_a_call_raises(handler: OtelHandler) -> None:
     """A traced call with the wrong arguments raises the function's own error."""
     traced: Any = both.with_config(callbacks=[handler])

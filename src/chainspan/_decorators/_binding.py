@@ -94,12 +94,13 @@ def bind(function: Callable[..., Any], given: Any) -> Arguments:
     """Return the arguments that an input stands for.
 
     A mapping is spread onto the parameters where it fits: where every key is the name of a
-    parameter and no parameter without a default is left out. Everything else, a mapping that
-    does not fit too, is the first positional argument. No input is no argument.
+    parameter and no parameter without a default is left out, and an empty one where there is
+    no parameter that could take it. Everything else, a mapping that does not fit too, is the
+    first positional argument. No input is no argument.
     """
     if given is NOTHING:
         return Arguments((), {})
-    if isinstance(given, Mapping) and given and _fits(function, given):
+    if isinstance(given, Mapping) and _fits(function, given):
         return Arguments((), dict(given))
     return Arguments((given,), {})
 
@@ -108,8 +109,12 @@ def _fits(function: Callable[..., Any], given: Mapping[Any, Any]) -> bool:
     signature = _signature(function)
     if signature is None or not all(isinstance(key, str) for key in given):
         return False
+    return _binds(signature, **given) and bool(given or not _binds(signature, given))
+
+
+def _binds(signature: inspect.Signature, /, *args: Any, **kwargs: Any) -> bool:
     try:
-        signature.bind(**given)
+        signature.bind(*args, **kwargs)
     except TypeError:
         return False
     return True
