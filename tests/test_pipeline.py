@@ -254,6 +254,7 @@ CALL = """
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("OTEL_SDK_DISABLED", "true"),
         ("OTEL_TRACES_SAMPLER", "always_off"),
         ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3"),
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),

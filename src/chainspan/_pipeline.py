@@ -163,7 +163,7 @@ def apart(
         schema_url: The schema of the attributes' names.
         clock: Nanoseconds since the epoch; for tests.
         is_whole: Whether it is fed all of every span, whatever the OTEL_* variables have
-            for those that are exported: a sampler, and limits.
+            for those that are exported: a sampler, limits, or that there are none.
     """
     key = tuple(id(target) for target in targets)
     with _lock:
@@ -204,6 +204,8 @@ def _provider_apart(processors: Sequence[SpanProcessor], *, is_whole: bool) -> T
         shutdown_on_exit=False,
         span_limits=_no_limits() if is_whole else None,
     )
+    if is_whole:
+        provider._disabled = False  # noqa: SLF001 - read from OTEL_SDK_DISABLED, where no argument says so
     for processor in processors:
         provider.add_span_processor(isolated(processor))
     return provider
