@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, StatusCode, get_current_span
 
-from chainspan import ContentPolicy
+from chainspan import ContentPolicy, Delivery
+from chainspan._feeding import DirectProcessor, processor_for
+from chainspan.exporters import otlp, spool
 from chainspan.exporters._gated import gated
 
 from ._asked import Asked
+from ._otlp_server import OtlpServer, Status
 
 CANARY = "c4n4ry"
 MESSAGES = json.dumps([{"role": "user", "content": CANARY}])
@@ -144,3 +148,54 @@ def test_flush_and_shutdown_are_passed_on() -> None:
     exporter.shutdown()
 
     assert (answer, asked.asked) == (False, ["flush 5", "shutdown"])
+
+
+def test_what_is_sent_over_otlp_is_tried_again_and_told(server: OtlpServer) -> None:
+    """Before an exporter of ours, an outage costs nothing, and the flush says what arrived."""
+    server.next.extend([Status(503)] * 2)
+    processor = processor_for(gated(otlp(server.url), content=False))
+
+    _fail_once(processor)
+    delivery = processor.flush(10)
+    processor.close(2)
+
+    assert delivery == Delivery(delivered=1)
+    [body] = server.bodies
+    assert CANARY.encode() not in body
+
+
+def test_what_is_spooled_is_on_the_disk_without_content(tmp_path: Path) -> None:
+    """Before a spool, a span is on the disk when it has ended, and has not arrived by that."""
+    processor = processor_for(gated(spool(tmp_path, to=otlp("http://127.0.0.1:9")), content=False))
+
+    _fail_once(processor)
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("*.open"))
+    delivery = processor.flush(0)
+    processor.close(0)
+
+    assert isinstance(processor, DirectProcessor)
+    assert b"chat gpt-5" in written
+    assert CANARY.encode() not in written
+    assert delivery == Delivery(pending=1)
+
+
+def test_span_that_cannot_be_looked_through_is_lost_and_counted(
+    server: OtlpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not leave, and a flush does not wait for it."""
+    monkeypatch.setenv("CHAINSPAN_STRICT", "0")
+    monkeypatch.setattr("chainspan.exporters._gated._gated_span", lambda *_: 1 / 0)
+    processor = processor_for(gated(otlp(server.url), content=False))
+
+    _fail_once(processor)
+    delivery = processor.flush(10)
+    processor.close(2)
+
+    assert (delivery, server.spans) == (Delivery(dropped=1), [])
+
+
+def _fail_once(processor: SpanProcessor) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    with pytest.raises(ValueError, match=CANARY):
+        _fail(provider, "other")

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import Link, Status
 from pydantic_core import from_json
-from typing_extensions import override
 
 from .._content import ContentPolicy, Gate
 from .._encode import REDACTED, SECRET, attempt, is_secret_key, mask_text
 from .._guard import Guard
+from ._changing import changing
 from ._rewritten import Rewritten
 
-__all__ = ["GatedExporter", "gated"]
+__all__ = ["gated"]
 
 _GUARD = Guard("exporters.gated")
 _SCOPE: Final = "chainspan"  # whose spans have passed the gate already
@@ -55,31 +55,17 @@ def gated(exporter: SpanExporter, content: bool | ContentPolicy | None = None) -
         exporter: What sends the spans.
         content: As of a handler: True, False, a `ContentPolicy`, or None for the environment's word.
     """
-    return GatedExporter(exporter, Gate.of(content))
+    gate = Gate.of(content)
+    return changing(exporter, lambda spans: _passed(spans, gate))
 
 
-class GatedExporter(SpanExporter):
-    """Hands spans on, masked, or without content where content is off."""
-
-    def __init__(self, exporter: SpanExporter, gate: Gate) -> None:
-        self._exporter = exporter
-        self._gate = gate
-
-    @override
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        passed = []
-        for span in spans:
-            with _GUARD:
-                passed.append(span if _is_ours(span) else _gated_span(span, self._gate))
-        return self._exporter.export(passed)
-
-    @override
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self._exporter.force_flush(timeout_millis)
-
-    @override
-    def shutdown(self) -> None:
-        self._exporter.shutdown()
+def _passed(spans: Sequence[ReadableSpan], gate: Gate) -> Sequence[ReadableSpan]:
+    """Return the spans as they may leave; one that cannot be looked through does not."""
+    passed = []
+    for span in spans:
+        with _GUARD:
+            passed.append(span if _is_ours(span) else _gated_span(span, gate))
+    return passed
 
 
 def _is_ours(span: ReadableSpan) -> bool:
