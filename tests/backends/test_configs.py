@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chainspan import ContentPolicy
+from chainspan import ContentPolicy, _semconv
 from chainspan.exporters._encoding import MAX_REQUEST_BYTES
 
 from ._collector import CONFIGS, VALUES, merged, parsed
@@ -111,6 +111,25 @@ def test_a_batch_is_received_where_it_goes(sender: str, exporter: str, receiver:
     protocols = parsed(CONFIGS / f"{receiver}.yaml")["receivers"]["otlp"]["protocols"]
 
     assert batch["max_size"] * 2 < protocols["grpc"]["max_recv_msg_size_mib"] << 20
+
+
+def test_what_is_no_content_passes_the_agent() -> None:
+    """The agent's list has every attribute of chainspan's own but those that hold what somebody wrote."""
+    statements = parsed(CONFIGS / "agent.yaml")["processors"]["transform/drop_content"]["trace_statements"]
+    [passing] = [
+        re.compile(found[1].encode().decode("unicode_escape"))
+        for statement in statements[0]["statements"]
+        if (found := re.fullmatch(r'keep_matching_keys\(span\.attributes, "(.*)"\)', statement))
+    ]
+    own = {value for name, value in vars(_semconv).items() if name.startswith("CHAINSPAN_")} - {"chainspan.counted."}
+    held = {*own, "chainspan.counted.input_tokens", "gen_ai.retrieval.top_k"}
+
+    assert {name for name in held if not passing.match(name)} == {
+        "chainspan.holds",
+        "chainspan.metadata",
+        "chainspan.output.schema",
+        "chainspan.tags",
+    }
 
 
 def test_a_batch_fits_kafkas_messages() -> None:
