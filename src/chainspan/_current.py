@@ -46,6 +46,7 @@ def carry_context(function: Callable[P, R]) -> Callable[P, R]:
     For what does not carry contexts by itself: ``executor.submit(carry_context(work), x)``,
     ``threading.Thread(target=carry_context(work))``. Spans and runs inside it then nest as
     if it had been called in place. May be called any number of times, at the same time too.
+    A coroutine is run by whoever awaits it: ``carry_context(lambda: asyncio.run(work()))``.
     """
     context = contextvars.copy_context()
 

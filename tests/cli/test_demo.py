@@ -426,7 +426,7 @@ def test_closed_pipe_is_no_traceback() -> None:
                 "Exits with 1 when the trace was to be sent and did not arrive.",
                 "Also send the trace to a collector, and say whether it arrived",
                 "to OTEL_EXPORTER_OTLP_ENDPOINT where that is set, else to http://localhost:4318.",
-                "Send it there instead, by OTLP over HTTP. Implies --otlp.",
+                "Send it there instead. Implies --otlp.",
                 "Print without colours, also on a terminal.",
             ],
         ),

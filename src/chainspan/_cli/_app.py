@@ -58,7 +58,7 @@ def demo(
         typer.Option(
             "--endpoint",
             metavar="URL",
-            help="Send it there instead, by OTLP over HTTP. Implies --otlp.",
+            help="Send it there instead. Implies --otlp.",
         ),
     ] = None,
     no_color: Annotated[
