@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from typing_extensions import override
 
-from chainspan import ConfigurationError
+from chainspan import ConfigurationError, _guard
 from chainspan._batching import BatchingProcessor
 from chainspan._delivery import Delivery, aflush_all, flush_all
 from chainspan._feeding import processor_for
@@ -222,14 +222,20 @@ def test_unsampled_span_is_nobody_s_business() -> None:
     processor.close(0.1)
 
 
-def test_span_after_the_end_is_counted() -> None:
-    """A span that ends after the processor was closed is lost, and counted as that."""
+def test_span_after_the_end_is_counted_and_said(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A span that ends after the processor was closed is lost, counted as that, and said once with the cure."""
+    monkeypatch.setattr(_guard, "_said", set())
     processor = BatchingProcessor(InMemorySpanExporter())
     processor.close(0.1)
 
     emit(processor, 2)
 
     assert processor.flush(0.1) == Delivery(dropped=2)
+    assert [message[:60] for message in caplog.messages] == [
+        "Spans that end when their exporter has been closed are lost,"
+    ]
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many"])

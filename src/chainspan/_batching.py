@@ -30,13 +30,18 @@ from typing_extensions import override
 from ._delivery import Delivery, untraced
 from ._errors import ConfigurationError
 from ._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
-from ._guard import Guard
+from ._guard import Guard, say_once
 from ._outage import OutageLog
 
 __all__ = ["BatchingProcessor", "Deliverer"]
 
 _IDLE_S = 5.0
 _LAST_STEPS_S = 0.2  # of a close: for the thread to see that it is over
+
+_TOO_LATE = (
+    "Spans that end when their exporter has been closed are lost, as those of exit hooks are that were "
+    "registered before chainspan.configure(); a spool keeps them for the next process."
+)
 
 _delivering = Guard("batching.deliver")
 
@@ -108,16 +113,17 @@ class BatchingProcessor(SpanProcessor):
             return
         with self._changed:
             self._handed += 1
-            if self._closed:
-                self._drop(1, "the process was ending")
+            if not self._closed:
+                if len(self._queue) >= self._max_queue_spans:
+                    self._queue.popleft()
+                    self._drop(1, "the queue was full")
+                self._queue.append(span)
+                if len(self._queue) in {1, self._max_batch_spans}:
+                    self._changed.notify_all()
+                self._need_thread()
                 return
-            if len(self._queue) >= self._max_queue_spans:
-                self._queue.popleft()
-                self._drop(1, "the queue was full")
-            self._queue.append(span)
-            if len(self._queue) in {1, self._max_batch_spans}:
-                self._changed.notify_all()
-            self._need_thread()
+            self._drop(1, "the process was ending")
+        say_once(_TOO_LATE)
 
     def flush(self, timeout_s: float) -> Delivery:
         """Send what is queued, for so long at most, and return where all spans are then."""
