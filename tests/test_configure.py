@@ -189,6 +189,24 @@ def test_console_of_the_global_provider_prints_what_spans_tell() -> None:
     assert done.stdout.startswith("[chain/start] [1:chain:RunnableLambda] Entering Chain run with input: [inputs]\n")
 
 
+def test_a_console_does_not_make_the_flush_doubtful() -> None:
+    """What is printed beside it has no say in whether all spans arrived."""
+    with OtlpServer() as server:
+        done = run_alone(
+            """
+            import chainspan
+            chainspan.configure(console=True)
+            console = chainspan.ConsoleHandler(lambda text: None)
+            chainspan.chain(lambda x: x).invoke(1, callbacks=[chainspan.OtelHandler(), console])
+            print(chainspan.flush(10), console.flush(1))
+            """,
+            OTEL_EXPORTER_OTLP_ENDPOINT=server.url,
+        )
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == f"{Delivery(delivered=1)} {Delivery()}"
+
+
 @pytest.mark.parametrize(
     ("environment", "message"),
     [

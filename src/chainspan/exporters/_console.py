@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from typing_extensions import override
 
 from chainspan import _semconv as names
+from chainspan._delivery import Delivery
 from chainspan._encode import mask_text
 from chainspan._guard import Guard
 
@@ -90,7 +91,12 @@ class ConsoleProcessor(SpanProcessor):
     @override
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Wait until all text is written, and return whether it is."""
-        return self._outlet.flush(timeout_millis / 1_000)
+        return bool(self.flush(timeout_millis / 1_000))
+
+    def flush(self, timeout_s: float) -> Delivery:
+        """Wait until all text is written, for so long at most. A Delivery counts no spans that are printed."""
+        is_written = self._outlet.flush(timeout_s)
+        return Delivery() if is_written else Delivery(unverified=(type(self).__name__,))
 
     def _write(self, line: str) -> None:
         self._outlet.write(mask_text(line, keep_data=True))
