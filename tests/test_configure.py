@@ -253,6 +253,13 @@ def test_bad_variable_is_refused_with_where_expected_and_got(environment: dict[s
     assert (done.stdout, done.stderr) == (f"{message}\nProxyTracerProvider\n", "")
 
 
+def test_bad_argument_is_refused_by_its_own_name() -> None:
+    """What is no processor is refused as an argument of this call, and not of a handler's."""
+    done = run_alone("import chainspan; chainspan.configure(processors=[1])")
+
+    assert done.stderr.endswith("ConfigurationError: processors: expected SpanProcessors or SpanExporters, got 1\n")
+
+
 def test_spooled_spans_arrive_after_an_outage(tmp_path: Path) -> None:
     """With a spool, what was traced while nobody listened is sent by the next process (pains #26)."""
     spool = f"spool={str(tmp_path / 'spool')!r}"

@@ -153,7 +153,7 @@ def provider_from_environment() -> TracerProvider | None:
 def _build(setup: _Setup) -> _Built:
     _check_sampler()
     feeds, spans = _exports(setup)
-    feeds += map(_pipeline.processor_of, setup.processors)
+    feeds += [_pipeline.processor_of(target, "processors") for target in setup.processors]
     if setup.console:
         feeds.append(exporters.ConsoleProcessor())
     attributes = dict(setup.resource_attributes or {})

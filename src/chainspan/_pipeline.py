@@ -228,12 +228,12 @@ def _default_resource() -> Resource:
     return Resource.create()
 
 
-def processor_of(target: Target) -> SpanProcessor:
-    """Return what feeds a processor or an exporter that a user named."""
+def processor_of(target: Target, where: str = "OtelHandler(*targets)") -> SpanProcessor:
+    """Return what feeds a processor or an exporter that a user named, in the argument `where`."""
     if isinstance(target, SpanProcessor):
         return target
     if not isinstance(target, SpanExporter):
-        raise ConfigurationError("OtelHandler(*targets)", expected="SpanProcessors or SpanExporters", got=target)
+        raise ConfigurationError(where, expected="SpanProcessors or SpanExporters", got=target)
     processor = processor_for(target)
     _workers[id(processor)] = processor
     _workers.move_to_end(id(processor))
