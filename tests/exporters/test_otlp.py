@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import grpc
 import pytest
@@ -35,7 +36,7 @@ from chainspan._feeding import processor_for
 from chainspan.exporters._encoding import encoded, joined
 from chainspan.exporters._otlp import otlp, otlp_sender
 from chainspan.exporters._senders import Answer, HttpSender, Verdict, read_acceptance
-from chainspan.exporters._settings import OtlpSettings
+from chainspan.exporters._settings import OtlpSettings, Protocol
 
 from ._otlp_server import OtlpServer, Partial, Refuse, spans_of
 from ._otlp_server import Status as Answering
@@ -91,6 +92,15 @@ def test_endpoint_as_argument(given: str, expected: str) -> None:
     assert OtlpSettings.read(given).endpoint == expected
 
 
+@pytest.fixture
+def _certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of certificates in the working directory, with no certificate in them."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("ca.pem", "client.pem", "client.key"):
+        (tmp_path / name).touch()
+
+
+@pytest.mark.usefixtures("_certificates")
 def test_everything_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The variables of traces win over the general ones, arguments over both, and headers add up."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=general")
@@ -237,6 +247,20 @@ class FarEnd(requests.adapters.HTTPAdapter):
         return answer
 
 
+@pytest.mark.parametrize("protocol", get_args(Protocol))
+@pytest.mark.parametrize("name", ["CERTIFICATE", "TRACES_CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"])
+def test_certificate_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, name: str, protocol: Protocol) -> None:
+    """It is refused at once where TLS needs it, and not at each attempt to send."""
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", "nowhere.pem")
+
+    plain = otlp("http://collector:4318", protocol=protocol)
+    with pytest.raises(ConfigurationError, match=f"^OTEL_EXPORTER_OTLP_{name}: expected a file .*'nowhere.pem'"):
+        otlp("https://collector:4318", protocol=protocol)
+
+    assert plain.endpoint.startswith("http://collector:4318")
+
+
+@pytest.mark.usefixtures("_certificates")
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_certificates_of_the_variables_are_used(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """OpenTelemetry's variables win over those of requests, which are for every other address."""

@@ -76,6 +76,8 @@ class OtlpSettings:
         packing = variable.choice("compression", compression, OTEL_EXPORTER_OTLP_COMPRESSION, get_args(Compression))
         url = variable.endpoint(endpoint, chosen)
         insecure = variable(OTEL_EXPORTER_OTLP_INSECURE)
+        if urlsplit(url).scheme == "https":
+            variable.check_files()
         return cls(
             endpoint=url,
             signal=signal,
@@ -143,6 +145,18 @@ class _Variables:
         certificate = self(OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE)
         key = self(OTEL_EXPORTER_OTLP_CLIENT_KEY)
         return (certificate, key) if certificate and key else certificate or None
+
+    def check_files(self) -> None:
+        """Refuse certificates that cannot be read: each attempt would fail, and not say which file it wants."""
+        for name in (
+            OTEL_EXPORTER_OTLP_CERTIFICATE,
+            OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE,
+            OTEL_EXPORTER_OTLP_CLIENT_KEY,
+        ):
+            path = self(name)
+            if path and not os.access(path, os.R_OK):
+                where = self._own_name(name) if self._own(name) else name
+                raise ConfigurationError(where, expected="a file that can be read", got=path)
 
     def _own(self, name: str) -> str:
         return os.environ.get(self._own_name(name), "").strip()
