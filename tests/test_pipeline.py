@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -269,6 +270,19 @@ def test_console_prints_whatever_is_exported(monkeypatch: pytest.MonkeyPatch, na
 
     assert lines[0] == '[chain/start] [1:chain:RunnableLambda] Entering Chain run with input: {\n  "input": "a text"\n}'
     assert [line.partition("]")[0] for line in lines] == ["[chain/start", "[chain/end"]
+
+
+def test_console_prints_once_however_its_place_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two handlers for one file, or for one method, are one console."""
+    monkeypatch.chdir(tmp_path)
+    lines: list[str] = []
+    files = [ConsoleHandler("trace.txt"), ConsoleHandler(Path("trace.txt")), ConsoleHandler(tmp_path / "trace.txt")]
+
+    RunnableLambda(str).invoke(1, {"callbacks": [*files, ConsoleHandler(lines.append), ConsoleHandler(lines.append)]})
+
+    written = Path("trace.txt").read_text("utf-8")
+    assert (written.count("[chain/start]"), written.count("[chain/end]")) == (1, 1)
+    assert len(lines) == 2
 
 
 def test_without_a_provider_the_cure_is_named_once() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import TracebackType
+from types import BuiltinMethodType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opentelemetry import trace
@@ -242,9 +243,16 @@ def _console_pipeline(
     to: Any, color: bool | None, clock: Callable[[], int] | None
 ) -> tuple[ConsoleProcessor, Pipeline]:
     """Return one pipeline for each place that is printed to, so that no run is printed twice."""
-    key = (id(to) if to is not None and not isinstance(to, str) else to, color, clock)
+    key = (_place(to), color, clock)
     pipeline = _consoles.get(key)
     if pipeline is None:
         pipeline = _pipeline.apart([ConsoleProcessor(to, color)], clock=clock, is_whole=True)
         _consoles[key] = pipeline
     return cast("ConsoleProcessor", pipeline.processors[0]), pipeline
+
+
+def _place(to: Any) -> Any:
+    """Return what is the same for the same place, however it is named."""
+    if to is None or isinstance(to, (MethodType, BuiltinMethodType)):
+        return to  # each look-up of a method makes another one, which is equal
+    return os.path.abspath(to) if isinstance(to, (str, os.PathLike)) else id(to)  # noqa: PTH100 - any path, as text
