@@ -189,6 +189,42 @@ def test_console_of_the_global_provider_prints_what_spans_tell() -> None:
     assert done.stdout.startswith("[chain/start] [1:chain:RunnableLambda] Entering Chain run with input: [inputs]\n")
 
 
+@pytest.mark.parametrize("calls", [1, 150], ids=["one", "more-than-are-kept"])
+def test_flush_tells_of_handlers_that_are_gone(calls: int) -> None:
+    """A handler that was made for one call, with an exporter of its own, is flushed and counted as others are."""
+    with OtlpServer() as server:
+        done = run_alone(
+            f"""
+            import chainspan
+            from chainspan.exporters import otlp
+            step = chainspan.chain(lambda x: x)
+            for _ in range({calls}):
+                step.invoke(1, callbacks=[chainspan.OtelHandler(otlp({server.url!r}))])
+            print(chainspan.flush(20))
+            """
+        )
+        arrived = len(server.spans)
+
+    assert (done.stdout, done.stderr) == (f"{Delivery(delivered=calls)}\n", "")
+    assert arrived == calls
+
+
+def test_flush_is_doubtful_of_a_processor_whose_handler_is_gone() -> None:
+    """A processor of the SDK's that cannot tell is flushed as well, and named."""
+    done = run_alone(
+        """
+        import chainspan
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        memory = InMemorySpanExporter()
+        chainspan.chain(lambda x: x).invoke(1, callbacks=[chainspan.OtelHandler(BatchSpanProcessor(memory))])
+        print(chainspan.flush(10).unverified, len(memory.get_finished_spans()))
+        """
+    )
+
+    assert (done.stdout, done.stderr) == ("('BatchSpanProcessor',) 1\n", "")
+
+
 def test_a_console_does_not_make_the_flush_doubtful() -> None:
     """What is printed beside it has no say in whether all spans arrived."""
     with OtlpServer() as server:

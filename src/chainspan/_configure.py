@@ -128,8 +128,8 @@ def configure(  # noqa: PLR0913  one call sets up all
 def flush(timeout_s: float = 10.0) -> Delivery:
     """Export what has ended in every pipeline of chainspan's, and say what became of it.
 
-    Returns within the timeout. The answer is true only if everything arrived, as far as
-    anybody can tell.
+    Those count whose handlers are gone, too. Returns within the timeout. The answer is true
+    only if everything arrived, as far as anybody can tell.
     """
     return flush_all(_pipeline.known_processors(), timeout_s)
 

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from ._delivery import Delivery
 from ._exit import close_at_exit
 
-__all__ = ["end_with_process"]
+__all__ = ["end_with_process", "kept_batches"]
 
 _MOST_BATCHES = 64
 """Processors of the SDK's that are kept when their handler is gone: their threads go on without it, and hold spans."""
@@ -30,15 +30,15 @@ class _Given:
     """Flushes and closes a processor as that can: how long it takes is its own."""
 
     def __init__(self, processor: SpanProcessor) -> None:
-        self._processor = processor
+        self.processor = processor
 
     def flush(self, timeout_s: float) -> Delivery:
         if timeout_s > 0:
-            self._processor.force_flush(int(timeout_s * 1_000))
-        return Delivery(unverified=(type(self._processor).__name__,))
+            self.processor.force_flush(int(timeout_s * 1_000))
+        return Delivery(unverified=(type(self.processor).__name__,))
 
     def close(self, timeout_s: float) -> None:  # noqa: ARG002  a shutdown() takes none
-        self._processor.shutdown()
+        self.processor.shutdown()
 
 
 def end_with_process(targets: Iterable[object]) -> list[object]:
@@ -56,6 +56,11 @@ def end_with_process(targets: Iterable[object]) -> list[object]:
             if isinstance(target, BatchSpanProcessor):
                 _keep(id(target), closer)
     return closers
+
+
+def kept_batches() -> list[SpanProcessor]:
+    """Return the processors of the SDK's that are kept, whether a handler names them still or not."""
+    return [given.processor for given in list(_batches.values())]
 
 
 def _keep(key: int, closer: _Given) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
@@ -17,7 +17,7 @@ from ._delivery import Delivery, untraced
 from ._exit import EXIT_TIMEOUT_S
 from ._guard import Guard
 
-__all__ = ["DirectProcessor", "Durable", "processor_for"]
+__all__ = ["DirectProcessor", "Durable", "Worker", "processor_for"]
 
 _writing = Guard("feeding.write")
 
@@ -79,11 +79,14 @@ class DirectProcessor(SpanProcessor):
         self.close(EXIT_TIMEOUT_S)
 
 
-_shared: weakref.WeakValueDictionary[int, BatchingProcessor | DirectProcessor] = weakref.WeakValueDictionary()
+Worker: TypeAlias = BatchingProcessor | DirectProcessor
+"""What feeds an exporter for all handlers that name it."""
+
+_shared: weakref.WeakValueDictionary[int, Worker] = weakref.WeakValueDictionary()
 _shared_lock = threading.Lock()
 
 
-def processor_for(exporter: SpanExporter) -> BatchingProcessor | DirectProcessor:
+def processor_for(exporter: SpanExporter) -> Worker:
     """Return the processor that feeds this exporter: one for all handlers that name it.
 
     A thousand handlers with the same exporter so have one queue and one thread. None of

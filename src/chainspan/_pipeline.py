@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -25,10 +26,10 @@ from opentelemetry.trace import ProxyTracerProvider
 from typing_extensions import override
 
 from ._delivery import Delivery, Flushable, flush_all
-from ._ending import end_with_process
+from ._ending import end_with_process, kept_batches
 from ._errors import ConfigurationError
 from ._exit import after_fork
-from ._feeding import processor_for
+from ._feeding import Worker, processor_for
 from ._guard import Guard
 from ._lifecycle import Lifecycle
 from ._listeners import does_nothing
@@ -55,7 +56,7 @@ makes room, if no handler uses it."""
 _lock = threading.Lock()
 _of_provider: weakref.WeakKeyDictionary[trace.TracerProvider, Pipeline] = weakref.WeakKeyDictionary()
 _apart: weakref.WeakValueDictionary[tuple[int, ...], Pipeline] = weakref.WeakValueDictionary()
-_workers: OrderedDict[int, SpanProcessor] = OrderedDict()
+_workers: OrderedDict[int, Worker] = OrderedDict()
 
 
 class Pipeline:
@@ -242,10 +243,45 @@ def processor_of(target: Target, where: str = "OtelHandler(*targets)") -> SpanPr
     return processor
 
 
-def _retire(processor: SpanProcessor) -> None:
+def _retire(worker: Worker) -> None:
     """Stop a worker that no handler uses any more, without waiting for it."""
-    if not any(processor in pipeline.processors for pipeline in list(_live_pipelines)):
-        threading.Thread(target=processor.shutdown, daemon=True, name="chainspan-retire").start()
+    if not any(worker in pipeline.processors for pipeline in list(_live_pipelines)):
+        _past.take(worker)
+
+
+class _Past:
+    """What became, or will become, of the spans of workers that nobody uses any more."""
+
+    def __init__(self) -> None:
+        self.start_afresh()
+        after_fork(self.start_afresh)
+
+    def start_afresh(self) -> None:
+        """Know of none: at first, and in a forked child."""
+        self._changed = threading.Condition()
+        self._settled = Delivery()
+        self._leaving: dict[int, Worker] = {}
+
+    def take(self, worker: Worker) -> None:
+        """Shut a worker down in a thread of its own, and count what it has delivered and lost."""
+        self._leaving[id(worker)] = worker
+        threading.Thread(target=self._end, args=(worker,), daemon=True, name="chainspan-retire").start()
+
+    def flush(self, timeout_s: float) -> Delivery:
+        """Wait until all are shut down, for so long at most, and return where their spans are."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._leaving, timeout_s)
+            return sum((worker.flush(0.0) for worker in list(self._leaving.values())), self._settled)
+
+    def _end(self, worker: Worker) -> None:
+        worker.shutdown()
+        with self._changed:
+            self._settled += replace(worker.flush(0.0), pending=0)
+            self._leaving.pop(id(worker), None)
+            self._changed.notify_all()
+
+
+_past = _Past()
 
 
 def isolated(processor: SpanProcessor) -> SpanProcessor:
@@ -254,12 +290,10 @@ def isolated(processor: SpanProcessor) -> SpanProcessor:
 
 
 def known_processors() -> list[SpanProcessor | Flushable]:
-    """Return the processors of all pipelines that are in use, and what is flushed with them, each once."""
-    found: dict[int, SpanProcessor | Flushable] = {}
-    for pipeline in list(_live_pipelines):
-        for processor in pipeline.feeds():
-            found[id(processor)] = processor
-    return list(found.values())
+    """Return the processors of all pipelines, also of those whose handler is gone, and what is flushed with them."""
+    feeds = [processor for pipeline in list(_live_pipelines) for processor in pipeline.feeds()]
+    every: list[SpanProcessor | Flushable] = [*feeds, *list(_workers.values()), *kept_batches(), _past]
+    return list({id(processor): processor for processor in every}.values())
 
 
 class _Isolated(SpanProcessor):
