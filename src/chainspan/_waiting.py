@@ -11,8 +11,8 @@ which runs in the task that waits. That task stands suspended meanwhile, so its 
 can be entered from here.
 
 asyncio has no public way from a task to the one that waits for it before Python 3.14.
-What is used instead are the callbacks that ``await`` and ``gather`` leave; where they look
-otherwise, no waiting task is found.
+What is used instead are the callbacks that ``await``, ``gather`` and ``wait`` leave; where they
+look otherwise, no waiting task is found.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from ._tasks import suspended_frames
 __all__ = ["Waiting", "awaiter", "waiting"]
 
 _MOST_TASKS = 4  # of dispatch, one inside the other
+_AWAITED = ("outer", "waiter")  # what the callbacks of ``gather`` and of ``wait`` call the future that is awaited
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def awaiter(task: asyncio.Task[Any]) -> tuple[asyncio.Task[Any], Context] | None
 
 def _gatherers(task: asyncio.Task[Any]) -> Iterator[tuple[asyncio.Task[Any], Context]]:
     for callback, _ in _callbacks(task):
-        yield from _awaiters(_closed_over(callback, "outer"))
+        for name in _AWAITED:
+            yield from _awaiters(_closed_over(callback, name))
 
 
 def _awaiters(future: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableLambda, RunnableParallel
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
@@ -52,6 +52,12 @@ async def _gathered(stage: Stage) -> None:
     await asyncio.gather(*[step(stage).ainvoke(1, UNHEARD) for _ in range(2)])
 
 
+async def _streamed_at_once(stage: Stage) -> None:
+    both: Any = RunnableParallel(one=step(stage), two=step(stage))
+    async for _ in both.astream(1, UNHEARD):
+        pass
+
+
 async def _inside(stage: Stage) -> None:
     await RunnableLambda(lambda given: given, lambda _: _sequence(stage)).ainvoke(1, UNHEARD)
 
@@ -61,6 +67,7 @@ NATIVES: dict[Way, str] = {
     _function: "native:unheard",
     _sequence: "native:unheard  x2",
     _gathered: "native:unheard  x2",
+    _streamed_at_once: "native:unheard  x2",
     _inside: "native:unheard  x2",
 }
 ways = pytest.mark.parametrize("way", NATIVES, ids=lambda way: way.__name__)
