@@ -31,7 +31,7 @@ _BRACKETS = frozenset() if _WORD_LAGS else frozenset({"_call_with_config", "_aca
 
 _RUNNABLES = "langchain_core.runnables.base"
 
-_PUMPED = "_iter_v2_events"  # the generator that a model's stream of events is pulled from, piece by piece
+_PUMPED = frozenset({"_iter_v2_events", "_aiter_v2_events"})  # generators that a model's events are pulled from
 _MODELS = "langchain_core.language_models"
 _TEXT_MODELS = "langchain_core.language_models.llms"
 _ONE_BY_ONE = frozenset({"_generate", "_agenerate"})  # functions there that call a model prompt by prompt
@@ -151,7 +151,7 @@ class Asker:
         while self._left is not None:
             frame, self._left = self._left, self._left.f_back
             found = _seated_in(frame) if id(frame) in _starters else None
-            if frame.f_code.co_name == _PUMPED:
+            if frame.f_code.co_name in _PUMPED:
                 found = scope_run.registry.get(_handed(frame))
             if found is not None:
                 self._seated.append(found)
@@ -237,8 +237,8 @@ def _inherits(run: Run, seat: Seat, frame: FrameType | None) -> bool:
     """Return whether code in another thread or task belongs to a run whose context it copied."""
     if seat.shares_stack():
         return False  # it would have been found there
-    if not seat.is_generator:
-        return run.is_watched or seat.only_starts or not seat.is_over()  # started by hand, it may be open for ever
+    if not (seat.is_generator or seat.only_starts):
+        return run.is_watched or not seat.is_over()  # started by hand, it may be open for ever
     if run.is_leaf and (not run.is_streamed or current_task() is not None):
         # Once it has begun, another task is its consumer's: a stream keeps its frame, whoever pulls it.
         return not run.is_streamed

@@ -18,7 +18,7 @@ from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 from ._bench import Bench
 from ._fakes import FakeChat
 from ._modes import CALLS, SYNC_ASYNC, Mode, modes
-from ._stage import Stage
+from ._stage import Stage, carry_context
 from .test_chains import PARSER, PROMPT, WORD
 
 STREAMS = [CALLS[2], CALLS[3]]
@@ -603,6 +603,65 @@ def test_async_events_of_a_model(bench: Bench) -> None:
         native:consumer  x3
         """,
     )
+
+
+CALLS_BETWEEN_EVENTS = """
+    llm:m1
+      native:model:m1
+      native:second
+    chain:other  x2
+      native:other
+    native:carried
+"""
+
+
+def other(stage: Stage) -> Any:
+    """Return a function that opens a span."""
+    return RunnableLambda(lambda _: stage.mark("native:other"), name="other")
+
+
+@V3
+@pytest.mark.filterwarnings("ignore:.*is in beta")
+def test_calls_between_events_of_a_model(bench: Bench) -> None:
+    """What the consumer calls in other threads between two events is its own."""
+
+    def scenario(stage: Stage) -> None:
+        stream: Any = stage.model(midway=lambda _: stage.mark("native:second")).stream_events(
+            "hi", stage.config, version="v3"
+        )
+        texts = iter(stream.text)
+        next(texts)
+        other(stage).batch([1, 2], stage.config)
+        with ThreadPoolExecutor() as pool:
+            pool.submit(carry_context(stage.mark), "native:carried").result()
+        assert list(texts)
+
+    bench.check(scenario, CALLS_BETWEEN_EVENTS)
+
+
+@V3
+@pytest.mark.parametrize("sync_only", [False, True], ids=["async", "sync-only"])
+@pytest.mark.filterwarnings("ignore:.*is in beta")
+def test_calls_between_async_events_of_a_model(bench: Bench, *, sync_only: bool) -> None:
+    """So it is with its other tasks, while the model's own is at work."""
+
+    async def scenario(stage: Stage) -> None:
+        going_on = threading.Event()
+
+        def wait(_: Any) -> None:
+            if sync_only:
+                going_on.wait()
+            stage.mark("native:second")
+
+        model: Any = (stage.sync_model if sync_only else stage.model)(midway=wait)
+        texts = aiter((await model.astream_events("hi", stage.config, version="v3")).text)
+        await anext(texts)
+        await other(stage).abatch([1, 2], stage.config)
+        await asyncio.to_thread(stage.mark, "native:carried")
+        going_on.set()
+        assert [text async for text in texts]
+
+    bench.check(scenario, CALLS_BETWEEN_EVENTS)
 
 
 @V3
