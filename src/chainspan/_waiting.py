@@ -12,7 +12,8 @@ can be entered from here.
 
 asyncio has no public way from a task to the one that waits for it before Python 3.14.
 What is used instead are the callbacks that ``await``, ``gather`` and ``wait`` leave; where they
-look otherwise, no waiting task is found.
+look otherwise, no waiting task is found. What a worker thread executes is handed to it together
+with the context that it was called in (``run_in_executor``, ``to_thread``), as a partial function.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from ._stack import is_dispatch
+from ._stack import is_dispatch, self_of
 from ._tasks import suspended_frames
 
-__all__ = ["Waiting", "awaiter", "waiting"]
+__all__ = ["Waiting", "awaiter", "given_context", "waiting"]
 
 _MOST_TASKS = 4  # of dispatch, one inside the other
+_EXECUTOR = "concurrent.futures.thread"  # the module whose `run` executes what a thread was given
 _AWAITED = ("outer", "waiter")  # what the callbacks of ``gather`` and of ``wait`` call the future that is awaited
 
 
@@ -64,6 +66,25 @@ def waiting(task: asyncio.Task[Any] | None) -> Waiting | None:
 def awaiter(task: asyncio.Task[Any]) -> tuple[asyncio.Task[Any], Context] | None:
     """Return the task that awaits a given one, alone or with others, and the context of its code, or None."""
     return next(_awaiters(task), None) or next(_gatherers(task), None)
+
+
+def given_context(frame: FrameType | None) -> Context | None:
+    """Return the context that an executor's thread was given together with what it executes, or None.
+
+    Args:
+        frame: The innermost frame of the thread's code.
+    """
+    while frame is not None:
+        if frame.f_code.co_name == "run" and frame.f_globals.get("__name__") == _EXECUTOR:
+            context = getattr(getattr(_function_of(self_of(frame)), "func", None), "__self__", None)
+            return context if isinstance(context, Context) else None
+        frame = frame.f_back
+    return None
+
+
+def _function_of(work: object) -> object:
+    """Return the function that an executor was handed, which has a place of its own from Python 3.14 on."""
+    return getattr(work, "fn", None) or next(iter(getattr(work, "task", ())), None)
 
 
 def _gatherers(task: asyncio.Task[Any]) -> Iterator[tuple[asyncio.Task[Any], Context]]:

@@ -5,16 +5,17 @@ See `chainspan._scope` for what they are asked.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextvars import Context
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 from . import _stack
 from ._runs import Run
 from ._seat import Seat
 from ._tasks import current_task
-from ._waiting import awaiter
+from ._waiting import awaiter, given_context
 
 __all__ = ["Asker", "is_named", "is_named_throughout", "leave_seat", "set_current_run", "take_seat"]
 
@@ -248,19 +249,32 @@ def _inherits(run: Run, seat: Seat, frame: FrameType | None) -> bool:
 def _is_in_stream(run: Run, package: str, frame: FrameType | None) -> bool:
     """Return whether what executes in another thread or task is a stream's body, and not a call of its consumer's."""
     if package != _NAMES_ALL:
-        return _stack.is_at_work(package, frame) or _is_awaited_in(run)
+        return _stack.is_at_work(package, frame) or _is_called_in(run, frame)
     if run.is_leaf:
         answering = _stack.outermost_method_of(_MODELS, frame)
         return answering is not None and answering.f_code.co_name == _ANSWERS
     # A chain's body would have said so, where that is possible.
-    return (_WORD_LAGS and _stack.has_package(package, frame)) or _is_awaited_in(run)
+    return (_WORD_LAGS and _stack.has_package(package, frame)) or _is_called_in(run, frame)
 
 
-def _is_awaited_in(run: Run) -> bool:
-    """Return whether a run's body waits for the task of here: it calls what nobody hears of, and that is named."""
+def _is_called_in(run: Run, frame: FrameType | None) -> bool:
+    """Return whether a run's body has called what nobody hears of, and what is named here."""
     task = current_task()
+    return _is_given_by(run, frame) if task is None else _is_awaited_in(run, task)
+
+
+def _is_given_by(run: Run, frame: FrameType | None) -> bool:
+    """Return whether what a worker thread executes is a run's body, or was given to it there."""
+    context = given_context(frame)
+    word = None if context is None else _current_run(context)
+    named = None if word is None else run.registry.get(word)
+    return named is not None and named.is_within(run)
+
+
+def _is_awaited_in(run: Run, task: asyncio.Task[Any]) -> bool:
+    """Return whether a run's body waits for a task."""
     for _ in range(_MOST_TASKS):
-        found = None if task is None else awaiter(task)
+        found = awaiter(task)
         word = None if found is None else _current_run(found[1])
         if found is None or word is None:
             return False

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from textwrap import dedent
 from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableLambda, RunnableParallel
+from langgraph.graph import START, StateGraph
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from chainspan import OtelHandler
+from chainspan import OtelHandler, chain
 
 from ._bench import Bench
-from ._modes import ASYNC, Mode, modes
+from ._modes import ALL, ASYNC, Mode, modes
 from ._python310 import IS_310
 from ._stage import Stage
 
 pytestmark = pytest.mark.skipif(IS_310, reason="LangChain's word is not to be had in asynchronous code")
 
 UNHEARD: Any = {"callbacks": []}
+EVENTS = next(mode for mode in ALL if mode.name == "astream_events")
 Way = Callable[[Stage], Awaitable[Any]]
 
 
@@ -117,6 +120,81 @@ def test_a_call_that_nobody_hears_of_in_a_chain(bench: Bench, mode: Mode, way: W
           chain:body  x2
             {NATIVES[way]}
             native:body
+        """,
+    )
+
+
+def in_threads(stage: Stage) -> Any:
+    """Return a function without asynchronous code, which is executed in a worker thread then."""
+
+    def body(given: Any) -> Any:
+        RunnableLambda(lambda _: stage.mark("native:unheard")).invoke(1, UNHEARD)
+        stage.tool("unheard").run("q", callbacks=[])
+        stage.mark("native:body")
+        return given
+
+    return body
+
+
+def _lambda(stage: Stage) -> Any:
+    return RunnableLambda(in_threads(stage), name="body")
+
+
+def _decorated(stage: Stage) -> Any:
+    return RunnableLambda(lambda given: given, name="first") | chain(in_threads(stage), name="body")
+
+
+def _node(stage: Stage) -> Any:
+    graph = StateGraph(dict)
+    graph.add_node("body", in_threads(stage))
+    graph.add_edge(START, "body")
+    return graph.compile()
+
+
+BODY = """
+      chain:body
+        native:body
+        native:tool:unheard
+        native:unheard
+"""
+
+
+@pytest.mark.parametrize(
+    ("make", "above"),
+    [
+        (_lambda, ""),
+        (_decorated, "    chain:RunnableSequence\n      chain:first"),
+        (_node, "    chain:LangGraph"),
+    ],
+    ids=["function", "decorated", "node"],
+)
+@modes([*ASYNC, EVENTS])
+def test_a_call_that_nobody_hears_of_in_a_thread(
+    bench: Bench, mode: Mode, make: Callable[[Stage], Any], above: str
+) -> None:
+    """So it is where the body executes in a worker thread, whose consumer's threads are its own."""
+
+    def scenario(stage: Stage) -> Any:
+        return mode.run(make(stage), {}, stage.config)
+
+    bench.check(scenario, f"{above}{BODY if above else dedent(BODY)}")
+
+
+def test_a_call_that_nobody_hears_of_in_a_consumers_thread(bench: Bench) -> None:
+    """What the consumer calls so in worker threads is its own."""
+
+    async def scenario(stage: Stage) -> None:
+        async for _ in step(stage).astream(1, stage.config):
+            await asyncio.to_thread(in_threads(stage), 1)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableLambda
+          native:unheard
+        native:body
+        native:tool:unheard
+        native:unheard
         """,
     )
 
