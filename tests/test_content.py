@@ -242,6 +242,8 @@ def test_a_closed_gate_touches_nothing() -> None:
         ({"redact": "ACME"}, r"ContentPolicy\(redact=\): expected a function of a text, got 'ACME'"),
         ({"capture": "false"}, r"ContentPolicy\(capture=\): expected True, False or None, got 'false'"),
         ({"reasoning": "false"}, r"ContentPolicy\(reasoning=\): expected True or False, got 'false'"),
+        ({"redact_keys": None}, r"ContentPolicy\(redact_keys=\): expected a collection of names, got None"),
+        ({"max_span_bytes": "500"}, r"ContentPolicy\(max_span_bytes=\): expected at least 200 bytes, got '500'"),
         ({"max_attribute_bytes": 5}, r"ContentPolicy\(max_attribute_bytes=\): expected at least 200 bytes, got 5"),
     ],
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 from .._errors import ConfigurationError
 
@@ -30,38 +30,37 @@ def _is_flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
-def _is_flag_or_none(value: object) -> bool:
-    return value is None or isinstance(value, bool)
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and value >= _LEAST_BYTES
 
 
 def _are_names(value: object) -> bool:
-    return value is None or (
-        isinstance(value, Collection)
-        and not isinstance(value, (str, bytes))
-        and all(isinstance(name, str) for name in value)
-    )
+    return _are_several(value) and all(isinstance(name, str) for name in value)
 
 
 def _are_patterns(value: object) -> bool:
-    return (
-        isinstance(value, Collection)
-        and not isinstance(value, (str, bytes))
-        and all(isinstance(getattr(pattern, "pattern", pattern), str) for pattern in value)
-    )
+    return _are_several(value) and all(isinstance(getattr(pattern, "pattern", pattern), str) for pattern in value)
 
 
-def _is_function_or_none(value: object) -> bool:
-    return value is None or callable(value)
+def _are_several(value: object) -> TypeGuard[Collection[object]]:
+    """Return whether a value is a collection, and not one text, which is a collection of its letters."""
+    return isinstance(value, Collection) and not isinstance(value, (str, bytes))
 
 
-_CHECKS: Final = (
-    ("capture", _is_flag_or_none, "True, False or None"),
-    ("reasoning", _is_flag, "True or False"),
-    ("tool_definitions", _is_flag, "True or False"),
-    ("redact", _is_function_or_none, "a function of a text"),
-    ("redact_patterns", _are_patterns, "a collection of regular expressions of texts"),
-    *((name, _are_names, "a collection of names") for name in _NAMES),
-)
+# Of what sort each value is, and whether it may be None.
+_CHECKS: Final[Mapping[str, tuple[Callable[[object], bool], bool, str]]] = {
+    "capture": (_is_flag, True, "True, False or None"),
+    "redact": (callable, True, "a function of a text"),
+    "redact_keys": (_are_names, False, "a collection of names"),
+    "redact_patterns": (_are_patterns, False, "a collection of regular expressions of texts"),
+    "metadata": (_are_names, True, "a collection of names"),
+    "tags": (_are_names, True, "a collection of names"),
+    "baggage": (_are_names, False, "a collection of names"),
+    "reasoning": (_is_flag, False, "True or False"),
+    "tool_definitions": (_is_flag, False, "True or False"),
+    "max_attribute_bytes": (_is_size, False, f"at least {_LEAST_BYTES} bytes"),
+    "max_span_bytes": (_is_size, False, f"at least {_LEAST_BYTES} bytes"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,19 +108,15 @@ class ContentPolicy:
 
     def __post_init__(self) -> None:
         """Check and normalise, so that a policy can be compared, hashed and shared."""
-        for name, are_expected, expected in _CHECKS:
-            if not are_expected(value := getattr(self, name)):
+        for name, (is_expected, may_be_none, expected) in _CHECKS.items():
+            value = getattr(self, name)
+            if not (is_expected(value) or (value is None and may_be_none)):
                 raise ConfigurationError(f"ContentPolicy({name}=)", expected=expected, got=value)
         for name in _NAMES:
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else frozenset(value))
         object.__setattr__(self, "redact_keys", frozenset(key.lower() for key in self.redact_keys))
         object.__setattr__(self, "redact_patterns", tuple(map(_compiled, self.redact_patterns)))
-        for name in ("max_attribute_bytes", "max_span_bytes"):
-            if getattr(self, name) < _LEAST_BYTES:
-                raise ConfigurationError(
-                    f"ContentPolicy({name}=)", expected=f"at least {_LEAST_BYTES} bytes", got=getattr(self, name)
-                )
 
     def captures(self, *, in_events: bool = False) -> bool:
         """Return whether content is recorded on spans, or in events, asking the environment where nothing was set."""
