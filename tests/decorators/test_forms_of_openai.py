@@ -16,6 +16,7 @@ from chainspan import OtelHandler, llm
 
 CALL = {"type": "tool_call", "id": "call-1", "name": "run", "arguments": {"__arg1": "print(1)"}}
 OLD_CALL = {"type": "tool_call", "id": None, "name": "look", "arguments": {"q": "sun"}}
+DEEP = "[" * 100_000
 CUSTOM = {"id": "call-1", "type": "custom", "custom": {"name": "run", "input": "print(1)"}}
 
 
@@ -30,6 +31,10 @@ def messages(memory: InMemorySpanExporter, side: str) -> Any:
     [
         ({"function_call": {"name": "look", "arguments": '{"q": "sun"}'}}, [OLD_CALL]),
         ({"tool_calls": [CUSTOM]}, [CALL]),
+        (
+            {"tool_calls": [{"id": "1", "type": "function", "function": {"name": "look", "arguments": DEEP}}]},
+            [{"type": "tool_call", "id": "1", "name": "look", "arguments": DEEP}],
+        ),
         ({"refusal": "No."}, [{"type": "text", "content": "No."}]),
         (
             {"reasoning": "Let me see.", "content": "3"},

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ._assigned import is_secret_key
 from ._binary import base64_marker, binary_marker, marker_of_all, without_data
 from ._flat import flat
-from ._json import dump_bytes, dumps, shrink, size_of, well_formed
+from ._json import dump_bytes, dumps, parsed, shrink, size_of, well_formed
 from ._labels import label
 from ._plain import conversation_of, message_of, plain, shortened, some_messages
 from ._safe import attempt
@@ -36,6 +36,7 @@ __all__ = [
     "marker_of_all",
     "mask_text",
     "message_of",
+    "parsed",
     "plain",
     "register",
     "shortened",

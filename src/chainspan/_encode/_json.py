@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Final
 
 from pydantic_core import to_json as _rust
 
-__all__ = ["dump_bytes", "dumps", "shrink", "size_of", "well_formed"]
+from ._safe import attempt
+
+__all__ = ["dump_bytes", "dumps", "parsed", "shrink", "size_of", "well_formed"]
 
 # What tells a reader what the rest is, and is short: never shortened.
 _KEPT: Final = frozenset({"role", "type", "id", "name", "tool_call_id", "finish_reason", "mime_type", "modality"})
@@ -27,6 +30,11 @@ def dump_bytes(tree: Any) -> bytes:
         return _rust(tree, inf_nan_mode="strings")
     except ValueError:
         return _rust(_without_surrogates(tree), inf_nan_mode="strings")
+
+
+def parsed(text: str) -> Any:
+    """Return what a text says as JSON, or the text where it is none: cut off, or too deep to be read."""
+    return attempt(lambda: json.loads(text), text)
 
 
 def size_of(text: str) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from .._content import without_data
-from .._encode import attempt
+from .._encode import attempt, parsed
 from ._read import mapping, text_in
 
 __all__ = ["beside", "parts_of", "text_part", "tool_parts"]
@@ -143,7 +142,7 @@ def _custom_call(block: Mapping[str, Any]) -> Part:
 def _function_call(called: Mapping[str, Any]) -> Part:
     """Return a call in the form that OpenAI had before there were tools, and old agents still have."""
     given = called.get("arguments")
-    arguments = attempt(lambda: json.loads(given), given) if isinstance(given, str) else given
+    arguments = parsed(given) if isinstance(given, str) else given
     return _tool_call({"name": called.get("name"), "args": arguments})
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .._encode import attempt, to_json
+from .._encode import attempt, parsed, to_json
 from ._answers import Answer, Choice, Turn
 from ._providers import provider_name
 from ._usage import usage_of
@@ -88,12 +87,9 @@ def _ai(turn: Turn, **fields: Any) -> Any:
 def _arguments(given: object) -> object:
     if isinstance(given, Mapping):
         return dict(given)
-    if not isinstance(given, str):
-        return {} if given is None else given
-    try:
-        return json.loads(given or "{}")
-    except ValueError:
-        return given
+    if isinstance(given, str):
+        return parsed(given or "{}")
+    return {} if given is None else given
 
 
 def _usage_metadata(counts: Mapping[str, Any]) -> Any:

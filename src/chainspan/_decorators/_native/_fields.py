@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainspan._encode import attempt, plain
 
-__all__ = ["at", "has", "items", "parsed", "plain_mapping", "text"]
+__all__ = ["at", "has", "items", "plain_mapping", "text"]
 
 
 def at(source: Any, *path: str) -> Any:
@@ -44,8 +43,3 @@ def plain_mapping(source: Any) -> dict[str, Any]:
     """Return an object's fields as plain data, without those that are not set."""
     made = attempt(lambda: plain(source), None)
     return {name: held for name, held in made.items() if held is not None} if isinstance(made, dict) else {}
-
-
-def parsed(said: str) -> Any:
-    """Return what a text says as JSON, or the text where it is none, as of one that was cut off."""
-    return attempt(lambda: json.loads(said), said)

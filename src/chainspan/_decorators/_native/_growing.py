@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chainspan._encode import parsed
 from chainspan.langchain._answers import Answer, Call, Choice, Turn
 
 from ._blocks import add_block
-from ._fields import parsed, plain_mapping, text
+from ._fields import plain_mapping, text
 from ._messages import free_text
 from ._whole import EXTRA, model_of, provider_of, usage_counts
 
