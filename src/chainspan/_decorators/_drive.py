@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from ._passing import beginning
 from ._run import Inside, Run
 from ._streaming import traced_stream
-from ._undone import Unawaited, is_coroutine, is_generator
+from ._undone import Unawaited
 
 __all__ = ["acall", "agenerate", "call", "call_wrapper", "generate"]
 
@@ -60,9 +60,10 @@ def call_wrapper(run: Run, body: Callable[[], Any]) -> Any:
     except BaseException as error:
         run.fail(error)
         raise
-    if is_coroutine(value):
+    if isinstance(value, Coroutine):
         return await_(run, value, Unawaited(run))
-    if (run.is_model or is_generator(value)) and (streamed := traced_stream(run, value)) is not None:
+    is_undone = isinstance(value, (Generator, AsyncGenerator))
+    if (run.is_model or is_undone) and (streamed := traced_stream(run, value)) is not None:
         return streamed
     run.end(value)
     return value

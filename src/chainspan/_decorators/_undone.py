@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Coroutine, Generator
-from typing import Any, TypeGuard
+from collections.abc import AsyncGenerator, Coroutine
 
 from ._run import Run
 
-__all__ = ["Unawaited", "given_up", "is_coroutine", "is_generator"]
-
-
-def is_coroutine(value: object) -> TypeGuard[Coroutine[Any, Any, Any]]:
-    """Return whether a value has yet to be awaited to be one."""
-    return isinstance(value, Coroutine)
-
-
-def is_generator(value: object) -> bool:
-    """Return whether a value is a stream of which nothing has come yet."""
-    return isinstance(value, (Generator, AsyncGenerator))
+__all__ = ["Unawaited", "given_up"]
 
 
 def given_up(value: object) -> bool:
-    """Return whether a value is of use in asynchronous code alone; nobody will await it then."""
-    if is_coroutine(value):
+    """Return whether a value is of use in asynchronous code alone; a coroutine is closed, as nobody will await it."""
+    if isinstance(value, Coroutine):
         value.close()
         return True
     return isinstance(value, AsyncGenerator)
