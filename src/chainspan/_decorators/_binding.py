@@ -68,7 +68,7 @@ _TESTS: Final = (
 
 
 def flavor_of(function: Callable[..., Any]) -> tuple[Flavor, bool]:
-    """Return what calling a function gives, and whether that is what it wraps gives, if all goes that far.
+    """Return what calling a function gives, and whether that is known only of what it wraps.
 
     A wrapper may hand on the coroutine or the generator of what it wraps, as those of clients'
     methods do, or make something else of it: a context manager, a list, the result itself.

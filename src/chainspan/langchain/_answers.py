@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["Answer", "Call", "Choice", "Turn"]
+__all__ = ["FREE_TEXT", "Answer", "Call", "Choice", "Turn"]
+
+FREE_TEXT: Final = "__arg1"
+"""The argument that LangChain makes of what a tool without a schema is called with."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from .._content import without_data
 from .._encode import attempt, parsed
+from ._answers import FREE_TEXT
 from ._read import mapping, text_in
 
 __all__ = ["beside", "parts_of", "text_part", "tool_parts"]
@@ -136,7 +137,7 @@ def _tool_call(call: Mapping[str, Any]) -> Part:
 
 def _custom_call(block: Mapping[str, Any]) -> Part:
     # The text stands where LangChain puts it, which lists the call beside the content as well.
-    return _tool_call({"id": block["call_id"], "name": block["name"], "args": {"__arg1": block["input"]}})
+    return _tool_call({"id": block["call_id"], "name": block["name"], "args": {FREE_TEXT: block["input"]}})
 
 
 def _function_call(called: Mapping[str, Any]) -> Part:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from chainspan.langchain._answers import Call, Turn
+from chainspan.langchain._answers import FREE_TEXT, Call, Turn
 
 from ._blocks import add_blocks
 from ._fields import at, items, plain_mapping, text
@@ -15,7 +15,6 @@ __all__ = ["THOUGHTS", "add_calls", "add_message", "called", "calls_of", "free_t
 # Of DeepSeek; of Groq, OpenRouter and vLLM; of Ollama; of Cohere.
 THOUGHTS: Final = ("reasoning_content", "reasoning", "thinking", "tool_plan")
 _GIVEN: Final = ("arguments", "input", "args")  # the last of LangChain's
-_FREE_TEXT: Final = "__arg1"  # where LangChain has what a tool without a schema is called with
 
 
 def add_message(turn: Turn, message: Any) -> Turn:
@@ -53,7 +52,7 @@ def called(call: Any) -> tuple[str | None, Any]:
 
 def free_text(said: Any) -> dict[str, Any]:
     """Return the text that a custom tool is called with as the arguments of a call."""
-    return {_FREE_TEXT: said or ""}
+    return {FREE_TEXT: said or ""}
 
 
 def _add_audio(turn: Turn, audio: Any) -> None:

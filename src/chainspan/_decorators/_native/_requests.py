@@ -60,7 +60,7 @@ def read_request(arguments: Mapping[str, Any]) -> tuple[list[Turn], dict[str, An
     for key in _SETTINGS:
         if key in params:
             held = params.pop(key)
-            params.update({_snake(name): value for name, value in plain_mapping(held).items()})
+            params.update({_snake(setting): value for setting, value in plain_mapping(held).items()})
             params["tools"] = at(held, "tools") or params.get("tools")
     params["tools"] = _tools(params.get("tools"))
     if any(isinstance(params.get(key), type) for key in _PARSED):

@@ -21,13 +21,11 @@ from ._whole import answer_of_text, read_answer, tell_calls, tokens_of_cohere, u
 __all__ = ["Gathered"]
 
 _MOST_PIECES: Final = 100_000  # of one answer; what comes later is not kept
-_MOST_UNREAD: Final = 1_000
-_LARGEST_VALUE: Final = 1_000_000  # bytes
+_MOST_UNREAD: Final = 1_000  # pieces that say nothing, and are kept for the case that none does
+_LARGEST_VALUE: Final = 1_000_000  # bytes, of those
 _LAST: Final = (".completed", ".incomplete", ".failed")  # how the types of OpenAI's last events end
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
-_IN_DELTAS: Final = frozenset(
-    {"text", "thinking", "message", "reasoning", *_CALLS}
-)  # what comes in pieces, by its type
+_IN_DELTAS: Final = frozenset({"text", "thinking", "message", "reasoning", *_CALLS})  # whose content comes in pieces
 
 Reader = Callable[[GrowingAnswer, Any], str]
 

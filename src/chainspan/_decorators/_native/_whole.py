@@ -21,6 +21,7 @@ __all__ = [
     "provider_of_module",
     "read_answer",
     "tell_calls",
+    "tokens_of_cohere",
     "usage_counts",
 ]
 
@@ -37,8 +38,7 @@ _PACKAGES: Final[Mapping[str, str]] = {
 EXTRA: Final = ("service_tier", "system_fingerprint")
 # What LiteLLM has counted into the total already, under Anthropic's names for what is not.
 _COUNTED: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
-
-_OF_OLLAMA: Final = ("prompt_eval_count", "eval_count")
+_OF_OLLAMA: Final = ("prompt_eval_count", "eval_count")  # its tokens, in and out
 
 
 def read_answer(response: Any) -> Answer | None:
