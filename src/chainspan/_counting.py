@@ -18,14 +18,15 @@ _BETWEEN = frozenset({RunKind.CHAIN, RunKind.PROMPT, RunKind.PARSER})
 _COUNTS = ("input_tokens", "output_tokens")
 
 
-def handed_on(run: Run, end: RunEnd | RunFailure, response: ModelResponse) -> Attributes:
+def handed_on(run: Run, end: RunEnd | RunFailure) -> Attributes:
     """Take the tokens off a model's answer that another model below has given and counted; return how many those are.
 
     A function around a client, or a model made of another, hands on what that says. Tokens are to be counted
     once, where the provider was asked.
     """
-    usage = response.usage
-    if usage is None or response.cache_hit:
+    response = end.response
+    usage = None if response is None else response.usage
+    if response is None or usage is None or response.cache_hit:
         return {}
     counts = usage.input_tokens, usage.output_tokens
     above = run.parent

@@ -139,7 +139,7 @@ def describe_end(run: Run, start: RunStart, read: Callable[[], RunEnd]) -> tuple
     end.streaming = run.streaming()
     if end.streaming is not None:
         hint_at_missing_usage(start, end)
-    told = {} if end.response is None else handed_on(run, end, end.response)
+    told = handed_on(run, end)
     if reports:
         _report(run, start, end)
     attributes = recording.profile.end(start, end, run.gate)
@@ -155,11 +155,12 @@ def describe_failure(run: Run, start: RunStart, failure: RunFailure) -> Attribut
     """Return what a run's span says of its failure, and record the exception."""
     recording: Recording = run.keep
     failure.streaming = run.streaming()
+    told = handed_on(run, failure)
     if recording.report is not None and recording.report.wants(start):
         _report(run, start, failure)
     attributes = recording.profile.failure(start, failure, run.gate)
     if failure.response is not None:
-        attributes.update(counted(run, recording.price, start, failure.response))
+        attributes.update(told or counted(run, recording.price, start, failure.response))
     if failure.outcome is not Outcome.ERROR:
         return attributes
     if recording.report is None or not recording.report.keeps_exceptions_off_spans(start):
@@ -194,8 +195,7 @@ def report_end(run: Run, read: Callable[[], RunEnd | RunFailure]) -> None:
     if start is not None and run.keep.report.wants(start):
         end = read()
         end.streaming = run.streaming()
-        if end.response is not None:
-            handed_on(run, end, end.response)
+        handed_on(run, end)
         _report(run, start, end)
 
 
