@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from inline_snapshot import snapshot
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests import strategies
 
 from chainspan import OtelHandler, Traced, agent, chain, llm, prompt, retriever, tool
 
@@ -281,19 +282,12 @@ def test_object_without_a_hash(handler: OtelHandler, memory: InMemorySpanExporte
     assert inputs(memory) == ['{"x":2}']
 
 
-class Hostile:
-    """A value of which nothing can be asked."""
-
-    def __getattr__(self, name: str) -> Any:
-        """Refuse."""
-        raise RuntimeError(name)
-
-
 def test_documents_that_cannot_be_read(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
     """What a retriever finds is its caller's, and its run ends."""
-    found = [Hostile(), (Hostile(), 0.5), "text"]
+    unreadable = strategies.RaisesOnEverything()
+    found = [unreadable, (unreadable, 0.5), "text"]
     search = retriever(lambda query: found)
 
     assert search.invoke("sun", callbacks=[handler]) is found
-    assert len(names(memory)) == 1
+    assert names(memory) == ["retrieval lambda"]
     assert handler.in_flight() == []

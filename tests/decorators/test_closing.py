@@ -11,6 +11,8 @@ from typing_extensions import Self
 
 from chainspan import OtelHandler, llm
 
+from ._told import attributes_of
+
 
 class Pieces:
     """An iterator and nothing else."""
@@ -56,12 +58,6 @@ class Aclosable(AsyncPieces):
         self.closed = True
 
 
-def outcome(memory: InMemorySpanExporter) -> Any:
-    """Return how the one run ended."""
-    (span,) = memory.get_finished_spans()
-    return dict(span.attributes or {}).get("chainspan.run.outcome")
-
-
 def test_iterator(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
     """An iterator that cannot be closed is left when it is."""
 
@@ -73,7 +69,7 @@ def test_iterator(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
     assert next(stream) == "a"
     stream.close()
 
-    assert outcome(memory) == "abandoned"
+    assert attributes_of(memory)["chainspan.run.outcome"] == "abandoned"
 
 
 @pytest.mark.parametrize("name", ["close", "aclose"])
@@ -90,5 +86,5 @@ async def test_async_iterator(kind: Any, name: str, handler: OtelHandler, memory
     assert await anext(stream) == "a"
     await getattr(stream, name)()
 
-    assert outcome(memory) == "abandoned"
+    assert attributes_of(memory)["chainspan.run.outcome"] == "abandoned"
     assert getattr(made, "closed", True)

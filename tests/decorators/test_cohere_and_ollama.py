@@ -12,6 +12,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from chainspan import OtelHandler, llm
 
+from ._told import attributes_of, beginning_with, messages_of
+
 
 class OfOllama(SimpleNamespace):
     """An answer of Ollama's, or a piece of it."""
@@ -69,11 +71,10 @@ WHOLE_COHERE = OfCohere(
 
 def told(memory: InMemorySpanExporter) -> dict[str, Any]:
     """Return what the one span says of the answer."""
-    (span,) = memory.get_finished_spans()
-    attributes = dict(span.attributes or {})
-    kept = {key: attributes[key] for key in attributes if key.startswith(("gen_ai.usage", "gen_ai.provider"))}
+    kept = beginning_with(memory, "gen_ai.usage", "gen_ai.provider")
+    attributes = attributes_of(memory)
     kept["id"], kept["model"] = attributes.get("gen_ai.response.id"), attributes.get("gen_ai.response.model")
-    return {**kept, "answer": json.loads(str(attributes["gen_ai.output.messages"]))}
+    return {**kept, "answer": messages_of(memory, "output")}
 
 
 def expected(provider: str, input_tokens: int, call_id: str | None, reason: str, **others: Any) -> dict[str, Any]:

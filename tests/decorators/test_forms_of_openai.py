@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,16 +13,12 @@ from pydantic import BaseModel
 
 from chainspan import OtelHandler, llm
 
+from ._told import attributes_of, messages_of
+
 CALL = {"type": "tool_call", "id": "call-1", "name": "run", "arguments": {"__arg1": "print(1)"}}
 OLD_CALL = {"type": "tool_call", "id": None, "name": "look", "arguments": {"q": "sun"}}
 DEEP = "[" * 100_000
 CUSTOM = {"id": "call-1", "type": "custom", "custom": {"name": "run", "input": "print(1)"}}
-
-
-def messages(memory: InMemorySpanExporter, side: str) -> Any:
-    """Return the messages that went into the one model, or came out of it."""
-    (span,) = memory.get_finished_spans()
-    return json.loads(str(dict(span.attributes or {})[f"gen_ai.{side}.messages"]))
 
 
 @pytest.mark.parametrize(
@@ -68,8 +63,8 @@ def test_message(said: Any, parts: Any, handler: OtelHandler, memory: InMemorySp
 
     model([spoken])
 
-    assert messages(memory, "input") == [{"role": "assistant", "parts": parts}]
-    assert messages(memory, "output") == [{"role": "assistant", "parts": parts, "finish_reason": "stop"}]
+    assert messages_of(memory, "input") == [{"role": "assistant", "parts": parts}]
+    assert messages_of(memory, "output") == [{"role": "assistant", "parts": parts, "finish_reason": "stop"}]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +102,7 @@ def test_stream(deltas: Any, parts: Any, handler: OtelHandler, memory: InMemoryS
             yield ChatCompletionChunk.construct(**head, choices=[choice])
 
     assert len(list(model("Look."))) == len(deltas)
-    assert messages(memory, "output") == [{"role": "assistant", "parts": parts}]
+    assert messages_of(memory, "output") == [{"role": "assistant", "parts": parts}]
 
 
 def test_what_is_sent_back(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
@@ -139,7 +134,7 @@ def test_what_is_sent_back(handler: OtelHandler, memory: InMemorySpanExporter) -
         ]
     )
 
-    sent = messages(memory, "input")
+    sent = messages_of(memory, "input")
     image = {"type": "uri", "mime_type": None, "modality": "image", "uri": "http://a/b"}
     assert [(message["role"], message["parts"][0]["type"]) for message in sent] == [
         ("user", "text"),
@@ -169,5 +164,4 @@ def test_class_for_an_answer(key: str, handler: OtelHandler, memory: InMemorySpa
 
     model("1 + 2?", **{key: Sum})
 
-    (span,) = memory.get_finished_spans()
-    assert dict(span.attributes or {})["gen_ai.output.type"] == "json"
+    assert attributes_of(memory)["gen_ai.output.type"] == "json"

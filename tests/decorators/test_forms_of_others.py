@@ -14,17 +14,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from chainspan import ContentPolicy, OtelHandler, llm
 
+from ._told import beginning_with, messages_of
+
 BYTES = "5 bytes sha256:2cf24dba5fb0a30e]"
 PICTURE = {"type": "blob", "mime_type": "image/png", "modality": "image", "content": f"[image/png {BYTES}"}
 
 
 def told(memory: InMemorySpanExporter) -> dict[str, Any]:
     """Return what the one span says of the request."""
-    (span,) = memory.get_finished_spans()
-    memory.clear()
-    attributes = dict(span.attributes or {})
-    kept = {key: value for key, value in attributes.items() if key.startswith(("gen_ai.request", "gen_ai.tool"))}
-    return {**kept, "messages": json.loads(str(attributes["gen_ai.input.messages"]))}
+    return {**beginning_with(memory, "gen_ai.request", "gen_ai.tool"), "messages": messages_of(memory, "input")}
 
 
 @pytest.mark.parametrize(
@@ -160,14 +158,12 @@ def test_messages_of_langchain(handler: OtelHandler, memory: InMemorySpanExporte
 
     model([said, AIMessageChunk(content="Looking")])
 
-    (span,) = memory.get_finished_spans()
     parts = [{"type": "tool_call", "id": "1", "name": "look", "arguments": {"q": "sun"}}]
-    read = {key: json.loads(str(dict(span.attributes or {})[f"gen_ai.{key}.messages"])) for key in ("input", "output")}
-    assert read["input"] == [
+    assert messages_of(memory, "input") == [
         {"role": "assistant", "parts": parts},
         {"role": "assistant", "parts": [{"type": "text", "content": "Looking"}]},
     ]
-    assert read["output"] == [{"role": "assistant", "parts": parts}]
+    assert messages_of(memory, "output") == [{"role": "assistant", "parts": parts}]
 
 
 @pytest.mark.parametrize(
@@ -190,8 +186,7 @@ def test_reasoning_of_langchain(block: Any, shows: bool, memory: InMemorySpanExp
     with OtelHandler(memory, content=ContentPolicy(capture=True, reasoning=shows)) as handler:
         model.with_config(callbacks=[handler])([said])
 
-    (span,) = memory.get_finished_spans()
     thought = [{"type": "reasoning", "content": "Let me see."}] if shows else []
     for side in ("input", "output"):
-        (message,) = json.loads(str(dict(span.attributes or {})[f"gen_ai.{side}.messages"]))
+        (message,) = messages_of(memory, side)
         assert message["parts"] == [*thought, {"type": "text", "content": "3"}]

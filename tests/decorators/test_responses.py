@@ -13,6 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from chainspan import OtelHandler, llm
 
+from ._told import beginning_with
+
 ANSWER: Any = {
     "id": "resp-1",
     "object": "response",
@@ -57,11 +59,7 @@ ASKED: Any = [
 
 def told(memory: InMemorySpanExporter) -> dict[str, Any]:
     """Return what the one span says of the model."""
-    (span,) = memory.get_finished_spans()
-    attributes = dict(span.attributes or {})
-    kept = {key: value for key, value in attributes.items() if key.startswith(("gen_ai", "openai"))}
-    kept.pop("gen_ai.response.time_to_first_chunk", None)
-    return kept
+    return beginning_with(memory, "gen_ai", "openai")
 
 
 def test_whole_response(handler: OtelHandler, memory: InMemorySpanExporter) -> None:

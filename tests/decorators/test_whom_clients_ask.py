@@ -9,8 +9,11 @@ import httpx
 import openai
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests import strategies
 
 from chainspan import OtelHandler, llm
+
+from ._told import beginning_with
 
 ANSWER = {
     "id": "1",
@@ -24,9 +27,7 @@ ANSWER = {
 
 def told(memory: InMemorySpanExporter) -> dict[str, Any]:
     """Return what the one span says of who answers, and where."""
-    (span,) = memory.get_finished_spans()
-    asked = ("gen_ai.provider.name", "server.", "openai.")
-    return {key: value for key, value in dict(span.attributes or {}).items() if key.startswith(asked)}
+    return beginning_with(memory, "gen_ai.provider.name", "server.", "openai.")
 
 
 @pytest.mark.parametrize(
@@ -82,11 +83,8 @@ def test_google(vertexai: bool, provider: str, handler: OtelHandler, memory: InM
     assert told(memory)["gen_ai.provider.name"] == provider
 
 
-class Hostile:
+class Hostile(strategies.RaisesOnEverything):
     """An object that raises when it is looked at."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise RuntimeError(name)
 
     def ask(self, prompt: str) -> str:
         """Answer."""
