@@ -17,6 +17,7 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 from opentelemetry.trace import NonRecordingSpan, Span, Tracer
 
 from . import _scope
+from ._aside import aside, is_left
 from ._guard import Guard
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
 from ._orphans import FORGOTTEN, Orphans
@@ -112,6 +113,12 @@ class Lifecycle:
         run = self._runs.take(run_id.int)
         if run is None:
             return
+        if is_left():
+            aside(self._end, run, read)
+        else:
+            self._end(run, read)
+
+    def _end(self, run: Run, read: Callable[[], RunEnd]) -> None:
         outcome = _OK
         attributes: Attributes = {}
         try:
@@ -128,6 +135,12 @@ class Lifecycle:
         run = self._runs.take(run_id.int)
         if run is None:
             return
+        if outcome is Outcome.ABANDONED or is_left():
+            aside(self._fail, run, outcome, read)
+        else:
+            self._fail(run, outcome, read)
+
+    def _fail(self, run: Run, outcome: Outcome, read: Callable[[], RunFailure]) -> None:
         attributes: Attributes = {}
         try:
             if run.own and run.span.is_recording():

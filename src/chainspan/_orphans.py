@@ -24,6 +24,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from ._aside import aside
 from ._model import Outcome, RunStart
 from ._runs import Run
 from ._seat import Seat
@@ -95,7 +96,7 @@ class Orphans:
     def _left(self, run: Run, _: object) -> None:
         if run.open:
             task = None if run.seat is None else run.seat.task
-            self._close(run, Outcome.CANCELLED if _is_cancelled(task) else Outcome.ABANDONED)
+            aside(self._close, run, Outcome.CANCELLED if _is_cancelled(task) else Outcome.ABANDONED)
 
     def forget(self, run: Run) -> None:
         """Stop looking after a run that has ended."""

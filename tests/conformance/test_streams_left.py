@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, nullcontext
+from contextvars import copy_context
 from typing import Any, cast
 
 import pytest
@@ -14,6 +16,7 @@ from ._bench import Bench
 from ._fakes import FakeChat
 from ._stage import Stage
 from .test_chains import PARSER, PROMPT, WORD
+from .test_streams import sequence
 
 Leave = Callable[[Iterator[Any]], None]
 
@@ -165,3 +168,22 @@ def test_async_stream_closed(bench: Bench) -> None:
         stage.mark("native:afterwards")
 
     bench.check(scenario, DRAINED.format(times="").replace("native:second", "") + "\n    native:afterwards")
+
+
+@pytest.mark.parametrize("name", ["model", "sequence"])
+def test_the_collector_changes_no_context(name: str) -> None:
+    """Where it closes streams, it may do so in the midst of a change of the context, which another would break."""
+    stage = Stage()
+    runnable = stage.model() if name == "model" else sequence(stage)
+    held: list[Any] = [runnable.stream("hi" if name == "model" else WORD, stage.config)]
+    held.append(held)
+    next(held[0])
+    before = dict(copy_context().items())
+
+    del held
+    gc.collect()
+
+    assert not stage.ledger.faults()
+    assert {variable: id(value) for variable, value in copy_context().items()} == {
+        variable: id(value) for variable, value in before.items()
+    }

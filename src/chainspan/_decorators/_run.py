@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final
 
+from chainspan._aside import aside
 from chainspan._guard import Guard
 from chainspan.langchain._managers import Event, Force, atell, tell, tell_in
 from chainspan.langchain._witness import child_config
@@ -102,7 +103,11 @@ class Run:
 
     def fail(self, error: BaseException) -> None:
         """Tell the handlers that the body raised, or was given up."""
-        if (event := self._failed(error)) is not None:
+        if (event := self._failed(error)) is None:
+            return
+        if isinstance(error, GeneratorExit):
+            aside(tell, self._force.manager.handlers, event)
+        else:
             tell(self._force.manager.handlers, event)
 
     async def afail(self, error: BaseException) -> None:
