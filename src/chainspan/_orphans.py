@@ -28,7 +28,8 @@ from ._aside import aside
 from ._model import Outcome, RunStart
 from ._runs import Run
 from ._seat import Seat
-from ._stack import reporter
+from ._stack import reporter, reporter_among
+from ._tasks import current_task, suspended_frames
 
 __all__ = ["FORGOTTEN", "Orphans"]
 
@@ -87,7 +88,7 @@ class Orphans:
 
     def _watch_manager(self, run: Run, seat: Seat) -> None:
         """Have a run end when the function that started it is gone, and with it the callback manager that reported."""
-        manager = reporter(seat.holds)
+        manager = reporter(seat.holds) or _suspended_reporter(seat)
         if manager is not None:
             run.witness = weakref.ref(manager, partial(self._left, run))
             if seat.task is not None:
@@ -162,6 +163,12 @@ class Orphans:
                 run.seat.outlive(task)
             else:
                 self._close(run, _outcome_below(outcome, run))
+
+
+def _suspended_reporter(seat: Seat) -> object | None:
+    """Return the callback manager whose report of a start is dispatched in a task of its own, which the run's awaits."""
+    frames = [] if seat.task is None or seat.task is current_task() else suspended_frames(seat.task)[0]
+    return reporter_among(frames, seat.holds)
 
 
 def _is_awaited(seat: Seat) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import lru_cache
 from inspect import CO_NEWLOCALS
+from itertools import pairwise
 from types import FrameType
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "is_dispatch",
     "outermost_method_of",
     "reporter",
+    "reporter_among",
     "self_of",
     "starter",
     "starter_above",
@@ -100,6 +102,19 @@ def reporter(has_started: Callable[[FrameType | None], bool]) -> object | None:
                 asks = asks.f_back
             return frame.f_locals.get("self") if has_started(asks) else None
         frame = frame.f_back
+    return None
+
+
+def reporter_among(frames: Sequence[FrameType], has_started: Callable[[FrameType | None], bool]) -> object | None:
+    """Return what `reporter` does, of a start that is dispatched in a task of its own, or None.
+
+    Args:
+        frames: Those of the task that waits for it, outermost first.
+        has_started: Returns whether a frame is the one that started the run.
+    """
+    for asks, reports in pairwise(frames):
+        if has_started(asks) and reports.f_code.co_name in _REPORTS and is_dispatch(reports):
+            return self_of(reports)
     return None
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 import pytest
@@ -157,6 +158,20 @@ def test_streaming_model_cancelled_while_its_start_is_reported(bench: Bench) -> 
     seen = bench.check(scenario, "llm:m1\nnative:afterwards", without="A")  # see above
 
     assert outcomes(seen) == {"llm:m1": "cancelled"}
+
+
+async def test_text_model_cut_off_in_events_while_its_start_is_reported() -> None:
+    """So it is with a text model, whose start LangChain reports from a task of its own."""
+    stage = Stage()
+    async with aclosing(stage.llm().astream_events("hi", {"callbacks": stage.handlers}, version="v2")) as events:
+        await anext(events)
+    del events
+    for _ in range(10):
+        await asyncio.sleep(0)
+    gc.collect()
+
+    assert [span.attributes["chainspan.run.outcome"] for span in stage.ledger.spans if span.attributes] == ["cancelled"]
+    assert stage.ledger.faults() == []
 
 
 def graph_of(stage: Stage) -> Any:
