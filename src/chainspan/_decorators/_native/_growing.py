@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from chainspan._encode import parsed
@@ -22,13 +22,11 @@ class GrowingAnswer:
     Attributes:
         whole: The answer, where the stream has said it in one piece.
         provider: Who answers, where a piece's class does not tell.
-        finish: What is done to each choice when all of it has come.
     """
 
     def __init__(self) -> None:
         self.whole: Answer | None = None
         self.provider: str | None = None
-        self.finish: Callable[[Choice], Choice] | None = None
         self._choices: dict[int, GrowingChoice] = {}
         self._head = Answer(choices=())
         self._usage: dict[str, Any] = {}
@@ -72,8 +70,6 @@ class GrowingAnswer:
         head = self._head
         head.choices = [self._choices[index].choice() for index in sorted(self._choices)]
         head.choices = head.choices or [Choice(turn=Turn(role="assistant"))]
-        if self.finish is not None:
-            head.choices = [self.finish(choice) for choice in head.choices]
         head.provider, head.usage = self.provider or head.provider, self._usage
         return head
 

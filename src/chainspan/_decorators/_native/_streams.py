@@ -16,7 +16,7 @@ from ._blocks import add_blocks
 from ._fields import at, has, items, text
 from ._growing import GrowingAnswer, GrowingChoice
 from ._messages import THOUGHTS, called, calls_of
-from ._whole import answer_of_text, read_answer, tell_calls, tokens_of_cohere, usage_counts
+from ._whole import answer_of_text, read_answer, tokens_of_cohere, usage_counts
 
 __all__ = ["Gathered"]
 
@@ -230,11 +230,6 @@ def _part(grown: GrowingAnswer, piece: Any) -> str:
     return "" if answer is None else grown.add(answer)
 
 
-def _candidates(grown: GrowingAnswer, piece: Any) -> str:
-    grown.finish = tell_calls
-    return _part(grown, piece)
-
-
 # ---------------------------------------------------------------- Bedrock, whose events are keys
 
 
@@ -290,7 +285,7 @@ _EVENTS: Final[Mapping[str, Reader]] = {
 }
 _SHAPES: Final[Sequence[tuple[str, Reader]]] = (
     ("choices", _chunk),
-    ("candidates", _candidates),
+    ("candidates", _part),
     ("contentBlockStart", _converse_start),
     ("contentBlockDelta", _converse_delta),
     ("messageStop", _converse_stop),

@@ -20,7 +20,6 @@ __all__ = [
     "provider_of",
     "provider_of_module",
     "read_answer",
-    "tell_calls",
     "tokens_of_cohere",
     "usage_counts",
 ]
@@ -126,8 +125,6 @@ def _of_output(response: Any) -> Answer | None:
     for item in output:
         add_block(turn, item)
     reason = text(at(response, "incomplete_details"), "reason") or text(response, "status")
-    if reason == "completed" and turn.calls:
-        reason = "tool_calls"  # the API has no word of its own for it
     answer = _answer(response, [Choice(turn=turn, finish_reason=reason)])
     answer.extra = {**answer.extra, "object": "response"}
     return answer
@@ -144,22 +141,13 @@ def _of_converse(response: Any) -> Answer:
 def _of_candidates(response: Any) -> Answer:
     """Read Google's GenerateContentResponse."""
     choices = [
-        tell_calls(
-            Choice(
-                turn=add_blocks(Turn(role="assistant"), at(candidate, "content", "parts")),
-                finish_reason=_reason(at(candidate, "finish_reason")),
-            )
+        Choice(
+            turn=add_blocks(Turn(role="assistant"), at(candidate, "content", "parts")),
+            finish_reason=_reason(at(candidate, "finish_reason")),
         )
         for candidate in items(response, "candidates")
     ]
     return _answer(response, choices)
-
-
-def tell_calls(choice: Choice) -> Choice:
-    """Tell calls of tools from other ends in an answer of Google's, who says STOP for both; return the choice."""
-    if choice.turn.calls and choice.finish_reason == "stop":
-        choice.finish_reason = "tool_calls"
-    return choice
 
 
 def _of_content(response: Any) -> Answer:
@@ -225,7 +213,7 @@ def _of_langchain(response: Any) -> Answer | None:
 def _reason(given: Any) -> str | None:
     """Return why a model stopped; Google says it with an enum."""
     name = getattr(given, "name", given)
-    return name.lower() if isinstance(name, str) and name else None
+    return name if isinstance(name, str) and name else None
 
 
 _SHAPES: Final[Sequence[tuple[str, Callable[[Any], Answer | None]]]] = (
