@@ -135,7 +135,7 @@ def test_everything_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://my collector", "a URL such as"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318", "a URL such as"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "seconds above 0"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "inf", "seconds above 0"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "inf", "seconds above 0, and not for ever"),
     ],
 )
 def test_unusable_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:

@@ -137,7 +137,7 @@ class _Variables:
             seconds = 0.0
         if not 0 < seconds <= TIMEOUT_MAX:
             where, got = (OTEL_EXPORTER_OTLP_TIMEOUT, text) if given is None else ("timeout_s", given)
-            raise ConfigurationError(where, expected="seconds above 0", got=got)
+            raise ConfigurationError(where, expected="seconds above 0, and not for ever", got=got)
         return seconds
 
     def client_certificate(self) -> str | tuple[str, str] | None:
