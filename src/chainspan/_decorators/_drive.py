@@ -1,6 +1,7 @@
 """The frames that stand around a body while it runs, and only then.
 
-A function, a coroutine, a generator and an asynchronous generator each have one. The scope
+A function, a coroutine, a generator and an asynchronous generator each have one, a wrapper
+has one for itself and one for the coroutine that it hands on. The scope
 knows them (`chainspan._stack.starter`): what they are on the stack of is inside the run.
 Nothing else may be defined here.
 """
@@ -61,7 +62,7 @@ def call_wrapper(run: Run, body: Callable[[], Any]) -> Any:
         run.fail(error)
         raise
     if isinstance(value, Coroutine):
-        return await_(run, value, Unawaited(run))
+        return _awaited(run, value, Unawaited(run))
     is_undone = isinstance(value, (Generator, AsyncGenerator))
     if (run.is_model or is_undone) and (streamed := traced_stream(run, value)) is not None:
         return streamed
@@ -69,7 +70,7 @@ def call_wrapper(run: Run, body: Callable[[], Any]) -> Any:
     return value
 
 
-async def await_(run: Run, undone: Coroutine[Any, Any, T], unawaited: Unawaited) -> T:
+async def _awaited(run: Run, undone: Coroutine[Any, Any, T], unawaited: Unawaited) -> T:
     """Run a coroutine, whose run has been started."""
     unawaited.is_awaited()
     try:
