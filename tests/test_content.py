@@ -259,7 +259,7 @@ def test_a_word_is_no_flag() -> None:
         OtelHandler(content="false")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("value", [False, "false", 0, "off"])
+@pytest.mark.parametrize("value", [False, "false", 0, "off", " FALSE"])
 def test_a_part_may_be_switched_off_by_any_such_word(value: object) -> None:
     """The metadata of a part of a graph may come from a file too, where it can hold texts alone."""
     gate = Gate.of(True)

@@ -22,7 +22,7 @@ _MARKER: Final = 32  # bytes that it takes to say how many were cut away
 _MOST_NAMES: Final = 32  # tags, or keys of metadata; a span holds 128 attributes, and then forgets the first
 _OFF_TAGS: Final = ("chainspan:no-content", "chainspan.content=false")
 _OFF_METADATA: Final = "chainspan.content"
-_OFF_VALUES: Final = frozenset({False, "false", "False", "0", "off", "no"})  # a config may hold but texts
+_OFF_WORDS: Final = frozenset({"false", "0", "off", "no"})  # in any case; a config may hold but texts
 _UNBOUNDED: Final = 1 << 62
 
 
@@ -200,7 +200,7 @@ def _switched_off(run: RunStart) -> bool:
 
 
 def _is_off(said: object) -> bool:
-    return type(said) in (bool, int, str) and said in _OFF_VALUES
+    return type(said) in (bool, int, str) and str(said).strip().lower() in _OFF_WORDS
 
 
 def _allowed(names: Collection[object], allowed: Collection[str] | None, *, otherwise: bool) -> list[str]:
