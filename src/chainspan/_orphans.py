@@ -166,7 +166,7 @@ class Orphans:
 
 
 def _suspended_reporter(seat: Seat) -> object | None:
-    """Return the callback manager whose report of a start is dispatched in a task of its own, which the run's awaits."""
+    """Return the callback manager whose report of a start is dispatched in a task that the run's awaits."""
     frames = [] if seat.task is None or seat.task is current_task() else suspended_frames(seat.task)[0]
     return reporter_among(frames, seat.holds)
 

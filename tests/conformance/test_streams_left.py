@@ -174,7 +174,7 @@ def test_async_stream_closed(bench: Bench) -> None:
 def test_the_collector_changes_no_context(name: str) -> None:
     """Where it closes streams, it may do so in the midst of a change of the context, which another would break."""
     stage = Stage()
-    runnable = stage.model() if name == "model" else sequence(stage)
+    runnable: Any = stage.model() if name == "model" else sequence(stage)
     held: list[Any] = [runnable.stream("hi" if name == "model" else WORD, stage.config)]
     held.append(held)
     next(held[0])

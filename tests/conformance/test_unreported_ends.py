@@ -163,7 +163,8 @@ def test_streaming_model_cancelled_while_its_start_is_reported(bench: Bench) -> 
 async def test_text_model_cut_off_in_events_while_its_start_is_reported() -> None:
     """So it is with a text model, whose start LangChain reports from a task of its own."""
     stage = Stage()
-    async with aclosing(stage.llm().astream_events("hi", {"callbacks": stage.handlers}, version="v2")) as events:
+    model: Any = stage.llm()
+    async with aclosing(model.astream_events("hi", {"callbacks": stage.handlers}, version="v2")) as events:
         await anext(events)
     del events
     for _ in range(10):

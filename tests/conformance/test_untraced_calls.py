@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from textwrap import dedent
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from langchain_core.runnables import RunnableLambda, RunnableParallel
@@ -128,7 +128,8 @@ def in_threads(stage: Stage) -> Any:
     """Return a function without asynchronous code, which is executed in a worker thread then."""
 
     def body(given: Any) -> Any:
-        RunnableLambda(lambda _: stage.mark("native:unheard")).invoke(1, UNHEARD)
+        unheard: RunnableLambda[Any, Any] = RunnableLambda(lambda _: stage.mark("native:unheard"))
+        unheard.invoke(1, UNHEARD)
         stage.tool("unheard").run("q", callbacks=[])
         stage.mark("native:body")
         return given
@@ -141,11 +142,11 @@ def _lambda(stage: Stage) -> Any:
 
 
 def _decorated(stage: Stage) -> Any:
-    return RunnableLambda(lambda given: given, name="first") | chain(in_threads(stage), name="body")
+    return RunnableLambda(lambda given: given, name="first") | chain(name="body")(in_threads(stage))
 
 
 def _node(stage: Stage) -> Any:
-    graph = StateGraph(dict)
+    graph: Any = StateGraph(cast("Any", dict))
     graph.add_node("body", in_threads(stage))
     graph.add_edge(START, "body")
     return graph.compile()
