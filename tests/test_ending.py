@@ -36,6 +36,8 @@ OF_CONFIGURE = """
 chainspan.configure(processors=[BatchSpanProcessor({exporter})])
 step.invoke(1, callbacks=[OtelHandler()])
 """
+# A connection that older versions of urllib3 leave to the end of the process is no fault.
+WARNINGS = ["-W", "error", "-W", "ignore::ResourceWarning"]
 TERM = "\nflush_on_sigterm(); os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)"
 
 
@@ -49,7 +51,7 @@ def server() -> Iterator[OtlpServer]:
 def run(server: OtlpServer, directory: Path, more: str) -> subprocess.CompletedProcess[str]:
     """Run the program and more to its end."""
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(PROGRAM) + more, str(directory), server.url],
+        [sys.executable, *WARNINGS, "-c", textwrap.dedent(PROGRAM) + more, str(directory), server.url],
         capture_output=True,
         text=True,
         env={"PATH": "", "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
