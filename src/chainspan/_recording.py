@@ -73,7 +73,7 @@ class Recording:
 def links_to_caller(run: Run, start: RunStart) -> list[Link]:
     """Link a tool's run to the model call that asked for it."""
     call_id = start.tool.call_id if start.tool is not None else None
-    caller = run.trace.asked.get(call_id) if call_id is not None else None
+    caller = run.trace.asked(call_id) if call_id is not None else None
     return [Link(caller)] if caller is not None else []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from opentelemetry.trace import SpanContext
@@ -28,7 +28,6 @@ class Trace:
         input_tokens: As all calls reported them together; None where none did.
         output_tokens: The same.
         cost: What the model calls cost; None where no price is known.
-        asked: The model spans that asked for tool calls, by the call's id.
     """
 
     clock: Callable[[], int] | None = None
@@ -36,7 +35,7 @@ class Trace:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost: float | None = None
-    asked: dict[str, SpanContext] = field(default_factory=dict)
+    _asked: dict[str, SpanContext] | None = None  # which model's span asked for a tool call, by the call's id
     _offset_ns: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,9 +50,8 @@ class Trace:
 
     def add(self, span: SpanContext, response: ModelResponse, *, is_counted: bool = False) -> None:
         """Count a model's answer in, unless that was done, and remember which tools it asked for."""
-        for call_id in response.tool_call_ids:
-            if len(self.asked) < _MOST_CALLS:
-                self.asked[call_id] = span
+        if response.tool_call_ids:
+            self._remember(span, response.tool_call_ids)
         if response.cache_hit or is_counted:
             return
         self.model_calls += 1
@@ -64,6 +62,15 @@ class Trace:
             self.input_tokens = (self.input_tokens or 0) + usage.input_tokens
         if usage.output_tokens is not None:
             self.output_tokens = (self.output_tokens or 0) + usage.output_tokens
+
+    def _remember(self, span: SpanContext, call_ids: Sequence[str]) -> None:
+        asked = self._asked = {} if self._asked is None else self._asked
+        for call_id in call_ids[: _MOST_CALLS - len(asked)]:
+            asked[call_id] = span
+
+    def asked(self, call_id: str) -> SpanContext | None:
+        """Return the span of the model that asked for a tool call, or None."""
+        return None if self._asked is None else self._asked.get(call_id)
 
     def totals(self) -> dict[str, int | float]:
         """Return the sums as attributes of the root's span; tokens only as far as any were reported."""
