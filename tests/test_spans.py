@@ -49,8 +49,8 @@ from opentelemetry.trace import (
 from typing_extensions import override
 
 from chainspan import _spans
+from chainspan._isolated import Isolated
 from chainspan._listeners import does_nothing
-from chainspan._pipeline import isolated
 from chainspan._placement import Place
 from chainspan._run_span import RunSpan, knows_the_sdk
 from chainspan._spans import Spans
@@ -295,9 +295,9 @@ class Derived(Deaf):
         (Deaf(), False),
         (Derived(), True),
         (Kept(), True),
-        (isolated(Deaf()), False),
-        (isolated(Kept()), True),
-        (isolated(isolated(BatchSpanProcessor(InMemorySpanExporter()))), False),
+        (Isolated(Deaf()), False),
+        (Isolated(Kept()), True),
+        (Isolated(Isolated(BatchSpanProcessor(InMemorySpanExporter()))), False),
         (MagicMock(spec=SpanProcessor), True),
     ],
 )

@@ -26,6 +26,7 @@ from ._delivery import Delivery, Flushable, flush_all
 from ._errors import ConfigurationError
 from ._feeding import processor_for
 from ._guard import log_quietly
+from ._isolated import Isolated
 from ._profiles import meter_provider
 
 __all__ = ["configure", "flush", "provider_from_environment"]
@@ -163,7 +164,7 @@ def _build(setup: _Setup) -> _Built:
     meters, others = _meters(setup, resource, spans) if setup.metrics else (None, [])
     provider = TracerProvider(resource=resource)
     for processor in feeds:
-        provider.add_span_processor(_pipeline.isolated(processor))
+        provider.add_span_processor(Isolated(processor))
     return _Built(tracers=provider, meters=meters, feeds=feeds, others=others)
 
 

@@ -10,16 +10,13 @@ import atexit
 import inspect
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import TypeAlias
 
 from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import ProxyTracerProvider
@@ -31,16 +28,17 @@ from ._errors import ConfigurationError
 from ._exit import after_fork
 from ._feeding import Worker, processor_for
 from ._guard import Guard
+from ._isolated import Isolated
 from ._lifecycle import Lifecycle
 from ._listeners import does_nothing
 from ._version import __version__
+from ._workers import keep, kept_workers
 
 __all__ = [
     "Pipeline",
     "Target",
     "apart",
     "is_set_up",
-    "isolated",
     "known_processors",
     "of_provider",
     "open_span",
@@ -49,14 +47,9 @@ __all__ = [
 
 Target: TypeAlias = SpanProcessor | SpanExporter
 
-_MOST_WORKERS = 64
-"""Exporters whose worker threads are kept for the next handler. The one used longest ago
-makes room, if no handler uses it."""
-
 _lock = threading.Lock()
 _of_provider: weakref.WeakKeyDictionary[trace.TracerProvider, Pipeline] = weakref.WeakKeyDictionary()
 _apart: weakref.WeakValueDictionary[tuple[int, ...], Pipeline] = weakref.WeakValueDictionary()
-_workers: OrderedDict[int, Worker] = OrderedDict()
 
 
 class Pipeline:
@@ -106,7 +99,7 @@ class Pipeline:
 def _fed_by(provider: trace.TracerProvider) -> Sequence[SpanProcessor]:
     """Return the processors that the SDK's provider has by now, but for those that do nothing with a span's end."""
     every = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
-    found = [one.isolates if isinstance(one, _Isolated) else one for one in every]
+    found = [one.isolates if isinstance(one, Isolated) else one for one in every]
     return [one for one in found if not does_nothing(one.on_end)]
 
 
@@ -208,7 +201,7 @@ def _provider_apart(processors: Sequence[SpanProcessor], *, is_whole: bool) -> T
     if is_whole:
         provider._disabled = False  # noqa: SLF001 - read from OTEL_SDK_DISABLED, where no argument says so
     for processor in processors:
-        provider.add_span_processor(isolated(processor))
+        provider.add_span_processor(Isolated(processor))
     return provider
 
 
@@ -235,100 +228,18 @@ def processor_of(target: Target, where: str = "OtelHandler(*targets)") -> SpanPr
         return target
     if not isinstance(target, SpanExporter):
         raise ConfigurationError(where, expected="SpanProcessors or SpanExporters", got=target)
-    processor = processor_for(target)
-    _workers[id(processor)] = processor
-    _workers.move_to_end(id(processor))
-    if len(_workers) > _MOST_WORKERS:
-        _retire(_workers.popitem(last=False)[1])
-    return processor
+    return keep(processor_for(target), _is_used)
 
 
-def _retire(worker: Worker) -> None:
-    """Stop a worker that no handler uses any more, without waiting for it."""
-    if not any(worker in pipeline.processors for pipeline in list(_live_pipelines)):
-        _past.take(worker)
-
-
-class _Past:
-    """What became, or will become, of the spans of workers that nobody uses any more."""
-
-    def __init__(self) -> None:
-        self.start_afresh()
-        after_fork(self.start_afresh)
-
-    def start_afresh(self) -> None:
-        """Know of none: at first, and in a forked child."""
-        self._changed = threading.Condition()
-        self._settled = Delivery()
-        self._leaving: dict[int, Worker] = {}
-
-    def take(self, worker: Worker) -> None:
-        """Shut a worker down in a thread of its own, and count what it has delivered and lost."""
-        self._leaving[id(worker)] = worker
-        threading.Thread(target=self._end, args=(worker,), daemon=True, name="chainspan-retire").start()
-
-    def flush(self, timeout_s: float) -> Delivery:
-        """Wait until all are shut down, for so long at most, and return where their spans are."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._leaving, timeout_s)
-            return sum((worker.flush(0.0) for worker in list(self._leaving.values())), self._settled)
-
-    def _end(self, worker: Worker) -> None:
-        worker.shutdown()
-        with self._changed:
-            self._settled += replace(worker.flush(0.0), pending=0)
-            self._leaving.pop(id(worker), None)
-            self._changed.notify_all()
-
-
-_past = _Past()
-
-
-def isolated(processor: SpanProcessor) -> SpanProcessor:
-    """Return a processor whose faults reach neither the application nor the next processor."""
-    return _Isolated(processor)
+def _is_used(worker: Worker) -> bool:
+    return any(worker in pipeline.processors for pipeline in list(_live_pipelines))
 
 
 def known_processors() -> list[SpanProcessor | Flushable]:
     """Return the processors of all pipelines, also of those whose handler is gone, and what is flushed with them."""
     feeds = [processor for pipeline in list(_live_pipelines) for processor in pipeline.feeds()]
-    every: list[SpanProcessor | Flushable] = [*feeds, *list(_workers.values()), *kept_batches(), _past]
+    every: list[SpanProcessor | Flushable] = [*feeds, *kept_workers(), *kept_batches()]
     return list({id(processor): processor for processor in every}.values())
-
-
-class _Isolated(SpanProcessor):
-    """Keeps one processor's faults from the application and from the next processor.
-
-    In opentelemetry-python 1.45 a processor that raises in ``on_start`` raises out of
-    ``start_span``, and one that raises in ``on_end`` starves those after it.
-    """
-
-    def __init__(self, processor: SpanProcessor) -> None:
-        self.isolates = processor
-        self._guard = Guard(f"processor {type(processor).__qualname__}")
-        if does_nothing(processor.on_start):
-            self.on_start = processor.on_start  # type: ignore[method-assign]  # what there is nothing to isolate of
-
-    @override
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        with self._guard:
-            self.isolates.on_start(span, parent_context)
-
-    @override
-    def on_end(self, span: ReadableSpan) -> None:
-        with self._guard:
-            self.isolates.on_end(span)
-
-    @override
-    def shutdown(self) -> None:
-        with self._guard:
-            self.isolates.shutdown()
-
-    @override
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        with self._guard:
-            return self.isolates.force_flush(timeout_millis) is not False
-        return False
 
 
 def _at_exit() -> None:
