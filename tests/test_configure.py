@@ -333,6 +333,29 @@ def test_sigterm_flushes_what_is_pending(opt_out: str, arrived: int) -> None:
     assert len(server.spans) == arrived
 
 
+def test_sigterm_flushes_under_gevent() -> None:
+    """A worker of gevent's that waits for work flushes too, and ends by the signal."""
+    pytest.importorskip("gevent", reason="install gevent beside the group `test`")
+    with OtlpServer() as server:
+        done = run_alone(
+            """
+            from gevent import monkey
+            monkey.patch_all()
+            import os, signal, time
+            import gevent
+            import chainspan
+            chainspan.configure()
+            chainspan.chain(lambda word: word).invoke("x", callbacks=[chainspan.OtelHandler()])
+            gevent.get_hub().loop.run_callback(os.kill, os.getpid(), signal.SIGTERM)
+            time.sleep(30)
+            """,
+            OTEL_EXPORTER_OTLP_ENDPOINT=server.url,
+        )
+
+    assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
+    assert len(server.spans) == 1
+
+
 async def test_aflush_answers_as_flush_does() -> None:
     """The asynchronous flush tells the same truth, without blocking the loop."""
     with OtlpServer() as server:

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 
@@ -102,6 +103,29 @@ def test_signal_handler_waits_for_no_lock(holders: list[Holder]) -> None:
         signal.raise_signal(signal.SIGTERM)
 
     assert called == [signal.SIGTERM]
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_flush_goes_on_where_nothing_can_wait_for_it(holders: list[Holder], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the loop of gevent's greenlets a wait is refused; the application's handler still comes after the flush."""
+    done = threading.Event()
+    seen: list[list[str]] = []
+
+    def previous(number: int, _: FrameType | None) -> None:
+        seen.extend(holder.asked for holder in holders)
+        done.set()
+
+    def refuse(self: threading.Event, timeout: float | None = None) -> bool:
+        raise AssertionError("Impossible to call blocking function in the event loop callback")
+
+    signal.signal(signal.SIGTERM, previous)
+    _exit.flush_on_sigterm(0.5)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Event, "wait", refuse)
+        signal.raise_signal(signal.SIGTERM)
+
+    assert done.wait(5)
+    assert seen == [["begin", "flush"]] * 2
 
 
 @pytest.mark.usefixtures("sigterm")

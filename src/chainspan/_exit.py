@@ -7,6 +7,7 @@ are stopped, runs no exit hooks; who wants the same there asks for it.
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import signal
@@ -118,12 +119,28 @@ class _SigtermHandler:
         self._timeout_s = timeout_s
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        flushed = threading.Event()
+        left_to_do: list[Callable[[], None]] = []
+
+        def flush() -> None:
+            with _at_sigterm:
+                _flush_open(self._timeout_s)
+            flushed.set()
+            for go_on in left_to_do:
+                go_on()
+
         with _at_sigterm:
             # The signal may have interrupted a holder of one of our locks, in this very
             # thread: another thread that waits for the lock can be left behind.
-            flusher = threading.Thread(target=_flush_open, args=(self._timeout_s,), daemon=True)
-            flusher.start()
-            flusher.join(self._timeout_s)
+            _thread.start_new_thread(flush, ())
+            try:
+                flushed.wait(self._timeout_s)
+            except Exception:  # noqa: BLE001 - the loop of gevent's greenlets took the signal, and cannot wait
+                left_to_do.append(lambda: self._go_on(number, frame))
+                return
+        self._go_on(number, frame)
+
+    def _go_on(self, number: int, frame: FrameType | None) -> None:
         if callable(self._previous):
             self._previous(number, frame)
         elif self._previous == signal.SIG_DFL:
