@@ -76,14 +76,20 @@ def given_context(frame: FrameType | None) -> Context | None:
     """
     while frame is not None:
         if frame.f_code.co_name == "run" and frame.f_globals.get("__name__") == _EXECUTOR:
-            context = getattr(getattr(_function_of(self_of(frame)), "func", None), "__self__", None)
-            return context if isinstance(context, Context) else None
+            function = _function_of(self_of(frame))
+            if function is not None:
+                context = getattr(getattr(function, "func", None), "__self__", None)
+                return context if isinstance(context, Context) else None
         frame = frame.f_back
     return None
 
 
 def _function_of(work: object) -> object:
-    """Return the function that an executor was handed, which has a place of its own from Python 3.14 on."""
+    """Return the function that an executor was handed, or None if this is only what executes it.
+
+    From Python 3.14 on, the function stands in a task together with its arguments, which a method of that name
+    of another class executes for the work.
+    """
     return getattr(work, "fn", None) or next(iter(getattr(work, "task", ())), None)
 
 

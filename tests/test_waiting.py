@@ -1,0 +1,69 @@
+"""The context that a worker thread was given, in each form that Python keeps it in."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextvars import Context, copy_context
+from functools import partial
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from chainspan._waiting import given_context
+
+EXECUTOR = "concurrent.futures.thread"
+UNTIL_3_13 = """
+    class Work:
+        def __init__(self, fn, args, kwargs):
+            self.fn, self.args, self.kwargs = fn, args, kwargs
+
+        def run(self):
+            return self.fn(*self.args, **self.kwargs)
+
+    def execute(fn, *args):
+        return Work(fn, args, {}).run()
+"""
+FROM_3_14 = """
+    class Worker:
+        def run(self, task):
+            fn, args, kwargs = task
+            return fn(*args, **kwargs)
+
+    class Work:
+        def __init__(self, task):
+            self.task = task
+
+        def run(self, worker):
+            return worker.run(self.task)
+
+    def execute(fn, *args):
+        return Work((fn, args, {})).run(Worker())
+"""
+
+
+def found() -> Context | None:
+    """Return what is found by the thread's innermost frame."""
+    return given_context(sys._getframe())
+
+
+@pytest.mark.parametrize("form", [UNTIL_3_13, FROM_3_14], ids=["until-3.13", "from-3.14"])
+def test_context_that_is_handed_over_with_the_function(form: str) -> None:
+    """It is found whatever the executor's classes look like, so also for Pythons that are not at hand."""
+    executor: dict[str, Any] = {"__name__": EXECUTOR}
+    exec(dedent(form), executor)
+    context = copy_context()
+
+    assert executor["execute"](partial(context.run, found)) is context
+    assert executor["execute"](context.run, found) is None  # with arguments of its own: nobody's form
+    assert executor["execute"](found) is None
+
+
+async def test_context_that_a_thread_of_asyncio_is_given() -> None:
+    """It is found in this Python."""
+    context = await asyncio.to_thread(found)
+
+    assert context is not None
+    assert context is not copy_context()
+    assert await asyncio.get_running_loop().run_in_executor(None, found) is None
