@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import FunctionType, MethodType
 from typing import Any, Final, NamedTuple
+
+if sys.version_info >= (3, 14):  # annotations are evaluated when asked for, and may name what only type checkers know
+    from annotationlib import Format
+
+    _read_signature = partial(inspect.signature, annotation_format=Format.FORWARDREF)
+else:
+    _read_signature = inspect.signature
 
 __all__ = ["NOTHING", "Arguments", "Binds", "Flavor", "bind", "binds_of", "flavor_of", "named"]
 
@@ -154,7 +162,7 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
 @lru_cache(maxsize=1_024)
 def _known_signature(function: Callable[..., Any], *, is_bound: bool) -> inspect.Signature | None:
     try:
-        whole = inspect.signature(function)
+        whole = _read_signature(function)
     except (TypeError, ValueError):
         return None
     return whole.replace(parameters=list(whole.parameters.values())[1:]) if is_bound else whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -47,6 +48,13 @@ _config_in_force = child_config.get
 _new = object.__new__
 
 
+class _Annotations:
+    """The annotations of the function for a decorated one, which a class's own would hide."""
+
+    def __get__(self, instance: Traced[..., Any] | None, owner: type | None = None) -> dict[str, Any]:
+        return {} if instance is None else getattr(instance._function, "__annotations__", {})  # noqa: SLF001 - its own
+
+
 class Traced(Step, Generic[P, R_co]):
     """A function that is called as ever, and is a step of a trace where handlers listen.
 
@@ -62,6 +70,8 @@ class Traced(Step, Generic[P, R_co]):
     if TYPE_CHECKING:
         __name__: str = ""
         __qualname__: str = ""
+    elif sys.version_info >= (3, 14):  # before, `update_wrapper` hands them on, since they have been evaluated
+        __annotations__ = _Annotations()
 
     def __init__(
         self,
