@@ -120,7 +120,8 @@ def request_rows() -> Iterator[Row]:
     provider = "`metadata.ls_provider`, else the class; of OpenAI's client, whose host it asks"
     yield Row(provider, chat(metadata={"ls_provider": TEXT}))
     yield Row("`invocation_params.model`, `model_name`, `model_id`, …", chat(invocation_params={"model": TEXT}))
-    yield Row("`serialized.kwargs.base_url` and its like: host", chat({"kwargs": {"base_url": f"http://{TEXT}"}}))
+    host = "`serialized.kwargs.base_url` and its like, else the model's own: host"
+    yield Row(host, chat({"kwargs": {"base_url": f"http://{TEXT}"}}))
     yield Row("the same: port", chat({"kwargs": {"base_url": f"http://x:{NUMBER}"}}))
     numbers = {
         "temperature": "temperature",

@@ -17,11 +17,13 @@ __all__ = [
     "outermost_method_of",
     "reporter",
     "reporter_among",
+    "reporting",
     "self_of",
     "starter",
     "starter_above",
 ]
 
+_OWN = "chainspan"
 _DISPATCH = "langchain_core.callbacks"
 # Between a callback and the code that it is about; the last wraps whatever becomes a task.
 _BETWEEN = ("chainspan", "contextlib", "opentelemetry.instrumentation.asyncio")
@@ -78,6 +80,14 @@ def starter_above(depth: int) -> FrameType | None:
     if above is None or above.f_code.co_name in _PASSING or _role(above.f_globals.get("__name__", "")) is not _OTHER:
         return starter(frame)
     return above
+
+
+def reporting() -> FrameType | None:
+    """Return the frame that caused the callback which is being worked on right now, however deep in chainspan."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
+    while frame is not None and _package(frame) == _OWN:
+        frame = frame.f_back
+    return starter(frame)
 
 
 def reporter(has_started: Callable[[FrameType | None], bool]) -> object | None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .._model import ModelRequest
+from ._made_with import UNTOLD, fields_of
 from ._providers import GEMINI, HOSTED, OPENAI, google_service, provider_name, provider_said, served_at
 from ._read import Place, at, mapping, places_among, text_in
 
@@ -61,6 +62,13 @@ _FORMATS: Final = (
 )
 _URLS: Final = ("base_url", "azure_endpoint", "endpoint", "endpoint_url", "api_base")
 _URL_ENDINGS: Final = ("_api_base", "_api_url")  # of OpenAI, Anthropic, Groq, OpenRouter and others, after their names
+_READ: Final = frozenset(
+    (
+        *_URLS,
+        *(path[0] for path in _FORMATS),
+        *(path.partition(".")[0] for paths in _PARAMETERS.values() for path in paths),
+    )
+)
 _PORTS: Final = {"http": 80, "https": 443}
 _NOWHERE: Final = (None, None)
 _SIMPLE: Final = (bool, int, float, str)
@@ -105,7 +113,8 @@ def request_of(serialized: Any, kwargs: Mapping[str, Any]) -> ModelRequest:
     """
     params, metadata = mapping(kwargs.get("invocation_params")), mapping(kwargs.get("metadata"))
     options, described = mapping(kwargs.get("options")), mapping(serialized)
-    made_with = mapping(described.get("kwargs"))
+    is_untold = described.get("type") == UNTOLD
+    made_with = fields_of(described, _READ, _URL_ENDINGS) if is_untold else mapping(described.get("kwargs"))
     asked, made = _shape(tuple(params)), _shape(tuple(made_with))
     path = described.get("id")
     host = HOSTED.get(path[-1]) if type(path) is list and path and type(path[-1]) is str else None

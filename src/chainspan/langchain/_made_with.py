@@ -1,0 +1,58 @@
+"""What a model was made with, also where LangChain tells no handler.
+
+Of a model whose class is not made to be serialised, such as Ollama's or DeepSeek's, a handler
+is given the class and a text for people. The model itself is calling the callback manager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from chainspan._encode import attempt
+from chainspan._stack import reporting, self_of
+from chainspan._tasks import current_task
+from chainspan._waiting import waiting
+
+from ._read import mapping
+
+__all__ = ["UNTOLD", "fields_of"]
+
+UNTOLD: Final = "not_implemented"
+"""The type of a description that leaves out what the model was made with."""
+
+_MOST_REMEMBERED: Final = 256
+_known: dict[int, tuple[Mapping[str, Any], dict[str, Any]]] = {}  # by the id of a description, which it holds
+
+
+def fields_of(described: Mapping[str, Any], wanted: Iterable[str], endings: tuple[str, ...]) -> dict[str, Any]:
+    """Return those of its own fields that are wanted of the model that is calling.
+
+    LangChain describes a model once, so that what was read of it is found by its description.
+
+    Args:
+        described: The model's description, to be called while the call's start or end is reported.
+        wanted: The names of fields.
+        endings: What the names of further ones end with.
+    """
+    known = _known.get(id(described))
+    if known is not None and known[0] is described:
+        return known[1]
+    nothing: dict[str, Any] = {}
+    held = attempt(lambda: mapping(_caller(described).__dict__), nothing)
+    fields = {key: held[key] for key in wanted if held.get(key) is not None}
+    fields |= {key: value for key, value in held.items() if key.endswith(endings) and value is not None}
+    if held:
+        if len(_known) >= _MOST_REMEMBERED:
+            _known.clear()
+        _known[id(described)] = described, fields
+    return fields
+
+
+def _caller(described: Mapping[str, Any]) -> object:
+    """Return the model that is described, if it is on the stack; its start may be reported from another task."""
+    frame = reporting()
+    if frame is None and (waiter := waiting(current_task())) is not None:
+        frame = waiter.frame
+    found = None if frame is None else self_of(frame)
+    return found if type(found).__name__ == described["id"][-1] else None

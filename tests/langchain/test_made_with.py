@@ -1,0 +1,171 @@
+"""What a model was made with is told of every model, whether or not its class is made to be serialised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.language_models import FakeListChatModel, FakeStreamingListLLM
+from langchain_core.runnables import Runnable, RunnableConfig
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+from chainspan import OtelHandler
+
+Model = Runnable[Any, Any]
+
+
+class ChatHere(FakeListChatModel):
+    """A chat model of a server on this machine."""
+
+    base_url: str = "http://localhost:11434"
+    num_predict: int = 64
+    top_k: int = 5
+    format: str = "json"
+    api_key: str = "sk-none-of-anybody's-business"
+
+
+class ChatElsewhere(FakeListChatModel):
+    """A chat model with an address by another name."""
+
+    elsewhere_api_base: str = "https://elsewhere.example/v1"
+
+
+class CompletionHere(FakeStreamingListLLM):
+    """A text model of a server on this machine."""
+
+    base_url: str = "http://localhost:11434"
+    top_k: int = 5
+
+
+class Elsewhere(AsyncCallbackHandler):
+    """A handler of somebody else's, which LangChain tells in a task of its own."""
+
+
+async def invoke(model: Model, config: RunnableConfig) -> None:
+    """Call the model."""
+    model.invoke("Hi", config)
+
+
+async def ainvoke(model: Model, config: RunnableConfig) -> None:
+    """Await the model."""
+    await model.ainvoke("Hi", config)
+
+
+async def among_others(model: Model, config: RunnableConfig) -> None:
+    """Await the model, beside a handler that is not inline."""
+    callbacks: Any = config["callbacks"]
+    await model.ainvoke("Hi", {"callbacks": [*callbacks, Elsewhere()]})
+
+
+async def stream(model: Model, config: RunnableConfig) -> None:
+    """Read the model's stream."""
+    assert list(model.stream("Hi", config))
+
+
+async def astream(model: Model, config: RunnableConfig) -> None:
+    """Read the model's asynchronous stream."""
+    assert [chunk async for chunk in model.astream("Hi", config)]
+
+
+async def abatch(model: Model, config: RunnableConfig) -> None:
+    """Await the model, which is wrapped, for a batch."""
+    await model.with_retry().abatch(["Hi"], config)
+
+
+async def by_hand(model: Model, config: RunnableConfig) -> None:
+    """Tell of a call that no model makes."""
+    callbacks: Any = config["callbacks"]
+    told: dict[str, Any] = {"run_id": "00000000-0000-0000-0000-000000000001", "name": "ChatHere"}
+    described = {"lc": 1, "type": "not_implemented", "id": ["here", "ChatHere"]}
+    callbacks[0].on_chat_model_start(described, [[]], **told)
+    callbacks[0].on_llm_end(None, **told)
+
+
+Mode = Callable[[Model, RunnableConfig], Awaitable[None]]
+MODES = [invoke, ainvoke, among_others, stream, astream, abatch]
+CHAT = {
+    "gen_ai.output.type": "json",
+    "gen_ai.request.max_tokens": 64,
+    "gen_ai.request.top_k": 5,
+    "server.address": "localhost",
+    "server.port": 11434,
+}
+TEXT = {"gen_ai.request.top_k": 5, "server.address": "localhost", "server.port": 11434}
+
+
+async def asked_for(model: Model, mode: Mode) -> dict[str, Any]:
+    """Return what the span of a model says of what it was made with."""
+    memory = InMemorySpanExporter()
+    with OtelHandler(memory) as handler:
+        await mode(model, {"callbacks": [handler]})
+    said = [span.attributes or {} for span in memory.get_finished_spans()]
+    [attributes] = [each for each in said if "gen_ai.provider.name" in each]
+    return {key: attributes[key] for key in sorted(attributes) if key in CHAT}
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_chat_models_fields(mode: Mode) -> None:
+    """The fields of a chat model's own are read, however it is called, and the address by any integration's word."""
+    assert await asked_for(ChatHere(responses=["3"]), mode) == CHAT
+    assert await asked_for(ChatElsewhere(responses=["3"]), mode) == {
+        "server.address": "elsewhere.example",
+        "server.port": 443,
+    }
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_text_models_fields(mode: Mode) -> None:
+    """So are those of a text model, whose start may be reported from another task."""
+    assert await asked_for(CompletionHere(responses=["3"]), mode) == TEXT
+
+
+async def test_a_call_decides_before_the_fields() -> None:
+    """What is asked for in the call stands before what the model was made with; two models are two."""
+    one, other = ChatHere(responses=["3"]), ChatHere(responses=["3"], base_url="http://other:80")
+
+    assert await asked_for(one.bind(top_k=7), invoke) == CHAT | {"gen_ai.request.top_k": 7}
+    assert await asked_for(other, invoke) == CHAT | {"server.address": "other", "server.port": 80}
+    assert await asked_for(one, invoke) == CHAT
+
+
+async def test_nothing_is_read_where_no_model_calls() -> None:
+    """A call that is reported by somebody else has no fields."""
+    assert await asked_for(ChatHere(responses=["3"]), by_hand) == {}
+
+
+@pytest.mark.parametrize("mode", [invoke, ainvoke, stream, astream])
+def test_metrics_of_calls_that_are_not_sampled(mode: Mode) -> None:
+    """The metric of a call says which server was asked, also where the call has no span."""
+    reader = InMemoryMetricReader()
+    tracer_provider = TracerProvider(sampler=ALWAYS_OFF)
+    tracer_provider.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
+    handler = OtelHandler(tracer_provider=tracer_provider, meter_provider=MeterProvider([reader]))
+
+    async def main() -> None:
+        await mode(ChatHere(responses=["3"]), {"callbacks": [handler]})
+
+    asyncio.run(main())
+
+    data = reader.get_metrics_data()
+    assert data is not None
+    [metric] = [
+        metric
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+        if metric.name == "gen_ai.client.operation.duration"
+    ]
+    [point] = metric.data.data_points
+    assert isinstance(point, HistogramDataPoint)
+    assert dict(point.attributes or {}) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "here",
+        "server.address": "localhost",
+        "server.port": 11434,
+    }
