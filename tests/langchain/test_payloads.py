@@ -340,6 +340,35 @@ def test_why_a_model_stopped(raw: str, expected: str) -> None:
             Usage(input_tokens=100, output_tokens=25, cache_read=90, reasoning=20),
             id="counted-apart",
         ),
+        pytest.param(
+            _answer(
+                usage_metadata={"input_tokens": 1200, "output_tokens": 90, "total_tokens": 1290},
+                response_metadata={
+                    "token_usage": {
+                        "prompt_tokens": 1200,
+                        "completion_tokens": 90,
+                        "prompt_tokens_details": {"cached_tokens": 1024},
+                        "completion_tokens_details": {"reasoning_tokens": 64},
+                    }
+                },
+            ),
+            OPENAI,
+            id="details-of-mistral",
+        ),
+        pytest.param(
+            _answer(
+                usage_metadata={"input_tokens": 8, "output_tokens": 3, "total_tokens": 11},
+                response_metadata={
+                    "token_usage": {
+                        "prompt_tokens": 1200,
+                        "completion_tokens": 90,
+                        "prompt_tokens_details": {"cached_tokens": 1024},
+                    }
+                },
+            ),
+            Usage(input_tokens=8, output_tokens=3),
+            id="details-of-something-else",
+        ),
     ],
 )
 def test_tokens_are_found(result: LLMResult, usage: Usage | None) -> None:

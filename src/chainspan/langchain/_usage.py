@@ -82,6 +82,7 @@ _PLACES: Final = (
     ("tokens",),
     ("meta", "billed_units"),
 )
+_DETAILS: Final = frozenset({"input_token_details", "output_token_details"})  # of LangChain's own form
 _HOLDERS: Final = frozenset(path[0] for path in _PLACES)
 
 
@@ -96,11 +97,24 @@ def usage_of(counts: Mapping[str, Any], *others: Mapping[str, Any]) -> Usage | N
         others: Where else a provider's own counts may stand, the best place first.
     """
     if counts and (usage := _standard(counts)) is not None:
-        return usage
+        is_detailed = not _DETAILS.isdisjoint(counts)
+        return usage if is_detailed else _detailed(usage, others)
     for source in others:
         if source and (usage := _within(source)) is not None:
             return usage
     return None
+
+
+def _detailed(usage: Usage, others: Sequence[Mapping[str, Any]]) -> Usage:
+    """Return the same tokens with the details that an integration hands on as they came, and in no form of LangChain's.
+
+    Other totals are those of something else, or counted in another way.
+    """
+    for source in others:
+        told = None if _HOLDERS.isdisjoint(source) else _within(source)
+        if told is not None and (told.input_tokens, told.output_tokens) == (usage.input_tokens, usage.output_tokens):
+            return told
+    return usage
 
 
 def _within(source: Mapping[str, Any]) -> Usage | None:
