@@ -258,6 +258,16 @@ OPENAI, ANTHROPIC = {"model_provider": "openai"}, {"model_provider": "anthropic"
             id="streamed-after-thinking",
         ),
         pytest.param(
+            AIMessage(
+                [
+                    {"type": "reasoning_content", "reasoning_content": {"text": "hm", "signature": "s"}},
+                    {"type": "text", "text": "yes"},
+                ]
+            ),
+            [{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "yes"}],
+            id="bedrock",
+        ),
+        pytest.param(
             AIMessage(["a", {"type": "text", "text": "b"}], response_metadata={"model_provider": "groq"}),
             _texts("a", "b"),
             id="mixed-of-a-provider",

@@ -37,8 +37,8 @@ AttributeValue = str | bool | int | float | Sequence[str] | Sequence[bool] | Seq
 """What an attribute of a span may hold."""
 
 
-REASONING: Final = frozenset({"reasoning", "redacted_thinking"})
-"""Types of a message's parts that hold what a model thought; the latter is Anthropic's, encrypted."""
+REASONING: Final = frozenset({"reasoning", "redacted_thinking", "thinking", "reasoning_content"})
+"""Types of a message's parts that hold what a model thought; but for the first, clients' own of what is encrypted."""
 
 
 class RunKind(str, Enum):

@@ -123,6 +123,7 @@ def _plain_text(block: Mapping[str, Any]) -> Part | None:
 
 
 def _reasoning(block: Mapping[str, Any]) -> Part | None:
+    block = inner if isinstance(inner := block.get("reasoning_content"), Mapping) else block  # Bedrock's
     text = block.get("reasoning") or block.get("thinking") or block.get("text")
     summary = block.get("summary")
     if text is None and isinstance(summary, list):
@@ -207,6 +208,7 @@ _BLOCKS: Final[Mapping[str, Callable[[Mapping[str, Any]], Part | None]]] = {
     "refusal": _text_block,
     "reasoning": _reasoning,
     "thinking": _reasoning,
+    "reasoning_content": _reasoning,
     "tool_call": _tool_call,
     "tool_call_chunk": _tool_call,
     "tool_use": _tool_call,
