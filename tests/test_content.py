@@ -438,6 +438,54 @@ def test_reasoning_has_a_switch_of_its_own() -> None:
     assert gate.metadata({"last": answer}) == {"last": '{"role":"assistant","parts":[{"type":"text","content":"yes"}]}'}
 
 
+THOUGHT = {"type": "thinking", "thinking": CANARY, "signature": "s"}
+SAID = {"type": "text", "text": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        (THOUGHT, {}),
+        ({"content": [THOUGHT, SAID], "stop_reason": "end_turn"}, {"content": [SAID], "stop_reason": "end_turn"}),
+        ({"role": "assistant", "content": "yes", "thinking": CANARY}, {"role": "assistant", "content": "yes"}),
+        ({"role": "assistant", "content": "yes", "tool_plan": CANARY}, {"role": "assistant", "content": "yes"}),
+        ({"choices": [{"delta": {"reasoning_content": CANARY}}]}, {"choices": [{"delta": {}}]}),
+        ([{"reasoningContent": {"reasoningText": {"text": CANARY}}}, SAID], [{}, SAID]),
+        ({"parts": [{"text": CANARY, "thought": True}, {"text": "yes"}]}, {"parts": [{"text": "yes"}]}),
+        ({"delta": {"type": "thinking_delta", "thinking": CANARY}, "index": 0}, {"index": 0}),
+        ([{"type": "response.reasoning_summary_text.delta", "delta": CANARY}, SAID], [SAID]),
+    ],
+    ids=[
+        "block",
+        "Anthropic",
+        "Ollama",
+        "Cohere",
+        "DeepSeek",
+        "Bedrock",
+        "Google",
+        "event of Anthropic",
+        "event of OpenAI",
+    ],
+)
+def test_reasoning_is_left_out_of_values_too(value: Any, left: Any) -> None:
+    """What a chain hands on may be a client's answer, or messages as a client takes them."""
+    gate = Gate.of(ContentPolicy(capture=True, reasoning=False))
+    others_own = {"reasoning": "the user's", "thinking": {"type": "enabled"}}
+
+    assert json.loads(gate.json(value) or "") == left
+    assert json.loads(gate.json([value, others_own]) or "") == [*([left] if left else []), others_own]
+    assert CANARY in (Gate.of(True).json(value) or "")
+
+
+def test_a_message_that_stands_in_a_thought_costs_nothing_else() -> None:
+    """Where what is left out holds a message that is written apart, the others stand where they stood."""
+    gate = Gate.of(ContentPolicy(capture=True, reasoning=False))
+
+    text = gate.json({"first": {"type": "reasoning", "of": _said(CANARY)}, "then": _said("yes")})
+
+    assert json.loads(text or "") == {"then": {"role": "user", "parts": [{"type": "text", "content": "yes"}]}}
+
+
 def test_a_function_that_is_an_object_may_redact() -> None:
     """An object that is called need not have a hash."""
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode
@@ -97,6 +98,24 @@ def test_a_policy_masks_what_is_printed() -> None:
         '  "plan": [',
         '    "*"',
     ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        AIMessage([{"type": "thinking", "thinking": "c4n4ry", "signature": "s"}, {"type": "text", "text": "yes"}]),
+        AIMessage("yes", additional_kwargs={"reasoning_content": "c4n4ry"}),
+        {"messages": [{"role": "assistant", "content": "yes", "reasoning": "c4n4ry"}]},
+    ],
+    ids=["in the content", "beside the content", "as data"],
+)
+def test_a_policy_hides_what_the_model_thought(answer: Any) -> None:
+    """Reasoning is printed, unless a policy leaves it out."""
+    shown, hidden = _printed(answer), _printed(answer, content=ContentPolicy(reasoning=False))
+
+    assert shown.count("c4n4ry") == 2
+    assert "c4n4ry" not in hidden
+    assert hidden.count("yes") == shown.count("yes")
 
 
 def test_a_mask_that_raises_shows_nothing() -> None:

@@ -10,6 +10,7 @@ from typing_extensions import override
 from .._encode import attempt, plain
 from ._gate import Gate
 from ._mask import MASK_FAILED
+from ._thoughts import without_thoughts
 
 __all__ = ["ShownGate"]
 
@@ -28,7 +29,11 @@ class ShownGate(Gate):
         return self._masked_text(text) if self.on else None
 
     def shown(self, tree: Any) -> Any:
-        """Return plain data, with what the user masks and what stands under names of secrets hidden."""
+        """Return plain data, with what the user masks and what stands under names of secrets hidden.
+
+        What a model thought is left out where the policy says so.
+        """
+        tree = tree if self.policy.reasoning else without_thoughts(tree)
         try:
             return self._hidden(tree)
         except RecursionError:

@@ -24,6 +24,7 @@ from .._encode import (
 from .._model import REASONING, Message
 from ._mask import Mask
 from ._policy import ContentPolicy
+from ._thoughts import without_thoughts
 
 __all__ = ["Writer", "Written"]
 
@@ -61,7 +62,7 @@ class Writer:
         """Return any value as JSON."""
         tree = flat(value, self._mask.hide)
         if tree is not None:
-            data = self._masked(tree)
+            data = self._masked(self._allowed(tree))
             return data.decode(), len(data)
         said = conversation_of(value)
         if type(said) is Message:
@@ -118,10 +119,12 @@ class Writer:
 
     # ------------------------------------------------------------ inside
 
-    def _walked(self, value: object, limit: int) -> Written:
+    def _walked(self, value: object, limit: int, *, are_apart: bool = True) -> Written:
         found: list[Message] = []
-        data = self._masked(self._plain(value, limit, found))
+        data = self._masked(self._plain(value, limit, found if are_apart else None))
         text, size = data.decode(), len(data)
+        if found and text.count(_PLACE) < len(found):  # one stood in what may not be recorded
+            return self._walked(value, limit, are_apart=False)
         if found:
             written = [self._message(message) for message in found]
             texts = [*[text for _, text, _, _ in written], ""]
@@ -137,7 +140,10 @@ class Writer:
         def shorten(text: str, length: int) -> str:
             return self.shortened(text, min(length, most), is_changed_again=not self._mask.is_active)
 
-        return plain(value, hide=self._mask.hide, apart=apart, room=room, shorten=shorten)
+        return self._allowed(plain(value, hide=self._mask.hide, apart=apart, room=room, shorten=shorten))
+
+    def _allowed(self, tree: Any) -> Any:
+        return tree if self._policy.reasoning else without_thoughts(tree)
 
     def _message(self, message: Message) -> _Kept:
         """Return a message as JSON with its size, which it keeps: this policy need not write it again."""

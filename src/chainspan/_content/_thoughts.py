@@ -1,0 +1,36 @@
+"""What a model thought, wherever it stands in data: in messages and answers as the clients have them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+__all__ = ["without_thoughts"]
+
+# Of blocks and of events: Anthropic's, OpenAI's, LangChain's, OpenRouter's.
+_TYPE: Final = re.compile(r"(?:response\.)?(?:redacted_)?(?:reasoning|thinking)(?:[._].*)?")
+_FIELDS: Final = frozenset({"reasoning_content", "reasoningContent"})  # DeepSeek's; Bedrock's
+_OF_MESSAGES: Final = frozenset({"reasoning", "thinking", "tool_plan"})  # elsewhere these are anybody's words
+
+
+def without_thoughts(tree: Any) -> Any:
+    """Return plain data without what a model thought before it answered."""
+    return {} if _is_thought(tree) else _rest(tree)
+
+
+def _rest(tree: Any) -> Any:
+    if type(tree) is list:
+        return [_rest(item) for item in tree if not _is_thought(item)]
+    if type(tree) is not dict:
+        return tree
+    left_out = _FIELDS | _OF_MESSAGES if "role" in tree else _FIELDS
+    return {key: _rest(item) for key, item in tree.items() if key not in left_out and not _is_thought(item)}
+
+
+def _is_thought(item: Any) -> bool:
+    if type(item) is not dict:
+        return False
+    kind = item.get("type")
+    return item.get("thought") is True or (
+        type(kind) is str and _TYPE.fullmatch(kind) is not None
+    )  # the first Google's
