@@ -30,6 +30,7 @@ FOREIGN: dict[str, Any] = {
     "gen_ai.input.messages": MESSAGES,
     "gen_ai.prompt.0.content": CANARY,
     "gen_ai.completion.0.content": CANARY,
+    "llm.request.functions.0.description": CANARY,
     "input.value": CANARY,
     "llm.input_messages.0.message.content": CANARY,
     "llm.token_count.prompt": 5,
@@ -98,6 +99,40 @@ def test_a_mask_reaches_other_libraries_spans(memory: InMemorySpanExporter) -> N
     assert CANARY not in str(encode_spans([span]))
     assert json.loads(_attributes(span)["gen_ai.input.messages"]) == [{"role": "user", "content": "[redacted]"}]
     assert span.status.description == "ValueError: [redacted]"
+
+
+def test_what_the_policy_leaves_out_is_left_out_of_other_libraries_spans(memory: InMemorySpanExporter) -> None:
+    """Reasoning and definitions of tools do not leave where the rest of the content does, however they are spelt."""
+    provider = TracerProvider()
+    policy = ContentPolicy(capture=True, reasoning=False, tool_definitions=False)
+    provider.add_span_processor(SimpleSpanProcessor(gated(memory, policy)))
+    contents = "llm.output_messages.0.message.contents"
+    parts = [{"type": "reasoning", "content": CANARY}, {"type": "text", "content": "yes"}]
+    kept: dict[str, str | int] = {
+        f"{contents}.1.message_content.type": "text",
+        f"{contents}.1.message_content.text": "yes",
+        "gen_ai.completion.1.role": "assistant",
+        "gen_ai.completion.1.content": "yes",
+        "gen_ai.usage.reasoning.output_tokens": 7,
+        "app.reasoning": "of the application",
+    }
+    left_out = {
+        f"{contents}.0.message_content.type": "reasoning",
+        f"{contents}.0.message_content.text": CANARY,
+        "gen_ai.completion.0.role": "thinking",
+        "gen_ai.completion.0.content": CANARY,
+        "gen_ai.completion.1.reasoning": CANARY,
+        "gen_ai.tool.definitions": CANARY,
+        "llm.tools.0.tool.json_schema": CANARY,
+        "llm.request.functions.0.name": CANARY,
+    }
+
+    messages = {"gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": parts}])}
+    provider.get_tracer("other").start_span("chat", attributes={**kept, **left_out, **messages}).end()
+
+    [span] = memory.get_finished_spans()
+    said = '[{"role":"assistant","parts":[{"type":"text","content":"yes"}]}]'
+    assert _attributes(span) == {**kept, "gen_ai.output.messages": said}
 
 
 def test_a_span_of_ours_has_passed_already(memory: InMemorySpanExporter) -> None:

@@ -10,5 +10,14 @@ from .._encode import without_data
 from ._gate import Gate
 from ._policy import CAPTURE_VARIABLE, ContentPolicy, asks_for_content_in_events
 from ._shown import ShownGate
+from ._thoughts import names_thought
 
-__all__ = ["CAPTURE_VARIABLE", "ContentPolicy", "Gate", "ShownGate", "asks_for_content_in_events", "without_data"]
+__all__ = [
+    "CAPTURE_VARIABLE",
+    "ContentPolicy",
+    "Gate",
+    "ShownGate",
+    "asks_for_content_in_events",
+    "names_thought",
+    "without_data",
+]

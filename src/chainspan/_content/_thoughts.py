@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-__all__ = ["without_thoughts"]
+__all__ = ["names_thought", "without_thoughts"]
 
 # Of blocks and of events: Anthropic's, OpenAI's, LangChain's, OpenRouter's.
 _TYPE: Final = re.compile(r"(?:response\.)?(?:redacted_)?(?:reasoning|thinking)(?:[._].*)?")
@@ -30,7 +30,9 @@ def _rest(tree: Any) -> Any:
 def _is_thought(item: Any) -> bool:
     if type(item) is not dict:
         return False
-    kind = item.get("type")
-    return item.get("thought") is True or (
-        type(kind) is str and _TYPE.fullmatch(kind) is not None
-    )  # the first Google's
+    return names_thought(item.get("type")) or item.get("thought") is True  # the latter Google's
+
+
+def names_thought(kind: object) -> bool:
+    """Return whether a block or an event of this type holds what a model thought."""
+    return type(kind) is str and _TYPE.fullmatch(kind) is not None

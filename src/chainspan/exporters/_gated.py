@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import Link, Status
 from pydantic_core import from_json
 
-from .._content import ContentPolicy, Gate
+from .._content import ContentPolicy, Gate, names_thought
 from .._encode import REDACTED, SECRET, attempt, is_secret_key, mask_text
 from .._guard import Guard
 from ._changing import changing
@@ -33,7 +33,7 @@ _CONTENT: Final = re.compile(
     | gen_ai\.(?:system | user | assistant | evaluation)\.(?:message | explanation).*
     | (?:input | output)\.value
     | llm\.(?:input_messages | output_messages | prompts | completions | choices)(?:\..*)?
-    | llm\.(?:prompt_template | tools | invocation_parameters)(?:\..*)?
+    | llm\.(?:prompt_template | tools | request\.functions | invocation_parameters)(?:\..*)?
     | retrieval\.documents\..* | reranker\..* | embedding\.(?:embeddings\..* | text)
     | tool\.(?:description | parameters | json_schema) | (?:tool_call | message | document)\..*
     | tag\.tags | metadata
@@ -42,6 +42,9 @@ _CONTENT: Final = re.compile(
     """,
     re.VERBOSE,
 )
+_TOOLS: Final = re.compile(r"gen_ai\.tool\.definitions|llm\.(?:tools|request\.functions)(?:\..*)?")
+_THOUGHTS: Final = frozenset({"reasoning", "reasoning_content", "thinking"})
+_KINDS: Final = (".type", ".role")  # OpenInference's, OpenLLMetry's
 _FRAMES: Final = re.compile(r'^(?:Traceback .*|  File ".*", line \d+, in .*)$', re.MULTILINE)
 
 
@@ -88,9 +91,25 @@ def _gated_span(span: ReadableSpan, gate: Gate) -> ReadableSpan:
 
 
 def _attributes(attributes: Mapping[str, Any] | None, gate: Gate) -> dict[str, Any]:
-    held = attributes or {}
+    held = _allowed(attributes or {}, gate.policy)
     passed = {key: _value(key, value, gate) for key, value in held.items()}
     return {key: value for key, value in passed.items() if value is not None}
+
+
+def _allowed(held: Mapping[str, Any], policy: ContentPolicy) -> Mapping[str, Any]:
+    """Return attributes without those of content that the policy leaves out, where they are an attribute each."""
+    if not policy.tool_definitions:
+        held = {key: value for key, value in held.items() if _TOOLS.fullmatch(key) is None}
+    if policy.reasoning:
+        return held
+    thoughts = tuple(
+        key[: -len("type")] for key, value in held.items() if key.endswith(_KINDS) and names_thought(value)
+    )
+    return {key: value for key, value in held.items() if not (_is_thought(key) or key.startswith(thoughts))}
+
+
+def _is_thought(key: str) -> bool:
+    return key.rpartition(".")[2] in _THOUGHTS and _CONTENT.fullmatch(key) is not None
 
 
 def _value(key: str, value: Any, gate: Gate) -> Any:
