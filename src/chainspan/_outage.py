@@ -11,10 +11,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from time import monotonic
+from urllib.parse import urlsplit, urlunsplit
 
 from ._guard import log_quietly
 
-__all__ = ["OutageLog"]
+__all__ = ["OutageLog", "place_of"]
 
 _WORTH_A_WARNING_S = 10.0
 
@@ -27,7 +28,7 @@ class OutageLog:
     Thread-safe; the clock and the writer are injected for tests.
 
     Args:
-        target: Where the spans should go, for the log.
+        target: Where the spans should go; the log names it without what may be a secret there.
         waiting: Returns what waits now, in words, such as ``12 spans wait in memory``.
         noun: What one of them is called, where they are no spans.
     """
@@ -43,7 +44,7 @@ class OutageLog:
         log: Callable[[int, str], None] = log_quietly,
     ) -> None:
         self.waiting = waiting
-        self._target = target
+        self._target = place_of(target)
         self._noun = noun
         self._quiet_s = quiet_s
         self._clock = clock
@@ -129,3 +130,9 @@ class OutageLog:
 
     def _were(self, count: int) -> str:
         return f"{self._noun} was" if count == 1 else f"{self._noun}s were"
+
+
+def place_of(endpoint: str) -> str:
+    """Return an address without user, password and query, which may be keys."""
+    parts = urlsplit(endpoint)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))

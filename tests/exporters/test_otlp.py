@@ -33,6 +33,7 @@ from urllib3 import HTTPResponse
 from chainspan import ConfigurationError
 from chainspan._delivery import Delivery
 from chainspan._feeding import processor_for
+from chainspan.exporters import spool
 from chainspan.exporters._encoding import encoded, joined
 from chainspan.exporters._otlp import otlp, otlp_sender
 from chainspan.exporters._senders import Answer, HttpSender, Verdict, read_acceptance
@@ -144,6 +145,47 @@ def test_unusable_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, 
 
     with pytest.raises(ConfigurationError, match=f"^{name}: expected {message}.*{re.escape(value)}"):
         otlp()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://me:hunter22@127.0.0.1:9/x?api-key=hunter22", "http://hunter22@127.0.0.1:9/x?dsn=hunter22#hunter22"],
+)
+def test_address_is_said_without_its_secrets(caplog: pytest.LogCaptureFixture, tmp_path: Path, url: str) -> None:
+    """Passwords and keys in an endpoint's address reach neither the log nor an error's message."""
+    exporter = otlp(url)
+    exporter.outage.failed("no connection")
+    exporter.shutdown()
+    kept = spool(tmp_path, to=otlp("http://127.0.0.1:9"))
+
+    with pytest.raises(ConfigurationError) as refused:
+        spool(tmp_path, to=otlp(url))
+
+    kept.close(0)
+    assert "No spans have reached http://127.0.0.1:9/x for" in caplog.text
+    assert "http://127.0.0.1:9/x" in str(refused.value)
+    assert "hunter22" not in caplog.text + str(refused.value)
+
+
+def test_address_that_is_none_is_refused_without_its_password() -> None:
+    """The error's message stands in the log of an application that cannot start."""
+    with pytest.raises(ConfigurationError, match="got 'http://me:") as refused:
+        otlp("http://me:hunter22@collector:port")
+
+    assert "hunter22" not in str(refused.value)
+
+
+def test_header_that_is_none_is_left_out_and_not_shown(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A colon where an equals sign belongs is said, but not with the key behind it."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team = a b, authorization: Bearer hunter22==,, x-key=a%20b,")
+
+    settings = OtlpSettings.read()
+
+    assert settings.headers == {"x-team": "a b", "x-key": "a b"}
+    assert "A header in OTEL_EXPORTER_OTLP_HEADERS is not of the form name=value" in caplog.text
+    assert "hunter22" not in caplog.text
 
 
 def test_import_loads_no_transport() -> None:

@@ -8,6 +8,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from .._batching import BatchingProcessor
 from .._delivery import Delivery
+from .._outage import place_of
 from ..exporters._otlp import OtlpExporter, otlp_sender
 from ..exporters._senders import Answer, Sender, Verdict
 from ..exporters._settings import OtlpSettings
@@ -34,7 +35,7 @@ class Shipment:
         self._sender = _Witness(otlp_sender(OtlpSettings.read(endpoint)))
         self._processor = BatchingProcessor(OtlpExporter(self._sender))
         self.processor: SpanProcessor = self._processor
-        self.url = self._sender.endpoint
+        self.url = place_of(self._sender.endpoint)  # as the log names it
         # The command says in its own words what the library would log about this endpoint.
         _logger.addFilter(self._is_about_another)
 

@@ -31,7 +31,7 @@ from .._delivery import Delivery, untraced
 from .._errors import ConfigurationError
 from .._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
 from .._guard import Guard, log_quietly, say_once
-from .._outage import OutageLog
+from .._outage import OutageLog, place_of
 from ._courier import Courier
 from ._otlp import otlp_sender
 from ._senders import Answer, Sender, Verdict
@@ -167,15 +167,16 @@ class MetricsFeed(MetricReader):
 
     def _note_refusal(self, answer: Answer) -> None:
         """Say once that the endpoint does not take what it is sent: the next time it will not either."""
+        place = place_of(self.endpoint)
         if answer.reason.startswith(_NO_SUCH_SERVICE):
             say_once(
-                f"{self.endpoint} takes no metrics ({answer.reason}); OTEL_METRICS_EXPORTER=none sends it none.",
+                f"{place} takes no metrics ({answer.reason}); OTEL_METRICS_EXPORTER=none sends it none.",
                 _WARNING if self._wanted else _INFO,
             )
         elif answer.verdict is Verdict.REFUSED:
-            say_once(f"{self.endpoint} refuses metrics ({answer.reason}).")
+            say_once(f"{place} refuses metrics ({answer.reason}).")
         elif answer.rejected_spans:
-            say_once(f"{self.endpoint} refuses some of the metrics.")
+            say_once(f"{place} refuses some of the metrics.")
 
     def _start_afresh(self) -> None:
         """Begin with nothing asked for: at first, and in a forked child."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import whitespace
@@ -23,7 +24,9 @@ from opentelemetry.sdk.environment_variables import (
 )
 from opentelemetry.util.re import parse_env_headers
 
+from .._encode import mask_text
 from .._errors import ConfigurationError
+from .._guard import say_once
 
 __all__ = ["Compression", "OtlpSettings", "Protocol", "Signal"]
 
@@ -31,6 +34,7 @@ Protocol = Literal["http/protobuf", "grpc"]
 Compression = Literal["gzip", "deflate", "none"]
 Signal = Literal["traces", "metrics"]
 
+_HEADER = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+[ \t]*=[ \t]*[ -!#-+\--:<-\[\]-~]*")
 _DEFAULT_ENDPOINTS = {"http/protobuf": "http://localhost:4318", "grpc": "http://localhost:4317"}
 
 
@@ -119,13 +123,17 @@ class _Variables:
         if path is None:
             variable = self._own_name(OTEL_EXPORTER_OTLP_ENDPOINT) if own else OTEL_EXPORTER_OTLP_ENDPOINT
             where = "endpoint" if given else variable
-            raise ConfigurationError(where, expected="a URL such as http://localhost:4318", got=url)
+            raise ConfigurationError(where, expected="a URL such as http://localhost:4318", got=mask_text(url))
         is_whole = path not in {"", "/"} if given else bool(own)
         return url if is_whole or protocol == "grpc" else f"{url.rstrip('/')}/v1/{self._signal}"
 
     def headers(self, given: Mapping[str, str] | None) -> dict[str, str]:
         """Return the headers of every request."""
-        headers = dict(parse_env_headers(self(OTEL_EXPORTER_OTLP_HEADERS), liberal=True))
+        items = self(OTEL_EXPORTER_OTLP_HEADERS).split(",")
+        usable = [item for item in items if not item.strip() or _HEADER.fullmatch(item.strip())]
+        if len(usable) < len(items):  # the SDK would log it with the key that it holds
+            say_once("A header in OTEL_EXPORTER_OTLP_HEADERS is not of the form name=value, and is left out.")
+        headers = dict(parse_env_headers(",".join(usable), liberal=True))
         return headers | {name.lower(): value for name, value in (given or {}).items()}
 
     def timeout_s(self, given: float | None) -> float:

@@ -20,7 +20,7 @@ from typing_extensions import override
 from .._delivery import Delivery
 from .._errors import ConfigurationError
 from .._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
-from .._outage import OutageLog
+from .._outage import OutageLog, place_of
 from ._courier import Courier
 from ._encoding import encoded
 from ._otlp import OtlpExporter, otlp
@@ -75,7 +75,7 @@ def spool(
         if exporter is None or exporter.closed:
             exporter = _open[path] = _made(path, (to or otlp()).sender, max_bytes)
         elif to is not None and to.sender.endpoint != exporter.endpoint:
-            endpoint = to.sender.endpoint
+            endpoint = place_of(to.sender.endpoint)
             raise ConfigurationError("spool", expected=f"a directory of its own for {endpoint}", got=str(path))
         return exporter
 
