@@ -331,11 +331,15 @@ def test_any_other_name_is_nobody_s(name: str) -> None:
 
 @pytest.mark.parametrize(
     "spoil",
-    [lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"\xff\xff no protobuf")],
-    ids=["empty", "garbled"],
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"\xff\xff no protobuf"),
+        lambda path: (path.unlink(), path.mkdir()),
+    ],
+    ids=["empty", "garbled", "unreadable"],
 )
 def test_spoiled_file_is_set_aside(server: OtlpServer, tmp_path: Path, spoil: Callable[[Path], object]) -> None:
-    """A file that a power failure has spoilt is reported, and keeps no other from being sent."""
+    """A file that a power failure has spoilt, or nobody can read, is reported, and keeps no other from being sent."""
     earlier = made(tmp_path, Down(), max_bytes=50_000)  # each in a file of its own
     emit(earlier, ["spoilt", "sound"])
     earlier.close(2)

@@ -226,7 +226,9 @@ def _settlements(pieces: Sequence[_Piece], answer: Answer) -> Iterator[Settlemen
     for piece in pieces:
         spans = piece.file.spans
         if answer.verdict is Verdict.REFUSED or not piece.body:
-            yield Settlement(file=piece.file, rejected=spans, reason=answer.reason or "an empty file")
+            yield Settlement(
+                file=piece.file, rejected=spans, reason=answer.reason or "an empty file, or one nobody can read"
+            )
         else:
             share = min(spans, rejected)
             rejected -= share

@@ -15,6 +15,7 @@ files are the owner's alone.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ from pathlib import Path
 __all__ = ["SpoolFile", "SpoolFiles", "create", "write_all"]
 
 _ABANDONED_NS = 600 * 10**9  # a .tmp of this age has lost its writer
+_UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.EIO})  # another user's, or the disk is damaged
 _READY, _SENDING, _WRITING, _OPEN = "otlp", "sending", "tmp", "open"
 
 
@@ -149,14 +151,15 @@ class SpoolFiles:
     def take(self, files: Iterable[SpoolFile], max_bytes: int) -> Iterator[tuple[SpoolFile, bytes]]:
         """Take files for sending until they fill a request, and yield each with its body.
 
-        The first is taken whatever its size. Who has been faster got the rest.
+        The first is taken whatever its size. Who has been faster got the rest. One that nobody
+        will ever read has no body.
         """
         total = 0
         for file in files:
             taken = self._turn(file, _SENDING)
             if taken is None:
                 continue
-            body = self._path(taken).read_bytes()
+            body = _content(self._path(taken))
             if total and total + len(body) > max_bytes:
                 self.put_back(taken)
                 return
@@ -240,6 +243,15 @@ def _make_directories(files: SpoolFiles) -> None:
 
 def _create(path: str, flags: int) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | flags, 0o600)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if error.errno in _UNREADABLE:
+            return b""
+        raise  # such as for too many open files, which passes
 
 
 def _listed(directory: Path) -> list[Path]:
