@@ -29,7 +29,7 @@ from chainspan.exporters._senders import Answer, Verdict
 from chainspan.exporters._spool import MAX_SPOOL_BYTES, SpoolExporter, spool
 from chainspan.exporters._spool_files import SpoolFile, SpoolFiles
 
-from ._otlp_server import OtlpServer, Partial, Refuse, Status, spans_of
+from ._otlp_server import Accept, OtlpServer, Partial, Refuse, Status, spans_of
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -391,6 +391,25 @@ def test_what_somebody_removes_is_not_called_delivered(tmp_path: Path, caplog: p
 
     assert (during, exporter.flush(0)) == (Delivery(dropped=2), Delivery(dropped=2))
     assert "2 spans were lost (somebody removed their files)" in caplog.messages[-1]
+
+
+def test_clock_that_is_set_back_changes_no_count(server: OtlpServer, tmp_path: Path) -> None:
+    """What waits is not called removed, and what ended before a flush is waited for, whatever time it is then."""
+    now_ns = 2 * 10**18
+    exporter = SpoolExporter(tmp_path, otlp(server.url).sender, now_ns=lambda: now_ns)
+    _made.append(exporter)
+    server.behaviour = Status(503)
+    emit(exporter, ["a"])
+    exporter.flush(0)
+
+    now_ns -= 3_600 * 10**9
+    emit(exporter, ["b"])
+    during = exporter.flush(0)
+    server.behaviour = Accept()
+
+    assert during == Delivery(pending=2)
+    assert exporter.flush(10) == Delivery(delivered=2)
+    assert server.names == ["a", "b"]
 
 
 def test_foreign_files_are_left_alone(server: OtlpServer, tmp_path: Path) -> None:

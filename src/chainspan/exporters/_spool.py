@@ -94,7 +94,7 @@ class SpoolExporter(SpanExporter):
         self.endpoint: str = to.endpoint
         self.outage: OutageLog = OutageLog(to.endpoint, waiting=self._waiting_words)
         self._sender = to
-        self._now_ns = now_ns
+        self._now_ns = now_ns = _Steady(now_ns)
         self._max_bytes = max_bytes
         self._files = SpoolFiles(directory)
         self._segment = SpoolSegment(self._files, now_ns, max_bytes=max_bytes // _SEGMENT_SHARE)
@@ -286,6 +286,18 @@ class SpoolExporter(SpanExporter):
     def _waiting_words(self) -> str:
         spans = sum(file.spans for file in self._counts.waiting())
         return f"{spans:,} wait in {self._files.directory} and are sent when it answers" if spans else ""
+
+
+class _Steady:
+    """A clock that stands while the system's is set back: what is written later has no earlier name."""
+
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
+        self._latest_ns = 0
+
+    def __call__(self) -> int:
+        self._latest_ns = max(self._latest_ns, self._now_ns())
+        return self._latest_ns
 
 
 _open: weakref.WeakValueDictionary[Path, SpoolExporter] = weakref.WeakValueDictionary()
