@@ -7,7 +7,6 @@ may feed.
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 
@@ -16,6 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from ._delivery import Delivery
 from ._exit import close_at_exit
+from ._locks import Lock
 
 __all__ = ["end_with_process", "kept_batches"]
 
@@ -23,7 +23,7 @@ _MOST_BATCHES = 64
 """Processors of the SDK's that are kept when their handler is gone: their threads go on without it, and hold spans."""
 
 _batches: OrderedDict[int, _Given] = OrderedDict()
-_lock = threading.Lock()
+_lock = Lock()
 
 
 class _Given:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -16,6 +15,7 @@ from ._batching import BatchingProcessor
 from ._delivery import Delivery, untraced
 from ._exit import EXIT_TIMEOUT_S
 from ._guard import Guard
+from ._locks import Lock
 
 __all__ = ["DirectProcessor", "Durable", "Worker", "processor_for"]
 
@@ -83,7 +83,7 @@ Worker: TypeAlias = BatchingProcessor | DirectProcessor
 """What feeds an exporter for all handlers that name it."""
 
 _shared: weakref.WeakValueDictionary[int, Worker] = weakref.WeakValueDictionary()
-_shared_lock = threading.Lock()
+_shared_lock = Lock()
 
 
 def processor_for(exporter: SpanExporter) -> Worker:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import inspect
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -31,6 +30,7 @@ from ._guard import Guard
 from ._isolated import Isolated
 from ._lifecycle import Lifecycle
 from ._listeners import does_nothing
+from ._locks import Lock
 from ._version import __version__
 from ._workers import keep, kept_workers
 
@@ -47,7 +47,7 @@ __all__ = [
 
 Target: TypeAlias = SpanProcessor | SpanExporter
 
-_lock = threading.Lock()
+_lock = Lock()
 _of_provider: weakref.WeakKeyDictionary[trace.TracerProvider, Pipeline] = weakref.WeakKeyDictionary()
 _apart: weakref.WeakValueDictionary[tuple[int, ...], Pipeline] = weakref.WeakValueDictionary()
 

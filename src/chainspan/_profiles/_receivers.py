@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from opentelemetry import metrics
 from opentelemetry.metrics import MeterProvider
 
+from .._exit import after_fork
+from .._locks import Lock
+
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
 
@@ -54,7 +57,7 @@ def load_named_provider() -> None:
 
 
 _kept: weakref.WeakKeyDictionary[object, dict[Any, Any]] = weakref.WeakKeyDictionary()
-_kept_lock = threading.Lock()
+_kept_lock = Lock()
 
 
 def kept_with(provider: object, key: object, make: Callable[[], T]) -> T:
@@ -76,7 +79,8 @@ class Claims:
     def __init__(self, most: int = _MOST_CLAIMS) -> None:
         self._most = most
         self._runs: dict[int, None] = {}
-        self._lock = threading.Lock()
+        self._renew_lock()
+        after_fork(self._renew_lock)
 
     def take(self, run_id: int) -> bool:
         """Claim a run that has ended; False where somebody has."""
@@ -87,6 +91,10 @@ class Claims:
             if len(self._runs) > self._most:
                 del self._runs[next(iter(self._runs))]
             return True
+
+    def _renew_lock(self) -> None:
+        """Find it free in a forked child, too."""
+        self._lock = threading.Lock()
 
 
 def claims_of(provider: object, signal: str) -> Claims:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from chainspan import _semconv as names
 from chainspan._encode import label
+from chainspan._locks import Lock
 
 from . import _genai_spans as genai
 from ._console_text import Crumb
@@ -76,7 +76,7 @@ class OpenRuns:
 
     def __init__(self, max_open: int) -> None:
         self._max_open = max_open
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._open: dict[int, _Run] = {}  # oldest first
 
     def __len__(self) -> int:

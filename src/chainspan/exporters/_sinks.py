@@ -15,6 +15,7 @@ from typing import BinaryIO, Protocol, TextIO, TypeAlias
 from typing_extensions import override
 
 from chainspan._errors import ConfigurationError
+from chainspan._exit import after_fork
 from chainspan._guard import log_quietly
 
 __all__ = ["Outlet", "Target"]
@@ -63,9 +64,9 @@ class Outlet:
     def __init__(self, to: Target, color: bool | None) -> None:
         self._sink = _sink_for(to)
         self._color = color
-        self._waiting: deque[str] = deque()
-        self._writing = threading.Lock()
         self._reported = False
+        self._start_afresh()
+        after_fork(self._start_afresh)
 
     def is_enabled(self) -> bool:
         """Return whether it is worth making the text."""
@@ -103,6 +104,11 @@ class Outlet:
     def close(self) -> None:
         """Close what was opened here; a stream, logger or function of the user stays open."""
         self._sink.close()
+
+    def _start_afresh(self) -> None:
+        """Let no text wait: at first, and in a forked child, where it is the parent's to write."""
+        self._waiting: deque[str] = deque()
+        self._writing = threading.Lock()
 
     def _write_waiting(self) -> None:
         while self._waiting:

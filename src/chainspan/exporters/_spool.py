@@ -20,6 +20,7 @@ from typing_extensions import override
 from .._delivery import Delivery
 from .._errors import ConfigurationError
 from .._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
+from .._locks import Lock
 from .._outage import OutageLog, place_of
 from ._courier import Courier
 from ._encoding import encoded
@@ -301,7 +302,7 @@ class _Steady:
 
 
 _open: weakref.WeakValueDictionary[Path, SpoolExporter] = weakref.WeakValueDictionary()
-_open_lock = threading.Lock()
+_open_lock = Lock()
 
 
 def _made(path: Path, sender: Sender, max_bytes: int) -> SpoolExporter:
