@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import lru_cache
-from inspect import CO_NEWLOCALS
+from inspect import CO_NEWLOCALS, CO_VARARGS
 from itertools import pairwise
-from types import FrameType
+from types import CodeType, FrameType, FunctionType
 
 __all__ = [
     "has_package",
@@ -173,26 +173,30 @@ def is_at_work(package: str, frame: FrameType | None) -> bool:
     """Return whether a framework is at work on its own here, rather than because somebody calls it.
 
     Code of its top-level package is on the stack, or a method of a subclass: it hands the methods
-    of a user's checkpointer to worker threads as they are, with no frame of its own around them.
-    And the outermost is neither a method of something that can be invoked, nor what calls a node.
+    of a user's checkpointer to worker threads and tasks as they are, decorated or not, with no frame
+    of its own around them. And the outermost is neither a method of something that can be invoked,
+    nor what calls a node.
     """
     outermost = _outermost_of(package, frame)
-    return outermost is not None and outermost.f_code.co_name not in _NODES and not _is_method_of(_RUNNABLES, outermost)
+    if outermost is None or outermost.f_code.co_name in _NODES:
+        return False
+    return not _is_from(_RUNNABLES, _bases_of_self(outermost) or _bases_of_decorated(outermost))
 
 
 def _outermost_of(package: str, frame: FrameType | None) -> FrameType | None:
     outermost: FrameType | None = None
     while frame is not None:
-        # A handler may derive from a class of the framework as well, and is not it.
-        if not is_dispatch(frame) and (_package(frame) == package or _derives_from(package, frame)):
+        if _executes(package, frame) or _derives_from(package, _bases_of_decorated(frame)):
             outermost = frame
         frame = frame.f_back
     return outermost
 
 
-def _package(frame: FrameType) -> str:
+def _executes(package: str, frame: FrameType) -> bool:
+    if is_dispatch(frame):
+        return False  # a handler may derive from a class of the framework as well, and is not it
     name: str = frame.f_globals.get("__name__", "")
-    return name.partition(".")[0]
+    return name.partition(".")[0] == package or _derives_from(package, _bases_of_self(frame))
 
 
 def outermost_method_of(module: str, frame: FrameType | None) -> FrameType | None:
@@ -206,15 +210,35 @@ def outermost_method_of(module: str, frame: FrameType | None) -> FrameType | Non
 
 
 def _is_method_of(module: str, frame: FrameType) -> bool:
-    return any(base.__module__.startswith(module) for base in _bases_of_self(frame))
+    return _is_from(module, _bases_of_self(frame))
 
 
-def _derives_from(package: str, frame: FrameType) -> bool:
-    return any(base.__module__.partition(".")[0] == package for base in _bases_of_self(frame))
+def _is_from(module: str, bases: Sequence[type]) -> bool:
+    return any(base.__module__.startswith(module) for base in bases)
 
 
-def _bases_of_self(frame: FrameType) -> tuple[type, ...]:
+def _derives_from(package: str, bases: Sequence[type]) -> bool:
+    return any(base.__module__.partition(".")[0] == package for base in bases)
+
+
+def _bases_of_self(frame: FrameType) -> Sequence[type]:
     code = frame.f_code
     if not code.co_argcount or code.co_varnames[0] != "self":
         return ()
     return type(frame.f_locals.get("self")).__mro__
+
+
+def _bases_of_decorated(frame: FrameType) -> Sequence[type]:
+    """Return the classes of the object for whose method a frame stands: a decorator's wrapper, which takes anything."""
+    code = frame.f_code
+    if code.co_argcount or not code.co_flags & CO_VARARGS:
+        return ()
+    given = frame.f_locals.get(code.co_varnames[code.co_kwonlyargcount])
+    if type(given) is not tuple or not given:
+        return ()
+    bases = type(given[0]).__mro__
+    return bases if any(_has_method(base, code) for base in bases) else ()
+
+
+def _has_method(base: type, code: CodeType) -> bool:
+    return any(type(method) is FunctionType and method.__code__ is code for method in vars(base).values())

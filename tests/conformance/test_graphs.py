@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import operator
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from functools import partial
+from functools import partial, wraps
 from typing import Annotated, Any, TypedDict, cast
 
 import pytest
@@ -342,6 +343,51 @@ def test_checkpointer(bench: Bench, mode: Mode, durability: str) -> None:
           native:saver:get
           native:saver:put  x{puts}
           {"native:saver:writes  x" + str(writes) if writes else ""}
+          chain:a
+            native:node:a
+        """,
+    )
+
+
+def by_hand(stage: Stage, name: str) -> Any:
+    """Return a decorator of the application's own, which opens a native span around a method."""
+
+    def decorate(method: Any) -> Any:
+        @wraps(method)
+        def around(*args: Any) -> Any:
+            with stage.native(name):
+                return method(*args)
+
+        @wraps(method)
+        async def aaround(*args: Any) -> Any:
+            with stage.native(name):
+                return await method(*args)
+
+        return aaround if inspect.iscoroutinefunction(method) else around
+
+    return decorate
+
+
+@pytest.mark.parametrize("opens", [by_hand, Stage.native], ids=["by_hand", "by_opentelemetry"])
+@modes(CALLS)
+def test_decorated_checkpointer(bench: Bench, mode: Mode, opens: Callable[[Stage, str], Any]) -> None:
+    """What a decorator opens around a method of a checkpointer hangs below the graph's run."""
+    names = ["aput", "aput_writes"] if mode.is_async else ["put", "put_writes"]
+
+    def scenario(stage: Stage) -> Any:
+        methods = {name: opens(stage, f"native:{name}")(getattr(InMemorySaver, name)) for name in names}
+        graph = StateGraph(State)
+        graph.add_node("a", node(stage, "a", mode))
+        graph.add_edge(START, "a")
+        compiled = graph.compile(checkpointer=type("Saver", (InMemorySaver,), methods)())
+        return mode.run(compiled, EMPTY, {**stage.config, **THREAD})
+
+    bench.check(
+        scenario,
+        f"""
+        chain:LangGraph
+          native:{names[0]}  x3
+          native:{names[1]}  x2
           chain:a
             native:node:a
         """,
