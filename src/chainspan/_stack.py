@@ -195,8 +195,12 @@ def _outermost_of(package: str, frame: FrameType | None) -> FrameType | None:
 def _executes(package: str, frame: FrameType) -> bool:
     if is_dispatch(frame):
         return False  # a handler may derive from a class of the framework as well, and is not it
+    return _package(frame) == package or _derives_from(package, _bases_of_self(frame))
+
+
+def _package(frame: FrameType) -> str:
     name: str = frame.f_globals.get("__name__", "")
-    return name.partition(".")[0] == package or _derives_from(package, _bases_of_self(frame))
+    return name.partition(".")[0]
 
 
 def outermost_method_of(module: str, frame: FrameType | None) -> FrameType | None:
