@@ -171,23 +171,36 @@ def _close_open() -> None:
 
 
 def _close_with_worker() -> None:
-    """Close everything at the end of a process of multiprocessing's, which runs no exit hooks.
+    """Close everything at the end of a worker process that runs no exit hooks: multiprocessing's, and Celery's."""
+    with _in_child:
+        _close_with_multiprocessing()
+        if celery := sys.modules.get("celery.signals"):
+            celery.worker_process_shutdown.connect(_close_in_celery, weak=False)
+
+
+def _close_with_multiprocessing() -> None:
+    """Close everything at the end of a process of multiprocessing's, or of billiard's, which makes them likewise.
 
     What is registered before such a process has begun is forgotten then, but for what asks to
     be told of the beginning.
     """
+    if "billiard" in sys.modules:
+        import multiprocessing.util  # noqa: F401, PLC0415  as billiard itself does, once it has forked
     util = sys.modules.get("multiprocessing.util")
     processes = sys.modules.get("multiprocessing.process")
     if util is None or processes is None:
         return
-    with _in_child:
-        util.register_after_fork(_close_open, _close_last)
-        if processes.parent_process() is not None:
-            _close_last(_close_open)
+    util.register_after_fork(_close_open, _close_last)
+    if processes.parent_process() is not None:
+        _close_last(_close_open)
 
 
 def _close_last(close: Callable[[], None]) -> None:
     sys.modules["multiprocessing.util"].Finalize(None, close, exitpriority=_AFTER_ALL_OTHERS)
+
+
+def _close_in_celery(**_: object) -> None:
+    _close_open()
 
 
 atexit.register(_close_open)

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -97,6 +98,43 @@ def test_forked_workers_send_theirs(server: OtlpServer, tmp_path: Path, director
     assert (done.returncode, done.stderr) == (0, "")
     assert len(ids) == 50
     assert server.arrivals == once(ids)
+
+
+WORKERS = {
+    "billiard": """
+        import billiard
+        worker = billiard.Process(target=work)
+        worker.start()
+        worker.join()
+    """,
+    "celery": """
+        from billiard.pool import Pool
+        from celery.concurrency.prefork import process_destructor
+        with Pool(1, maxtasksperchild=1, on_process_exit=process_destructor) as pool:
+            pool.apply(work)
+            pool.close()
+            pool.join()
+    """,
+}
+
+
+@pytest.mark.parametrize("library", WORKERS)
+def test_workers_of_celery_send_theirs(server: OtlpServer, library: str) -> None:
+    """A worker that ends after its last task runs no exit hooks, and sends what it has all the same."""
+    pytest.importorskip(library, reason="install celery beside the group `test`")
+    program = textwrap.dedent("""
+        import chainspan
+        chainspan.configure()
+        def work():
+            chainspan.chain(lambda word: word, name="task").invoke("x", callbacks=[chainspan.OtelHandler()])
+    """) + textwrap.dedent(WORKERS[library])
+    environment = {"PATH": "", "OTEL_EXPORTER_OTLP_ENDPOINT": server.url, "OTEL_BSP_SCHEDULE_DELAY": "20000"}
+    command = [sys.executable, "-c", program]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False, env=environment)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [span.name for span in server.spans] == ["task"]
 
 
 @pytest.mark.parametrize("directory", ["-", "spool"])
