@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
@@ -33,6 +35,16 @@ class Fixed(SpanProcessor):
         """Answer late."""
         time.sleep(self._takes_s)
         return self._answer
+
+
+class Silent(SpanProcessor):
+    """Flushes for as long as it may, and does not tell."""
+
+    @override
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Take all of the time."""
+        time.sleep(timeout_millis / 1_000)
+        return True
 
 
 class Stuck(SpanExporter):
@@ -119,6 +131,38 @@ async def test_flush_leaves_behind_what_does_not_return(flush: str) -> None:
     assert answer == Delivery(delivered=2, unverified=("BatchSpanProcessor",))
     exporter.gate.set()
     foreign.shutdown()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("flush", ["sync", "async"])
+async def test_flush_needs_no_thread(monkeypatch: pytest.MonkeyPatch, flush: str) -> None:
+    """Where none can be started, at a process's end or a system's limit, a flush still answers within its timeout."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    processors = [Fixed(Delivery(delivered=1)), Silent(), Fixed(Delivery(pending=2))]
+    began_s = time.monotonic()
+
+    answer = await aflush_all(processors, 0.3) if flush == "async" else flush_all(processors, 0.3)
+
+    assert answer == Delivery(delivered=1, pending=2, unverified=("Silent",))
+    assert time.monotonic() - began_s < 0.4
+
+
+async def test_flush_does_not_wait_for_the_threads_of_the_loop() -> None:
+    """The loop's own threads may all be at work for long, such as in tools that are not async."""
+    loop = asyncio.get_running_loop()
+    done = threading.Event()
+    with ThreadPoolExecutor(1) as executor:
+        loop.set_default_executor(executor)
+        at_work = loop.run_in_executor(None, done.wait, 5)
+
+        answer = await asyncio.wait_for(aflush_all([Fixed(Delivery(delivered=1))], 0.3), 2)
+
+        done.set()
+        assert await at_work
+    assert answer == Delivery(delivered=1)
 
 
 def test_stuck_exporter_holds_up_neither_spans_nor_flush() -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Protocol, runtime_checkable
 
@@ -83,36 +85,62 @@ def flush_all(processors: Iterable[SpanProcessor | Flushable], timeout_s: float)
     which is left behind when it takes longer.
     """
     deadline_s = monotonic() + timeout_s
-    flushes = [_Flush(processor, timeout_s) for processor in processors]
-    answers = [flush.result(deadline_s) for flush in flushes]
+    flushes = [_Flush(processor, deadline_s) for processor in processors]
+    answers = [flush.result() for flush in flushes]
     return sum(answers, Delivery())
 
 
 async def aflush_all(processors: Iterable[SpanProcessor | Flushable], timeout_s: float) -> Delivery:
-    """Do what flush_all does, without blocking the event loop."""
-    return await asyncio.to_thread(flush_all, list(processors), timeout_s)
+    """Do what flush_all does, without blocking the event loop.
+
+    On a thread of its own, and not the loop's: those may all be at work for long.
+    """
+    answer: Future[Delivery] = Future()
+    work = partial(_answer, answer, list(processors), timeout_s)
+    _start(threading.Thread(target=work, name="chainspan-aflush", daemon=True), otherwise=work)
+    return await asyncio.wrap_future(answer)
+
+
+def _answer(answer: Future[Delivery], processors: Sequence[SpanProcessor | Flushable], timeout_s: float) -> None:
+    if answer.set_running_or_notify_cancel():
+        try:
+            answer.set_result(flush_all(processors, timeout_s))
+        except BaseException as fault:  # noqa: BLE001 - raised where it is waited for
+            answer.set_exception(fault)
+
+
+def _start(thread: threading.Thread, *, otherwise: Callable[[], None]) -> None:
+    """Start a thread; where none can be, as at the end of a process in some Pythons, do the work here."""
+    try:
+        thread.start()
+    except RuntimeError:
+        otherwise()
 
 
 class _Flush:
     """One processor being flushed on its own thread, so that none waits for another."""
 
-    def __init__(self, processor: SpanProcessor | Flushable, timeout_s: float) -> None:
+    def __init__(self, processor: SpanProcessor | Flushable, deadline_s: float) -> None:
         self._processor = processor
-        self._timeout_s = timeout_s
+        self._deadline_s = deadline_s
         self._answer = Delivery(unverified=(type(processor).__name__,))
         self._thread = threading.Thread(target=self._run, name="chainspan-flush", daemon=True)
-        self._thread.start()
+        _start(self._thread, otherwise=self._run)
 
-    def result(self, deadline_s: float) -> Delivery:
-        self._thread.join(max(0.0, deadline_s - monotonic()))
+    def result(self) -> Delivery:
+        if self._thread.ident is not None:
+            self._thread.join(self._left_s())
         return self._answer
 
     def _run(self) -> None:
         with _flushing:
             if isinstance(self._processor, Flushable):
-                self._answer = self._processor.flush(self._timeout_s * _SHARE)
+                self._answer = self._processor.flush(self._left_s() * _SHARE)
             else:
-                self._processor.force_flush(int(self._timeout_s * 1000))
+                self._processor.force_flush(int(self._left_s() * 1000))
+
+    def _left_s(self) -> float:
+        return max(0.0, self._deadline_s - monotonic())
 
 
 @contextmanager

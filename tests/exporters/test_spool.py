@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -165,6 +166,25 @@ def test_oldest_fall_off_and_are_counted(tmp_path: Path, caplog: pytest.LogCaptu
 
 
 @pytest.mark.usefixtures("no_sender")
+def test_bound_is_kept_where_no_thread_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes then looks for itself, and the next one does not wait for ever."""
+
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("chainspan"):  # the SDK needs some for its resource
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    exporter = made(tmp_path, Down(), max_bytes=20_000)
+
+    emit(exporter, ["x" * 1_000] * 60)
+
+    assert bytes_in(tmp_path) <= 25_000
+    assert exporter.flush(0).pending + exporter.flush(0).dropped == 60
+
+
 def test_what_is_being_sent_does_not_fall_off(tmp_path: Path) -> None:
     """Nothing is both sent and counted as dropped."""
     exporter = made(tmp_path, Down(), max_bytes=1)
@@ -192,6 +212,7 @@ def test_what_another_process_drops_is_not_called_delivered(tmp_path: Path) -> N
 
 _TRIM = """
 import sys
+import threading
 from pathlib import Path
 from chainspan.exporters._otlp import otlp
 from chainspan.exporters._spool import SpoolExporter

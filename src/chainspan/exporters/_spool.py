@@ -228,10 +228,11 @@ class SpoolExporter(SpanExporter):
     def _look(self, *, wait: bool) -> None:
         """Have the bound kept by a thread of its own; the application waits only where that falls behind."""
         if self._looking.acquire(blocking=wait):
-            if wait:
+            thread = threading.Thread(target=self._keep_bound, name="chainspan-spool-bound", daemon=True)
+            try:
+                (thread.run if wait else thread.start)()
+            except RuntimeError:  # no thread can be started
                 self._keep_bound()
-            else:
-                threading.Thread(target=self._keep_bound, name="chainspan-spool-bound", daemon=True).start()
 
     def _keep_bound(self) -> None:
         """Look how much there really is, and drop the oldest of too much. Releases ``_looking``."""
