@@ -6,7 +6,9 @@ is given the class and a text for people. The model itself is calling the callba
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from chainspan._encode import attempt
@@ -22,10 +24,11 @@ UNTOLD: Final = "not_implemented"
 """The type of a description that leaves out what the model was made with."""
 
 _MOST_REMEMBERED: Final = 256
-_known: dict[int, tuple[Mapping[str, Any], dict[str, Any]]] = {}  # by the id of a description, which it holds
+_NOTHING: Final[Mapping[str, Any]] = {}
+_known: dict[int, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}  # by the id of a description, which it holds
 
 
-def fields_of(described: Mapping[str, Any], wanted: Iterable[str], endings: tuple[str, ...]) -> dict[str, Any]:
+def fields_of(described: Mapping[str, Any], wanted: frozenset[str], endings: tuple[str, ...]) -> Mapping[str, Any]:
     """Return those of its own fields that are wanted of the model that is calling.
 
     LangChain describes a model once, so that what was read of it is found by its description.
@@ -38,15 +41,23 @@ def fields_of(described: Mapping[str, Any], wanted: Iterable[str], endings: tupl
     known = _known.get(id(described))
     if known is not None and known[0] is described:
         return known[1]
-    nothing: dict[str, Any] = {}
-    held = attempt(lambda: mapping(_caller(described).__dict__), nothing)
-    fields = {key: held[key] for key in wanted if held.get(key) is not None}
-    fields |= {key: value for key, value in held.items() if key.endswith(endings) and value is not None}
-    if held:
-        if len(_known) >= _MOST_REMEMBERED:
-            _known.clear()
-        _known[id(described)] = described, fields
+    names = _names(tuple(described["id"]), wanted, endings)
+    held = attempt(lambda: mapping(_caller(described).__dict__), _NOTHING) if names else _NOTHING
+    if not held:  # of a class without such fields; or by somebody else than the model
+        return _NOTHING
+    fields = {name: held[name] for name in names if held.get(name) is not None}
+    if len(_known) >= _MOST_REMEMBERED:
+        _known.clear()
+    _known[id(described)] = described, fields
     return fields
+
+
+@lru_cache(maxsize=256)
+def _names(path: tuple[str, ...], wanted: frozenset[str], endings: tuple[str, ...]) -> Sequence[str]:
+    """Return which of the wanted fields a class has, whose module and name are given; all if it is hidden."""
+    module = sys.modules.get(".".join(path[:-1]))
+    fields = getattr(getattr(module, path[-1], None), "model_fields", wanted)
+    return [name for name in fields if name in wanted or name.endswith(endings)]
 
 
 def _caller(described: Mapping[str, Any]) -> object:

@@ -68,7 +68,8 @@ _READ: Final = frozenset(
         *(path[0] for path in _FORMATS),
         *(path.partition(".")[0] for paths in _PARAMETERS.values() for path in paths),
     )
-)
+) - {"temperature", "max_tokens"}
+"""Which of a model's own fields are read, where they are not described; LangChain's metadata tells these two."""
 _PORTS: Final = {"http": 80, "https": 443}
 _NOWHERE: Final = (None, None)
 _SIMPLE: Final = (bool, int, float, str)
