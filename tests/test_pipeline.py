@@ -16,12 +16,13 @@ import pytest
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import Runnable, RunnableLambda
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import INVALID_SPAN
 from tests._traces import Traces, traces, tree_of
 from typing_extensions import override
 
-from chainspan import ConfigurationError, ConsoleHandler, OtelHandler, _guard
+from chainspan import ConfigurationError, ConsoleHandler, OtelHandler, _guard, span_of
 
 __all__ = ["traces"]
 
@@ -193,9 +194,35 @@ def test_leaving_a_with_block_flushes() -> None:
             "OtelHandler(*targets): expected SpanProcessors or SpanExporters, got 'otlp'",
         ),
         (lambda: OtelHandler(spans="few"), "OtelHandler(spans=): expected all, steps or llm, got 'few'"),
+        (lambda: OtelHandler(spans=["llm"]), "OtelHandler(spans=): expected all, steps or llm, got ['llm']"),  # type: ignore[arg-type]
         (lambda: OtelHandler(profile="mine"), "profile: expected one of compat, latest, openinference, got 'mine'"),
+        (lambda: OtelHandler(profile=["mine"]), "profile: expected one of compat, latest, openinference, got ['mine']"),  # type: ignore[arg-type]
+        (lambda: OtelHandler(metrics="no"), "OtelHandler(metrics=): expected True, False or None, got 'no'"),  # type: ignore[arg-type]
+        (lambda: OtelHandler(events="false"), "OtelHandler(events=): expected True, False or None, got 'false'"),  # type: ignore[arg-type]
+        (lambda: OtelHandler(tracer_provider="x"), "OtelHandler(tracer_provider=): expected a TracerProvider, got 'x'"),  # type: ignore[arg-type]
+        (
+            lambda: OtelHandler(tracer_provider=TracerProvider),  # type: ignore[arg-type]
+            f"OtelHandler(tracer_provider=): expected a TracerProvider, got {TracerProvider}",
+        ),
+        (lambda: OtelHandler(meter_provider=1), "OtelHandler(meter_provider=): expected a MeterProvider, got 1"),  # type: ignore[arg-type]
+        (
+            lambda: OtelHandler(logger_provider=logging.getLogger("x")),  # type: ignore[arg-type]
+            "OtelHandler(logger_provider=): expected a LoggerProvider of OpenTelemetry, got <Logger x (WARNING)>",
+        ),
     ],
-    ids=["target", "spans", "profile"],
+    ids=[
+        "target",
+        "spans",
+        "spans in a list",
+        "profile",
+        "profile in a list",
+        "metrics",
+        "events",
+        "tracer",
+        "class of a provider",
+        "meter provider",
+        "logger",
+    ],
 )
 def test_argument_that_cannot_be_used_is_refused(make: Any, message: str) -> None:
     """A mistake is said when the handler is made: where it is, what was expected and what came."""
@@ -203,6 +230,12 @@ def test_argument_that_cannot_be_used_is_refused(make: Any, message: str) -> Non
         make()
 
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("config", [None, {}, {"callbacks": []}, 1, OtelHandler], ids=str)
+def test_what_is_no_config_of_a_run_has_no_span(config: Any) -> None:
+    """Inside an application nothing is raised, whatever was passed."""
+    assert span_of(config) is INVALID_SPAN
 
 
 def test_provider_and_processors_are_not_both_taken(traces: Traces) -> None:

@@ -11,6 +11,7 @@ from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from . import _pipeline
+from ._encode import attempt
 from .langchain import run_id_of
 
 __all__ = ["carry_context", "current_span", "span_of"]
@@ -34,7 +35,7 @@ def span_of(config: Mapping[str, Any]) -> Span:
     For code that gets ``config`` as a parameter and runs where no context was carried, such
     as a bare thread. The invalid span where that run is not open, or is not traced.
     """
-    run_id = run_id_of(config)
+    run_id = attempt(lambda: run_id_of(config), None)
     if run_id is None:
         return INVALID_SPAN
     return _pipeline.open_span(run_id) or INVALID_SPAN

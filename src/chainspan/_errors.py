@@ -6,7 +6,7 @@ ChainspanError
 
 from __future__ import annotations
 
-__all__ = ["ChainspanError", "ConfigurationError"]
+__all__ = ["ChainspanError", "ConfigurationError", "require", "require_count", "require_flags", "require_type"]
 
 
 class ChainspanError(Exception):
@@ -24,3 +24,27 @@ class ConfigurationError(ChainspanError, ValueError):
         self.where = where
         self.expected = expected
         self.got = got
+
+
+def require(is_usable: bool, where: str, *, expected: str, got: object) -> None:
+    """Refuse a setting that cannot be used."""
+    if not is_usable:
+        raise ConfigurationError(where, expected=expected, got=got)
+
+
+def require_flags(where: str, *, may_be_none: bool = False, **flags: object) -> None:
+    """Refuse an argument that is no flag: a word such as ``"false"``, taken for one, would be true."""
+    expected = "True, False or None" if may_be_none else "True or False"
+    for name, got in flags.items():
+        is_flag = isinstance(got, bool) or (got is None and may_be_none)
+        require(is_flag, f"{where}({name}=)", expected=expected, got=got)
+
+
+def require_type(where: str, got: object, *types: type, expected: str) -> None:
+    """Refuse a value of another type."""
+    require(isinstance(got, types), where, expected=expected, got=got)
+
+
+def require_count(where: str, got: object) -> None:
+    """Refuse what is no number to count to."""
+    require(isinstance(got, int) and got > 0, where, expected="a whole number above 0", got=got)

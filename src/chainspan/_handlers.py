@@ -17,7 +17,7 @@ from . import _pipeline, _witnesses
 from ._console_profile import ConsoleProfile
 from ._content import ContentPolicy, Gate, ShownGate, asks_for_content_in_events
 from ._delivery import Delivery, aflush_all
-from ._errors import ConfigurationError
+from ._errors import ConfigurationError, require, require_flags
 from ._model import RunKind, RunStart
 from ._pipeline import Pipeline, Target
 from ._profiles import Price, Profile, Report, Signals
@@ -97,6 +97,8 @@ class OtelHandler(CallbackAdapter):
         logger_provider: LoggerProvider | None = None,
     ) -> None:
         _check(targets, tracer_provider, price)
+        require_flags("OtelHandler", may_be_none=True, metrics=metrics, events=events)
+        _check_providers(tracer_provider, meter_provider, logger_provider)
         chosen = profile_named(profile)
         signals = Signals.choose(
             chosen,
@@ -201,6 +203,11 @@ class ConsoleHandler(OtelHandler):
         CallbackAdapter.__init__(self, Sink(pipeline, recording))
 
 
+_PROVIDERS = (  # by which method of OpenTelemetry's API each is known
+    ("tracer_provider", "get_tracer", "a TracerProvider"),
+    ("meter_provider", "get_meter", "a MeterProvider"),
+    ("logger_provider", "get_logger", "a LoggerProvider of OpenTelemetry"),
+)
 _presets: Mapping[str, frozenset[RunKind] | None] = {"all": None, "steps": _STEPS, "llm": _MODELS}
 _consoles: weakref.WeakValueDictionary[tuple[Any, ...], Pipeline] = weakref.WeakValueDictionary()
 _graph_classes: dict[type, type] = {}
@@ -217,8 +224,14 @@ def _check(targets: tuple[Target, ...], tracer_provider: trace.TracerProvider | 
         raise ConfigurationError("OtelHandler(price=)", expected="a function of a ModelCall", got=price)
 
 
-def _preset(name: str) -> Callable[[RunStart], bool] | None:
-    if name not in _presets:
+def _check_providers(*providers: object) -> None:
+    for provider, (name, method, expected) in zip(providers, _PROVIDERS, strict=True):
+        is_one = not isinstance(provider, type) and callable(getattr(provider, method, None))
+        require(provider is None or is_one, f"OtelHandler({name}=)", expected=expected, got=provider)
+
+
+def _preset(name: object) -> Callable[[RunStart], bool] | None:
+    if not isinstance(name, str) or name not in _presets:
         raise ConfigurationError("OtelHandler(spans=)", expected="all, steps or llm", got=name)
     kinds = _presets[name]
     return None if kinds is None else (lambda run: run.kind in kinds)

@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 
-from chainspan import ConfigurationError
+from chainspan import ConfigurationError, ConsoleHandler
 from chainspan.exporters import ConsoleProcessor
 from chainspan.exporters._sinks import Outlet
 
@@ -322,6 +322,14 @@ def test_no_thread_waits_for_a_slow_place(caplog: pytest.LogCaptureFixture) -> N
     assert written == ["first", *map(str, range(1_000))]
     assert [record.name for record in caplog.records] == ["chainspan"]
     assert "takes no more text" in caplog.text
+
+
+def test_options_that_cannot_be_used_are_refused() -> None:
+    """A word is no flag, and a bound leaves room for one span."""
+    with pytest.raises(ConfigurationError, match=r"\(color=\): expected True, False or None, got 'never'"):
+        ConsoleHandler(print, color="never")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"\(max_open=\): expected a whole number above 0, got 0"):
+        ConsoleProcessor(max_open=0)
 
 
 @pytest.mark.parametrize("to", [3, object(), b"bytes"], ids=["number", "object", "bytes"])

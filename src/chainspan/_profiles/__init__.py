@@ -77,7 +77,7 @@ class Profile(Protocol):
 _PROFILES: Final[dict[str, Profile]] = {item.name: item for item in (COMPAT, LATEST, OPENINFERENCE)}
 
 
-def profile(name: str | None = None) -> Profile:
+def profile(name: object = None) -> Profile:
     """Return a profile by its name; None: as the environment says, else ``compat``.
 
     Raises:
@@ -86,7 +86,6 @@ def profile(name: str | None = None) -> Profile:
     if name is None:
         chosen = {item.strip().lower() for item in os.environ.get(OPT_IN_VARIABLE, "").split(",")}
         return LATEST if "gen_ai_latest_experimental" in chosen else COMPAT
-    try:
-        return _PROFILES[name]
-    except KeyError:
-        raise ConfigurationError("profile", expected=f"one of {', '.join(_PROFILES)}", got=name) from None
+    if not isinstance(name, str) or name not in _PROFILES:
+        raise ConfigurationError("profile", expected=f"one of {', '.join(_PROFILES)}", got=name)
+    return _PROFILES[name]

@@ -11,6 +11,7 @@ from typing_extensions import override
 from chainspan import _semconv as names
 from chainspan._delivery import Delivery
 from chainspan._encode import mask_text
+from chainspan._errors import require_count, require_flags
 from chainspan._guard import Guard
 
 from . import _console_text as text
@@ -47,9 +48,14 @@ class ConsoleProcessor(SpanProcessor):
             has ``NO_COLOR`` or ``FORCE_COLOR``. Files, loggers and functions get colours
             only for True.
         max_open: How many spans to keep. One that never ends makes room for newer ones.
+
+    Raises:
+        ConfigurationError: An argument cannot be used.
     """
 
     def __init__(self, to: Target = None, color: bool | None = None, *, max_open: int = 10_000) -> None:
+        require_flags("ConsoleProcessor", may_be_none=True, color=color)
+        require_count("ConsoleProcessor(max_open=)", max_open)
         self._outlet = Outlet(to, color)
         self._runs = OpenRuns(max_open)
 
