@@ -13,9 +13,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, StatusCode, get_current_span
 
-from chainspan import ContentPolicy, Delivery
+from chainspan import ConfigurationError, ContentPolicy, Delivery
 from chainspan._feeding import DirectProcessor, processor_for
-from chainspan.exporters import otlp, spool
+from chainspan.exporters import counted_once, otlp, spool
 from chainspan.exporters._gated import gated
 
 from ._asked import Asked
@@ -133,6 +133,14 @@ def test_what_the_policy_leaves_out_is_left_out_of_other_libraries_spans(memory:
     [span] = memory.get_finished_spans()
     said = '[{"role":"assistant","parts":[{"type":"text","content":"yes"}]}]'
     assert _attributes(span) == {**kept, "gen_ai.output.messages": said}
+
+
+@pytest.mark.parametrize("wrap", [gated, counted_once])
+@pytest.mark.parametrize("exporter", [None, InMemorySpanExporter], ids=["nothing", "class"])
+def test_what_is_no_exporter_is_refused(wrap: Any, exporter: Any) -> None:
+    """The mistake is said at once, and not at the first span, which would be lost."""
+    with pytest.raises(ConfigurationError, match="exporter: expected a SpanExporter, got"):
+        wrap(exporter)
 
 
 def test_a_span_of_ours_has_passed_already(memory: InMemorySpanExporter) -> None:

@@ -188,6 +188,38 @@ def test_header_that_is_none_is_left_out_and_not_shown(
     assert "hunter22" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"endpoint": 4318}, "endpoint: expected a URL such as http://localhost:4318, got 4318"),
+        ({"timeout_s": "10"}, "timeout_s: expected seconds above 0, and not for ever, got '10'"),
+        (
+            {"headers": "authorization=Bearer c4n4ry"},
+            "headers: expected a mapping of names to texts, got <class 'str'>",
+        ),
+        ({"headers": {"x team": "a"}}, "headers: expected names of headers, got 'x team'"),
+        ({"headers": {"x-team": "c4n4ry\n"}}, "headers: expected values of one line, in Latin letters, got 'x-team'"),
+        ({"headers": {"x-team": "東京"}}, "headers: expected values of one line, in Latin letters, got 'x-team'"),
+        ({"headers": {"x-team": 7}}, "headers: expected values of one line, in Latin letters, got 'x-team'"),
+    ],
+    ids=["endpoint", "timeout", "headers", "name", "two lines", "letters", "number"],
+)
+def test_unusable_argument_is_named(options: Any, message: str) -> None:
+    """What no request could be sent with is refused before there is any, and the secret in it is not told."""
+    with pytest.raises(ConfigurationError) as raised:
+        otlp(**options)
+
+    assert str(raised.value) == message
+
+
+def test_unusable_header_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line's end that was encoded is one."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=c4n4ry%0Ax")
+
+    with pytest.raises(ConfigurationError, match=r"^OTEL_EXPORTER_OTLP_HEADERS: expected values .* got 'api-key'$"):
+        otlp()
+
+
 def test_import_loads_no_transport() -> None:
     """Importing the package loads neither requests nor grpc."""
     code = "import sys, chainspan; print(sorted({'requests', 'grpc', 'filelock', 'tenacity'} & set(sys.modules)))"

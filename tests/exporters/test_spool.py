@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -481,6 +482,25 @@ def test_directory_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ConfigurationError, match="a directory that can be written, got ''"):
         spool("", to=OtlpExporter(Down()))
 
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"directory": None}, "spool: expected a directory that can be written, got None"),
+        ({"to": "http://localhost:4318"}, "spool(to=): expected what otlp() returns, got 'http://localhost:4318'"),
+        ({"max_bytes": "1"}, "spool(max_bytes=): expected a whole number above 0, got '1'"),
+        ({"max_bytes": -1}, "spool(max_bytes=): expected a whole number above 0, got -1"),
+    ],
+    ids=["directory", "to", "text", "negative"],
+)
+def test_argument_that_cannot_be_used_is_refused(tmp_path: Path, options: Any, message: str) -> None:
+    """Each is named when the exporter is made, and nothing is."""
+    with pytest.raises(ConfigurationError) as raised:
+        spool(**{"directory": tmp_path / "spool", **options})
+
+    assert str(raised.value) == message
     assert list(tmp_path.iterdir()) == []
 
 

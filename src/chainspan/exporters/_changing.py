@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from .._batching import Deliverer
 from .._delivery import Delivery
+from .._errors import require_type
 from .._exit import Closable
 from .._outage import OutageLog
 
@@ -24,7 +25,12 @@ Change: TypeAlias = Callable[[Sequence[ReadableSpan]], Sequence[ReadableSpan]]
 
 
 def changing(exporter: SpanExporter, change: Change) -> SpanExporter:
-    """Return an exporter that hands on what a function makes of the spans."""
+    """Return an exporter that hands on what a function makes of the spans.
+
+    Raises:
+        ConfigurationError: What it is to stand before is no exporter.
+    """
+    require_type("exporter", exporter, SpanExporter, expected="a SpanExporter")
     if isinstance(exporter, Deliverer):
         return _ChangingDeliverer(exporter, change, exporter)
     if isinstance(exporter, _Durable):

@@ -25,6 +25,9 @@ def counted_once(exporter: SpanExporter) -> SpanExporter:
 
     Args:
         exporter: What sends the spans.
+
+    Raises:
+        ConfigurationError: It is no exporter.
     """
     counts_already = isinstance(exporter, ChangingExporter) and isinstance(exporter.change, _Settled)
     return exporter if counts_already else changing(exporter, _Settled())

@@ -57,6 +57,9 @@ def gated(exporter: SpanExporter, content: bool | ContentPolicy | None = None) -
     Args:
         exporter: What sends the spans.
         content: As of a handler: True, False, a `ContentPolicy`, or None for the environment's word.
+
+    Raises:
+        ConfigurationError: An argument cannot be used.
     """
     gate = Gate.of(content)
     return changing(exporter, lambda spans: _passed(spans, gate))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import whitespace
 from threading import TIMEOUT_MAX
-from typing import Literal, cast, get_args
+from typing import Any, Final, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from opentelemetry.sdk.environment_variables import (
@@ -25,7 +25,7 @@ from opentelemetry.sdk.environment_variables import (
 from opentelemetry.util.re import parse_env_headers
 
 from .._encode import mask_text
-from .._errors import ConfigurationError
+from .._errors import ConfigurationError, require, require_type
 from .._guard import say_once
 
 __all__ = ["Compression", "OtlpSettings", "Protocol", "Signal"]
@@ -35,6 +35,8 @@ Compression = Literal["gzip", "deflate", "none"]
 Signal = Literal["traces", "metrics"]
 
 _HEADER = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+[ \t]*=[ \t]*[ -!#-+\--:<-\[\]-~]*")
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110
+_HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\u0100-\U0010ffff]*")
 _DEFAULT_ENDPOINTS = {"http/protobuf": "http://localhost:4318", "grpc": "http://localhost:4317"}
 
 
@@ -75,6 +77,7 @@ class OtlpSettings:
         Raises:
             ConfigurationError: A value cannot be used.
         """
+        require_type("endpoint", endpoint, str, type(None), expected="a URL such as http://localhost:4318")
         variable = _Variables(signal)
         chosen = variable.choice("protocol", protocol, OTEL_EXPORTER_OTLP_PROTOCOL, get_args(Protocol))
         packing = variable.choice("compression", compression, OTEL_EXPORTER_OTLP_COMPRESSION, get_args(Compression))
@@ -134,16 +137,18 @@ class _Variables:
         if len(usable) < len(items):  # the SDK would log it with the key that it holds
             say_once("A header in OTEL_EXPORTER_OTLP_HEADERS is not of the form name=value, and is left out.")
         headers = dict(parse_env_headers(",".join(usable), liberal=True))
+        _check_headers(OTEL_EXPORTER_OTLP_HEADERS, headers)
+        _check_headers("headers", given or {})
         return headers | {name.lower(): value for name, value in (given or {}).items()}
 
-    def timeout_s(self, given: float | None) -> float:
+    def timeout_s(self, given: Any) -> float:
         """Return the timeout; the variable is in seconds, as opentelemetry-python reads it."""
         text = self(OTEL_EXPORTER_OTLP_TIMEOUT)
         try:
-            seconds = given if given is not None else float(text or 10)
+            seconds = float(text or 10) if given is None else given
         except ValueError:
             seconds = 0.0
-        if not 0 < seconds <= TIMEOUT_MAX:
+        if not (isinstance(seconds, (int, float)) and 0 < seconds <= TIMEOUT_MAX):
             where, got = (OTEL_EXPORTER_OTLP_TIMEOUT, text) if given is None else ("timeout_s", given)
             raise ConfigurationError(where, expected="seconds above 0, and not for ever", got=got)
         return seconds
@@ -171,6 +176,16 @@ class _Variables:
 
     def _own_name(self, name: str) -> str:
         return name.replace("OTEL_EXPORTER_OTLP_", f"OTEL_EXPORTER_OTLP_{self._signal.upper()}_")
+
+
+def _check_headers(where: str, headers: Mapping[Any, object]) -> None:
+    """Refuse what no request can be sent with; a value may be a secret, and is not told."""
+    require(isinstance(headers, Mapping), where, expected="a mapping of names to texts", got=type(headers))
+    for name, value in headers.items():
+        is_name = isinstance(name, str) and _HEADER_NAME.fullmatch(name) is not None
+        require(is_name, where, expected="names of headers", got=name)
+        is_value = isinstance(value, str) and _HEADER_VALUE.fullmatch(value) is not None
+        require(is_value, where, expected="values of one line, in Latin letters", got=name)
 
 
 def _path_of(url: str) -> str | None:

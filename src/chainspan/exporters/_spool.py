@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from typing_extensions import override
 
 from .._delivery import Delivery
-from .._errors import ConfigurationError
+from .._errors import ConfigurationError, require_count, require_type
 from .._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
 from .._locks import Lock
 from .._outage import OutageLog, place_of
@@ -65,9 +65,12 @@ def spool(
 
     Raises:
         ConfigurationError: The directory cannot be written, is sent elsewhere already in
-            this process, or the extra ``spool`` is not installed.
+            this process, another argument cannot be used, or the extra ``spool`` is not installed.
     """
     require_filelock()
+    require_type("spool", directory, str, os.PathLike, expected="a directory that can be written")
+    require_type("spool(to=)", to, OtlpExporter, type(None), expected="what otlp() returns")
+    require_count("spool(max_bytes=)", max_bytes)
     if not os.fspath(directory):  # of a variable that is not set; as a path it is the working directory
         raise ConfigurationError("spool", expected="a directory that can be written", got=directory)
     path = Path(directory).resolve()
