@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
+import weakref
 from collections.abc import AsyncIterator, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -272,6 +274,25 @@ class Adder:
     def __call__(self, x: int) -> int:
         """Add."""
         return self.to + x
+
+
+def test_nothing_is_kept_of_functions_that_are_gone() -> None:
+    """A function holds the module that it was made in, with all its data; a script that is run again makes new ones."""
+
+    class Data:
+        def ask(self, word: str) -> str:
+            return word
+
+    def asked(data: Data) -> weakref.ref[Data]:
+        handler = OtelHandler(InMemorySpanExporter(), content=True)
+        chain(lambda word: (data, word)).invoke({"word": "x"}, callbacks=[handler])
+        chain(data.ask).invoke({"word": "x"}, callbacks=[handler])
+        return weakref.ref(data)
+
+    gone = [asked(Data()) for _ in range(3)]
+    gc.collect()
+
+    assert [data() for data in gone] == [None] * 3
 
 
 def test_object_without_a_hash(handler: OtelHandler, memory: InMemorySpanExporter) -> None:

@@ -169,7 +169,6 @@ def test_oldest_fall_off_and_are_counted(tmp_path: Path, caplog: pytest.LogCaptu
 @pytest.mark.usefixtures("no_sender")
 def test_bound_is_kept_where_no_thread_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever writes then looks for itself, and the next one does not wait for ever."""
-
     start = threading.Thread.start
 
     def refuse(thread: threading.Thread) -> None:

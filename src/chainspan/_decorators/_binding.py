@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import inspect
 import sys
+import weakref
 from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import lru_cache, partial
+from functools import partial
 from types import FunctionType, MethodType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 if sys.version_info >= (3, 14):  # annotations are evaluated when asked for, and may name what only type checkers know
     from annotationlib import Format
 
-    _read_signature = partial(inspect.signature, annotation_format=Format.FORWARDREF)
+    _inspected = partial(inspect.signature, annotation_format=Format.FORWARDREF)
 else:
-    _read_signature = inspect.signature
+    _inspected = inspect.signature
 
 __all__ = ["NOTHING", "Arguments", "Binds", "Flavor", "bind", "binds_of", "flavor_of", "named"]
 
@@ -149,20 +150,32 @@ def named(function: Callable[..., Any], arguments: Arguments, *, with_defaults: 
     return flat
 
 
+_Signatures: TypeAlias = weakref.WeakKeyDictionary[Callable[..., Any], inspect.Signature | None]
+_of_functions: _Signatures = weakref.WeakKeyDictionary()
+_of_methods: _Signatures = weakref.WeakKeyDictionary()
+_UNKNOWN: Final = inspect.Signature()
+
+
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
-    """Return a function's signature; None for one that has none, such as some of C's."""
+    """Return a function's signature; None for one that has none, such as some of C's.
+
+    It is remembered for as long as the function lives, and keeps nothing alive: a function holds its module.
+    """
     is_bound = isinstance(function, MethodType)
     called = function.__func__ if isinstance(function, MethodType) else function
+    known = _of_methods if is_bound else _of_functions
     try:
-        return _known_signature(called, is_bound=is_bound)
+        signature = known.get(called, _UNKNOWN)
+        if signature is _UNKNOWN:
+            signature = known[called] = _read_signature(called, is_bound=is_bound)
     except Exception:  # noqa: BLE001 - an object that can be called may have no hash, as dataclasses have none
-        return _known_signature.__wrapped__(called, is_bound=is_bound)
+        signature = _read_signature(called, is_bound=is_bound)
+    return signature
 
 
-@lru_cache(maxsize=1_024)
-def _known_signature(function: Callable[..., Any], *, is_bound: bool) -> inspect.Signature | None:
+def _read_signature(function: Callable[..., Any], *, is_bound: bool) -> inspect.Signature | None:
     try:
-        whole = _read_signature(function)
+        whole = _inspected(function)
     except (TypeError, ValueError):
         return None
     return whole.replace(parameters=list(whole.parameters.values())[1:]) if is_bound else whole
