@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from langchain_core.runnables import RunnableLambda
+from tests._warnings import STRICT
 from tests.exporters._otlp_server import OtlpServer
 
 from chainspan import Delivery, OtelHandler
@@ -19,7 +20,7 @@ from chainspan.exporters import otlp
 def run_alone(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a process of its own, since a global provider is set once for all."""
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        [sys.executable, *STRICT, "-c", textwrap.dedent(program)],
         capture_output=True,
         text=True,
         env={"PATH": "", **environment},

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests._warnings import STRICT
 from tests.exporters._otlp_server import OtlpServer
 
 from chainspan import OtelHandler, _ending
@@ -37,7 +38,7 @@ chainspan.configure(processors=[BatchSpanProcessor({exporter})])
 step.invoke(1, callbacks=[OtelHandler()])
 """
 # A connection that older versions of urllib3 leave to the end of the process is no fault.
-WARNINGS = ["-W", "error", "-W", "ignore::ResourceWarning"]
+WARNINGS = [*STRICT, "-W", "ignore::ResourceWarning"]
 TERM = "\nflush_on_sigterm(); os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from inline_snapshot import snapshot
+from tests._warnings import STRICT
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -22,7 +23,7 @@ def run(name: str) -> tuple[str, str]:
     steering = re.compile(r"OTEL_|CHAINSPAN_|LANGSMITH_|LANGCHAIN_|ANTHROPIC_|NO_COLOR|FORCE_COLOR|PYTHON")
     env = {key: value for key, value in os.environ.items() if not steering.match(key)}
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],
+        [sys.executable, *STRICT, EXAMPLES / f"{name}.py"],
         env=env | {"CHAINSPAN_STRICT": "1"},
         capture_output=True,
         text=True,

@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerPro
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import INVALID_SPAN
 from tests._traces import Traces, traces, tree_of
+from tests._warnings import STRICT
 from typing_extensions import override
 
 from chainspan import ConfigurationError, ConsoleHandler, OtelHandler, _guard, span_of
@@ -265,7 +266,7 @@ def test_preset_hands_children_to_the_nearest_kept_ancestor(spans: str, tree: st
 def run_alone(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a process of its own, where no provider is set up."""
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        [sys.executable, *STRICT, "-c", textwrap.dedent(program)],
         capture_output=True,
         text=True,
         env={"PATH": "", **environment},

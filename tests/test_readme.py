@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from tests._warnings import STRICT
 from typing_extensions import override
 
 ROOT = Path(__file__).parent.parent
@@ -90,7 +91,7 @@ def test_examples_do_what_the_page_says(page: Path, collector: Collector, tmp_pa
     environment = os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}"}
 
     run = subprocess.run(
-        [sys.executable, "-W", "error", script], check=False, capture_output=True, text=True, env=environment
+        [sys.executable, *STRICT, script], check=False, capture_output=True, text=True, env=environment
     )
 
     if run.stderr:

@@ -23,6 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from tests._warnings import FILTERS
 from typing_extensions import override
 
 COMMAND = (sys.executable, "-m", "chainspan")
@@ -59,7 +60,7 @@ def environment(**more: str) -> dict[str, str]:
     """Return this process's environment without what steers the command, and with some more."""
     steering = re.compile(r"OTEL_|CHAINSPAN_|LANGSMITH_|LANGCHAIN_|NO_COLOR|FORCE_COLOR|COLUMNS|PYTHON")
     kept = {name: value for name, value in os.environ.items() if not steering.match(name)}
-    return kept | {"PYTHONWARNINGS": "error", "CHAINSPAN_STRICT": "1"} | more
+    return kept | {"PYTHONWARNINGS": ",".join(FILTERS), "CHAINSPAN_STRICT": "1"} | more
 
 
 def run(

@@ -20,6 +20,7 @@ from langchain_core.runnables import RunnableConfig, RunnableLambda
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests._warnings import STRICT
 
 from chainspan import OtelHandler
 from chainspan._batching import BatchingProcessor
@@ -281,7 +282,7 @@ def test_what_configure_sets_up_counts_once(server: OtlpServer, tmp_path: Path, 
     arguments = f"spool={str(tmp_path)!r}, metrics=False" if spooled else "metrics=False"
 
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(PROGRAM.format(arguments=arguments))],
+        [sys.executable, *STRICT, "-c", textwrap.dedent(PROGRAM.format(arguments=arguments))],
         capture_output=True,
         text=True,
         env={"PATH": "", "OTEL_EXPORTER_OTLP_ENDPOINT": server.url},

@@ -17,6 +17,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, Metric
 from opentelemetry.sdk.metrics import MeterProvider
+from tests._warnings import STRICT
 
 from chainspan import ConfigurationError, Delivery
 from chainspan._outage import OutageLog
@@ -51,7 +52,7 @@ def run(server: OtlpServer, more: str = "", **environment: str) -> tuple[subproc
     program = textwrap.dedent(PROGRAM) + textwrap.dedent(more) + AT_THE_END
     base = f"http://127.0.0.1:{server.port}"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
+        [sys.executable, *STRICT, "-c", program],
         capture_output=True,
         text=True,
         env={"PATH": "", "OTEL_EXPORTER_OTLP_ENDPOINT": base, **environment},
@@ -212,7 +213,7 @@ def test_metrics_that_nobody_wants_are_not_sent(
     program = textwrap.dedent(PROGRAM).replace('service_name="shop"', arguments) + AT_THE_END
     base = f"http://127.0.0.1:{server.port}"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
+        [sys.executable, *STRICT, "-c", program],
         capture_output=True,
         text=True,
         env={"PATH": "", "OTEL_EXPORTER_OTLP_ENDPOINT": base, **environment},
@@ -240,7 +241,7 @@ def test_a_meter_provider_that_is_set_up_is_left_alone(server: OtlpServer) -> No
     """
     program = textwrap.dedent(before) + textwrap.dedent(PROGRAM) + textwrap.dedent(after) + "os._exit(0)"
     environment = {"PATH": "", "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{server.port}"}
-    command = [sys.executable, "-W", "error", "-c", program]
+    command = [sys.executable, *STRICT, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=45, check=False)
 
     assert (done.stdout, done.stderr) == ("True 1\n", "")
