@@ -9,7 +9,7 @@ from uuid import UUID
 
 from chainspan._encode import attempt, label
 from chainspan._model import RunKind, RunStart
-from chainspan._stack import self_of, starter
+from chainspan._stack import reporting, self_of, starter
 
 from ._read import mapping
 
@@ -82,8 +82,14 @@ def _class_name(serialized: object, name: object) -> str | None:
 
 
 def is_own_name(run: RunStart) -> bool:
-    """Return whether a retriever's run is called as the retriever is; LangChain passes both in one place."""
+    """Return whether a retriever's run is called as the retriever is; LangChain passes both in one place.
+
+    One that reports its run itself, as an ensemble does, names itself nowhere else.
+    """
     said = run.metadata.get("ls_retriever_name")
+    if said is None:
+        frame = reporting()
+        return frame is not None and type(self_of(frame)).__name__ == run.name
     return type(said) is str and said in (
         run.name.removeprefix("Retriever").lower(),
         run.name.removesuffix("Retriever").lower(),
