@@ -219,6 +219,10 @@ def test_which_of_googles_services_answers(
         ("IMAGE_SAFETY", "content_filter"),
         ("model_context_window_exceeded", "length"),
         ("MALFORMED_FUNCTION_CALL", "error"),
+        ("UNEXPECTED_TOOL_CALL", "error"),
+        ("TOO_MANY_TOOL_CALLS", "error"),
+        ("MISSING_THOUGHT_SIGNATURE", "error"),
+        ("TIMEOUT", "error"),
         ("pause_turn", "pause_turn"),
     ],
 )

@@ -51,6 +51,10 @@ _WORDS: Final[Mapping[str, Sequence[str]]] = {
         "malformed_response",
         "malformed_model_output",
         "malformed_tool_use",
+        "missing_thought_signature",
+        "timeout",
+        "too_many_tool_calls",
+        "unexpected_tool_call",
         "insufficient_system_resource",
     ),
 }
