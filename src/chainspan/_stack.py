@@ -23,7 +23,6 @@ __all__ = [
     "starter_above",
 ]
 
-_OWN = "chainspan"
 _DISPATCH = "langchain_core.callbacks"
 # Between a callback and the code that it is about; the last wraps whatever becomes a task.
 _BETWEEN = ("chainspan", "contextlib", "opentelemetry.instrumentation.asyncio")
@@ -35,8 +34,10 @@ _RUNNABLES = "langchain_core.runnables.base"
 _NODES = frozenset({"run_with_retry", "arun_with_retry"})  # functions of langgraph that a graph calls a node by
 _COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>"})
 _REPORTS = frozenset({"on_chain_start", "on_chat_model_start", "on_llm_start", "on_tool_start", "on_retriever_start"})
+_REPORTED = _REPORTS | {"on_llm_end", "on_llm_error"}
 _DISPATCH_DEPTH = 2  # frames from a callback to the method of the manager that reports: `handle_event`, and that
 _MOST_FRAMES = 12  # of dispatch between a callback and the code that caused it
+_MOST_FRAMES_OF_OURS = 32  # between what reads a payload and that dispatch
 
 
 def starter(frame: FrameType | None) -> FrameType | None:
@@ -83,11 +84,22 @@ def starter_above(depth: int) -> FrameType | None:
 
 
 def reporting() -> FrameType | None:
-    """Return the frame that caused the callback which is being worked on right now, however deep in chainspan."""
+    """Return the frame that has LangChain's dispatch report what is being worked on right now, or None.
+
+    None, too, where it is reported from a task of its own.
+    """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
-    while frame is not None and _package(frame) == _OWN:
+    for _ in range(_MOST_FRAMES_OF_OURS):
+        if frame is None:
+            return None
+        if frame.f_code.co_name in _REPORTED and _role(frame.f_globals.get("__name__", "")) is _DISPATCHING:
+            break
         frame = frame.f_back
-    return starter(frame)
+    else:
+        return None
+    while frame is not None and (frame.f_code.co_name in _REPORTED or frame.f_code.co_name in _PASSING):
+        frame = frame.f_back
+    return frame if frame is not None and _role(frame.f_globals.get("__name__", "")) is _OTHER else None
 
 
 def reporter(has_started: Callable[[FrameType | None], bool]) -> object | None:
