@@ -176,6 +176,23 @@ def test_the_first_token_is_the_first_with_content(memory: InMemorySpanExporter)
     assert memory.get_finished_spans()[0].events == ()
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [
+        {"tool_call_chunks": [{"name": "add", "args": "", "id": "1", "index": 0}]},
+        {"additional_kwargs": {"reasoning_content": "Hm"}},
+    ],
+    ids=["call", "reasoning"],
+)
+def test_a_first_piece_may_hold_no_text(piece: dict[str, Any], memory: InMemorySpanExporter) -> None:
+    """An answer that calls a tool has a first piece too, and so has what a model thinks first (pains #69)."""
+    pieces = [{"content": ""}, None, {"content": "", **piece}, None, None]
+
+    list(Model(pieces=pieces, delay_s=0.05).stream("q", _config(memory)))
+
+    assert 0.05 <= _only(memory)["gen_ai.response.time_to_first_chunk"] < 0.1
+
+
 @pytest.mark.parametrize("order", [[0, 1, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1], [1, 0, 0, 0, 1, 1]])
 def test_each_of_several_streams_has_a_first_token(memory: InMemorySpanExporter, order: list[int]) -> None:
     """Two streams that one handler is told of in turns both say when their first token came (pains #69)."""

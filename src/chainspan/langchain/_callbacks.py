@@ -136,10 +136,10 @@ class CallbackAdapter(HandlerBase):
         except Exception as fault:
             _START.caught(fault)
 
-    def on_llm_new_token(self, token: Any, *, run_id: Any, **_: Any) -> None:
+    def on_llm_new_token(self, token: Any, *, run_id: Any, chunk: Any = None, **_: Any) -> None:
         """Note a piece of a streamed answer."""
         try:
-            if run_id is not self._noted and self._sink.chunk(run_id, token):
+            if run_id is not self._noted and self._sink.chunk(run_id, token or _responses.holds_more(chunk)):
                 self._noted = run_id
         except Exception as fault:
             _EVENT.caught(fault)

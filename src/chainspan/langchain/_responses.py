@@ -11,10 +11,11 @@ from .._model import Message, ModelResponse
 from ._finish_reasons import finish_reasons
 from ._joined import once
 from ._messages import message
+from ._parts import beside
 from ._read import mapping, text_in
 from ._usage import usage_of
 
-__all__ = ["model_response", "partial_response"]
+__all__ = ["holds_more", "model_response", "partial_response"]
 
 _MODELS: Final = ("model_name", "model", "model_id")
 _IDS: Final = ("id", "response_id")
@@ -38,6 +39,12 @@ def partial_response(result: object) -> ModelResponse:
     said = response.messages
     response.messages = lambda: [message for message in said() if message.parts]
     return response
+
+
+def holds_more(chunk: Any) -> bool:
+    """Return whether a piece of a streamed answer holds something else than text, such as a part of a call."""
+    said = getattr(chunk, "message", None)
+    return said is not None and bool(getattr(said, "tool_call_chunks", None) or beside(said.__dict__))
 
 
 def _response(result: Any) -> ModelResponse:
