@@ -297,6 +297,35 @@ def test_bad_argument_is_refused_by_its_own_name() -> None:
     assert done.stderr.endswith("ConfigurationError: processors: expected SpanProcessors or SpanExporters, got 1\n")
 
 
+def test_arguments_that_cannot_be_used_are_refused_before_anything_is_set_up() -> None:
+    """Each is named with what was expected; a word is no flag, whatever it says."""
+    done = run_alone("""
+        import chainspan
+        from opentelemetry import trace
+        for arguments in (
+            {"service_name": 1}, {"resource_attributes": ["a=b"]}, {"endpoint": 4318}, {"spool": 1},
+            {"console": "no"}, {"metrics": "false"}, {"processors": None}, {"flush_on_sigterm": 0},
+        ):
+            try:
+                chainspan.configure(**arguments)
+            except chainspan.ConfigurationError as error:
+                print(error)
+        print(type(trace.get_tracer_provider()).__name__)
+    """)
+
+    assert done.stdout.splitlines() == [
+        "configure(service_name=): expected a text, got 1",
+        "configure(resource_attributes=): expected a mapping, got ['a=b']",
+        "endpoint: expected a URL such as http://localhost:4318, got 4318",
+        "spool: expected a directory that can be written, got 1",
+        "configure(console=): expected True or False, got 'no'",
+        "configure(metrics=): expected True or False, got 'false'",
+        "configure(processors=): expected a list, got None",
+        "configure(flush_on_sigterm=): expected True or False, got 0",
+        "ProxyTracerProvider",
+    ]
+
+
 def test_spooled_spans_arrive_after_an_outage(tmp_path: Path) -> None:
     """With a spool, what was traced while nobody listened is sent by the next process (pains #26)."""
     spool = f"spool={str(tmp_path / 'spool')!r}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.sampling import _KNOWN_SAMPLERS
 
 from . import _ending, _exit, _pipeline, _settings, exporters
 from ._delivery import Delivery, Flushable, flush_all
-from ._errors import ConfigurationError
+from ._errors import ConfigurationError, require_flags, require_type
 from ._feeding import processor_for
 from ._guard import log_quietly
 from ._isolated import Isolated
@@ -49,6 +49,13 @@ class _Setup:
     console: bool = False
     metrics: bool = False
     processors: Sequence[SpanProcessor | SpanExporter] = ()
+
+    def __post_init__(self) -> None:
+        """Check what nothing else does that it is handed to."""
+        attributes, nothing = self.resource_attributes, type(None)
+        require_type("configure(service_name=)", self.service_name, str, nothing, expected="a text")
+        require_type("configure(resource_attributes=)", attributes, Mapping, nothing, expected="a mapping")
+        require_type("configure(processors=)", self.processors, Collection, expected="a list")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +103,7 @@ def configure(  # noqa: PLR0913  one call sets up all
     Raises:
         ConfigurationError: An argument or a variable cannot be used. Nothing is set up then.
     """
+    require_flags("configure", console=console, metrics=metrics, flush_on_sigterm=flush_on_sigterm)
     current = trace.get_tracer_provider()
     if _pipeline.is_set_up(current):
         log_quietly(
