@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import re
 import weakref
 from collections.abc import AsyncIterator, Generator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from inline_snapshot import snapshot
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests import strategies
 
-from chainspan import OtelHandler, Traced, agent, chain, llm, prompt, retriever, tool
+from chainspan import ConfigurationError, OtelHandler, Traced, agent, chain, llm, prompt, retriever, tool
 
 
 @chain
@@ -312,3 +313,41 @@ def test_documents_that_cannot_be_read(handler: OtelHandler, memory: InMemorySpa
     assert search.invoke("sun", callbacks=[handler]) is found
     assert names(memory) == ["retrieval lambda"]
     assert handler.in_flight() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": 1}, "name=): expected a text, got 1"),
+        ({"tags": "test"}, "tags=): expected a list of texts, got 'test'"),
+        ({"metadata": [1]}, "metadata=): expected a mapping, got [1]"),
+        ({"callbacks": [InMemorySpanExporter]}, "callbacks=): expected handlers, got "),
+        ({"callbacks": object()}, "callbacks=): expected handlers, got "),
+        ({"model": "gpt-5"}, "model=): expected nothing: it is an option of llm, got 'gpt-5'"),
+    ],
+    ids=["name", "tags", "metadata", "class", "callbacks", "model"],
+)
+def test_options_that_cannot_be_used_are_refused(options: dict[str, Any], message: str) -> None:
+    """Where a function is decorated the mistake is named, rather than in a call that it breaks."""
+    with pytest.raises(ConfigurationError, match=re.escape(f"chain({message}")):
+        chain(**options)
+
+
+def test_what_is_no_option_is_refused() -> None:
+    """An option that does not exist is an error, as of any function, and a name is no function."""
+    with pytest.raises(TypeError, match=re.escape("tool() got an unexpected keyword argument 'title'")):
+        tool(title="add")  # type: ignore[call-overload]
+    with pytest.raises(ConfigurationError, match="@tool: expected a function, got 'add'"):
+        tool("add")  # type: ignore[call-overload]
+
+
+def test_configs_that_cannot_be_bound_are_refused() -> None:
+    """Handlers are bound as what they are, and not as their exporters."""
+    step = chain(lambda x: x)
+
+    with pytest.raises(ConfigurationError, match="expected handlers, got"):
+        step.with_config(callbacks=[InMemorySpanExporter()])
+    with pytest.raises(ConfigurationError, match="expected handlers, got"):
+        step.with_config({"callbacks": OtelHandler})
+    with pytest.raises(ConfigurationError, match="expected a mapping"):
+        step.with_config([OtelHandler()])  # type: ignore[arg-type]

@@ -6,8 +6,11 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
+from chainspan._errors import require, require_type
+
 from ._kinds import KINDS, Own
 from ._native import made_with, provider_of_module
+from ._options import are_handlers
 from ._traced import Traced, name_of
 
 __all__ = ["agent", "chain", "llm", "prompt", "retriever", "tool"]
@@ -57,16 +60,24 @@ class Bare(Protocol):
 
 
 def _decorator(kind: str, about: str) -> Any:
-    def decorate(
+    def decorate(  # noqa: PLR0913  each stands for itself
         function: Callable[..., Any] | None = None,
         /,
         *,
         name: str | None = None,
         provider: str | None = None,
         model: str | None = None,
-        **options: Any,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        callbacks: Any = None,
     ) -> Any:
+        _check_texts(kind, name=name, provider=provider, model=model)
+        require_type(f"{kind}(tags=)", tags, list, tuple, set, frozenset, expected="a list of texts")
+        require_type(f"{kind}(metadata=)", metadata, Mapping, type(None), expected="a mapping")
+        require(are_handlers(callbacks), f"{kind}(callbacks=)", expected="handlers", got=callbacks)
+
         def wrap(wrapped: Callable[..., Any]) -> Traced[..., Any]:
+            require(_is_function(wrapped), f"@{kind}", expected="a function", got=wrapped)
             described = inspect.getdoc(wrapped) if kind == "tool" else None
             own = Own(
                 name=name or name_of(wrapped),
@@ -76,13 +87,25 @@ def _decorator(kind: str, about: str) -> Any:
                 made_with=made_with(wrapped) if kind == "llm" else {},
                 description=described,
             )
-            return Traced(wrapped, KINDS[kind], own, **options)
+            return Traced(wrapped, KINDS[kind], own, tags=tags, metadata=metadata, callbacks=callbacks)
 
         return wrap if function is None else wrap(function)
 
     decorate.__name__ = decorate.__qualname__ = kind
     decorate.__doc__ = about
     return decorate
+
+
+def _check_texts(kind: str, **options: object) -> None:
+    for option, given in options.items():
+        require_type(f"{kind}({option}=)", given, str, type(None), expected="a text")
+        is_for_kind = given is None or option == "name" or KINDS[kind].is_model
+        require(is_for_kind, f"{kind}({option}=)", expected="nothing: it is an option of llm", got=given)
+
+
+def _is_function(given: object) -> bool:
+    """Return whether something can be called, or is looked up by a class as its methods are."""
+    return callable(given) or (hasattr(given, "__get__") and not isinstance(given, property))
 
 
 chain: Decorator = _decorator(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from typing_extensions import TypedDict
 
 from chainspan.langchain._managers import Given
 
-__all__ = ["CallOptions", "Config", "given"]
+__all__ = ["CallOptions", "Config", "are_handlers", "given"]
+
+_CALLBACK: Final = re.compile("on_(?:agent|chain|chat_model|custom|llm|retriever|tool)_")
 
 Config = Mapping[str, Any]
 """LangChain's RunnableConfig, or a mapping of the same keys."""
@@ -28,6 +31,17 @@ class CallOptions(TypedDict, total=False):
     tags: Sequence[str] | None
     metadata: Mapping[str, Any] | None
     run_name: str | None
+
+
+def are_handlers(callbacks: Any) -> bool:
+    """Return whether callbacks are handlers, in a list or one alone, a manager of some, or none."""
+    several = callbacks if isinstance(callbacks, (list, tuple)) else () if callbacks is None else (callbacks,)
+    return not any(isinstance(one, type) or not _is_told(one) for one in several)
+
+
+def _is_told(one: object) -> bool:
+    """Return whether a handler has any callback; one of one's own need have no more."""
+    return hasattr(one, "handlers") or any(_CALLBACK.match(name) for name in dir(one))
 
 
 def given(*configs: Config | None, own_metadata: Config, own_tags: Sequence[str]) -> Given:

@@ -16,6 +16,7 @@ from typing import Any
 
 from typing_extensions import Self, Unpack
 
+from chainspan._errors import require, require_type
 from chainspan.langchain._managers import force
 from chainspan.langchain._runnables import RunnableBase
 
@@ -23,7 +24,7 @@ from ._binding import NOTHING
 from ._drive import acall, agenerate, call, generate
 from ._joining import joined
 from ._kinds import Kind, Own
-from ._options import CallOptions, Config, given
+from ._options import CallOptions, Config, are_handlers, given
 from ._run import Run
 
 __all__ = ["Step", "set_sequence"]
@@ -168,6 +169,9 @@ class Step(RunnableBase):
 
     def with_config(self, config: Config | None = None, **options: Unpack[CallOptions]) -> Self:
         """Return the step with callbacks, tags, metadata or a name for all its runs to come."""
+        require_type("with_config(config)", config, Mapping, type(None), expected="a mapping")
+        for chosen in (config or {}).get("callbacks"), options.get("callbacks"):
+            require(are_handlers(chosen), "with_config(callbacks=)", expected="handlers", got=chosen)
         bound = copy.copy(self)
         vars(bound)["_bound"] = (*self._bound, *(given for given in (config, options) if given))
         return bound
