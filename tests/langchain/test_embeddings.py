@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from langchain_core.embeddings import Embeddings
+from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.runnables import RunnableLambda
 from langgraph.graph import START, StateGraph
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -15,7 +15,7 @@ from opentelemetry.trace import StatusCode
 from pydantic import BaseModel
 from typing_extensions import override
 
-from chainspan import OtelHandler, traced_embeddings
+from chainspan import ConfigurationError, OtelHandler, traced_embeddings
 
 
 class NamedEmbeddings(Embeddings):
@@ -276,6 +276,14 @@ def test_vectors_may_be_an_array(exporter: InMemorySpanExporter, handler: OtelHa
 
     assert _attributes(exporter)["gen_ai.embeddings.dimension.count"] == 2
     assert "chainspan.fault" not in _attributes(exporter)
+
+
+def test_what_is_no_embeddings_is_refused() -> None:
+    """A class in place of its object, and a handler in place of a list of some, are told at once."""
+    with pytest.raises(ConfigurationError, match=r"traced_embeddings\(embeddings\): expected embeddings"):
+        traced_embeddings(Embeddings)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"traced_embeddings\(callbacks=\): expected a list of handlers"):
+        traced_embeddings(DeterministicFakeEmbedding(size=1), callbacks=OtelHandler())  # type: ignore[arg-type]
 
 
 def test_without_a_handler_nothing_is_recorded() -> None:

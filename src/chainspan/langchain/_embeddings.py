@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from typing_extensions import override
 
 from .._encode import attempt
+from .._errors import require, require_type
 from .._guard import Guard
 from .._model import ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
 from ._callbacks import CallbackAdapter
@@ -53,7 +54,13 @@ def traced_embeddings(embeddings: Embeddings, *, callbacks: Iterable[object] = (
 
     Returns:
         Embeddings that give, and raise, what the given ones do.
+
+    Raises:
+        ConfigurationError: An argument cannot be used.
     """
+    is_one = not isinstance(embeddings, type) and callable(getattr(embeddings, "embed_query", None))
+    require(is_one, "traced_embeddings(embeddings)", expected="embeddings of LangChain's", got=embeddings)
+    require_type("traced_embeddings(callbacks=)", callbacks, Iterable, expected="a list of handlers")
     return _TracedEmbeddings(embeddings, [item for item in callbacks if isinstance(item, CallbackAdapter)])
 
 
