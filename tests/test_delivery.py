@@ -105,6 +105,14 @@ def test_deliveries_add_up() -> None:
     assert both.lost == 77
 
 
+@pytest.mark.parametrize("timeout_s", [float("inf"), 1e12])
+async def test_flush_may_be_given_all_the_time_there_is(timeout_s: float) -> None:
+    """A timeout without an end is a long one, and no error."""
+    processors = [BatchingProcessor(InMemorySpanExporter())]
+
+    assert flush_all(processors, timeout_s) == await aflush_all(processors, timeout_s) == Delivery()
+
+
 def test_all_are_flushed_at_the_same_time() -> None:
     """A slow processor takes no time from the next one."""
     processors = [Fixed(Delivery(delivered=1), 0.3), Fixed(Delivery(delivered=2), 0.3)]

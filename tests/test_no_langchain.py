@@ -40,6 +40,20 @@ def test_every_public_name_can_be_imported() -> None:
     assert printed == ""
 
 
+def test_what_needs_langchain_says_what_to_install() -> None:
+    """Messages of LangChain's cannot be made without it, and the error names the extra."""
+    printed = printed_by("""
+        from chainspan import current_span, messages_from_span
+
+        try:
+            messages_from_span(current_span())
+        except ImportError as error:
+            print(error)
+    """)
+
+    assert printed == "messages_from_span() makes messages of LangChain's: install chainspan[langchain]\n"
+
+
 def test_console_handler_prints_what_it_is_told() -> None:
     """A handler may be fed by anybody who calls its callbacks."""
     printed = printed_by("""

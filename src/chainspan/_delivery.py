@@ -26,6 +26,7 @@ __all__ = ["Delivery", "Flushable", "aflush_all", "flush_all", "untraced"]
 
 _flushing = Guard("delivery.flush")
 _SHARE = 0.9  # of a timeout that a processor is given, so that its answer comes back within it
+_LONGEST_S = 7 * 24 * 3_600.0  # that a flush may take; locks cannot wait for ever
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,7 @@ def flush_all(processors: Iterable[SpanProcessor | Flushable], timeout_s: float)
     A processor that is not ours is asked to ``force_flush()`` on a thread of its own,
     which is left behind when it takes longer.
     """
+    timeout_s = min(timeout_s, _LONGEST_S)
     deadline_s = monotonic() + timeout_s
     flushes = [_Flush(processor, deadline_s) for processor in processors]
     answers = [flush.result() for flush in flushes]

@@ -34,8 +34,10 @@ def messages_from_span(span: object) -> list[AnyMessage]:
         ValidationError: If an attribute of the span does not hold messages.
         ImportError: Where LangChain is not installed.
     """
-    from ._restore import restored  # noqa: PLC0415  loads most of langchain-core
-
+    try:
+        from ._restore import restored  # noqa: PLC0415  loads most of langchain-core
+    except ModuleNotFoundError as error:
+        raise ImportError("messages_from_span() makes messages of LangChain's: install chainspan[langchain]") from error
     return restored(span)
 
 
