@@ -22,6 +22,8 @@ from typing_extensions import override
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]*)[^)]*\)")
+LINKING = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [
     page
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -98,6 +100,17 @@ def test_examples_do_what_the_page_says(page: Path, collector: Collector, tmp_pa
         pytest.fail(run.stderr, pytrace=False)
     assert re.fullmatch(output_of(text), run.stdout), run.stdout
     assert set(collector.paths) == ({"/v1/traces", "/v1/metrics"} if "configure()" in code_of(text) else set())
+
+
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """What a page links to is there, and in the source distribution too."""
+    links = [link for link in LINK.findall(page.read_text("utf-8")) if "://" not in link]
+    paths = [(page.parent / link).resolve() for link in links if link]
+
+    assert [str(path) for path in paths if not path.exists()] == []
+    tops = {path.relative_to(ROOT).parts[0] for path in paths}
+    assert [top for top in tops if f'"/{top}"' not in (ROOT / "pyproject.toml").read_text("utf-8")] == []
 
 
 def test_readme_is_short_and_begins_with_code() -> None:
