@@ -143,7 +143,7 @@ def test_nobody_listening_is_not_called_success() -> None:
     ("name", "value", "said"),
     [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", " is not a URL such as http://localhost:4318"),
-        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many", " must be a non-negative integer but got many"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many", " is not a whole number, not below 0"),
     ],
 )
 def test_variable_that_a_bare_handler_cannot_use(name: str, value: str, said: str) -> None:
@@ -263,6 +263,10 @@ def test_a_console_does_not_make_the_flush_doubtful() -> None:
             "OTEL_TRACES_SAMPLER_ARG: expected a number from 0 to 1, got 'some'",
         ),
         (
+            {"OTEL_SPAN_LINK_COUNT_LIMIT": "-1"},
+            "OTEL_SPAN_LINK_COUNT_LIMIT: expected a whole number, not below 0, got '-1'",
+        ),
+        (
             {"OTEL_TRACES_SAMPLER": "sometimes"},
             (
                 "OTEL_TRACES_SAMPLER: expected one of always_off, always_on, parentbased_always_off, "
@@ -270,7 +274,7 @@ def test_a_console_does_not_make_the_flush_doubtful() -> None:
             ),
         ),
     ],
-    ids=["exporter", "ratio", "no-number", "sampler"],
+    ids=["exporter", "ratio", "no-number", "limit", "sampler"],
 )
 def test_bad_variable_is_refused_with_where_expected_and_got(environment: dict[str, str], message: str) -> None:
     """What cannot be used is said, and nothing is set up."""
@@ -288,6 +292,25 @@ def test_bad_variable_is_refused_with_where_expected_and_got(environment: dict[s
     )
 
     assert (done.stdout, done.stderr) == (f"{message}\nProxyTracerProvider\n", "")
+
+
+@pytest.mark.parametrize("name", ["OTEL_PYTHON_TRACER_PROVIDER", "OTEL_PYTHON_METER_PROVIDER"])
+def test_provider_that_is_not_installed(name: str) -> None:
+    """The API raises a StopIteration wherever it is asked for one; that does not come through."""
+    done = run_alone(
+        """
+        import chainspan
+        print(chainspan.chain(lambda x: x).invoke(1, callbacks=[chainspan.OtelHandler()]))
+        try:
+            chainspan.configure()
+        except chainspan.ConfigurationError as error:
+            print(error)
+        """,
+        **{"OTEL_TRACES_EXPORTER": "none", name: "x"},
+    )
+
+    assert done.stdout.splitlines() == ["1", f"{name}: expected the name of an installed provider, got 'x'"]
+    assert "chainspan failed" not in done.stderr
 
 
 def test_bad_argument_is_refused_by_its_own_name() -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from opentelemetry import metrics as otel_metrics
 from opentelemetry import trace
+from opentelemetry.environment_variables import OTEL_PYTHON_METER_PROVIDER, OTEL_PYTHON_TRACER_PROVIDER
 from opentelemetry.sdk.environment_variables import OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -23,6 +24,7 @@ from opentelemetry.sdk.trace.sampling import _KNOWN_SAMPLERS
 
 from . import _ending, _exit, _pipeline, _settings, exporters
 from ._delivery import Delivery, Flushable, flush_all
+from ._encode import attempt
 from ._errors import ConfigurationError, require_flags, require_type
 from ._feeding import processor_for
 from ._guard import log_quietly
@@ -33,6 +35,10 @@ __all__ = ["configure", "flush", "provider_from_environment"]
 
 _WARNING = 30
 _RATIO = "traceidratio"
+_NAMED_PROVIDERS: Final[tuple[tuple[str, Callable[[], object]], ...]] = (
+    (OTEL_PYTHON_TRACER_PROVIDER, trace.get_tracer_provider),
+    (OTEL_PYTHON_METER_PROVIDER, otel_metrics.get_meter_provider),
+)
 
 
 _ByOtlp: TypeAlias = "exporters.OtlpExporter | exporters.SpoolExporter"
@@ -104,6 +110,7 @@ def configure(  # noqa: PLR0913  one call sets up all
         ConfigurationError: An argument or a variable cannot be used. Nothing is set up then.
     """
     require_flags("configure", console=console, metrics=metrics, flush_on_sigterm=flush_on_sigterm)
+    _check_named_providers()
     current = trace.get_tracer_provider()
     if _pipeline.is_set_up(current):
         log_quietly(
@@ -151,12 +158,20 @@ def provider_from_environment() -> TracerProvider | None:
     """
     try:
         built = _build(_Setup())
-    except ValueError as error:  # the SDK's own, for its limits, says where too
+    except ValueError as error:  # also of an exporter or a sampler that somebody else has made
         what = f"{error.where} is not {error.expected}" if isinstance(error, ConfigurationError) else str(error)
         log_quietly(_WARNING, f"OtelHandler() sends no spans: {what}.")
         return None
     _pipeline.of_provider(built.tracers, processors=built.feeds)
     return built.tracers
+
+
+def _check_named_providers() -> None:
+    """Refuse names of providers that are not installed, for which the API raises whenever it is asked for one."""
+    for name, ask in _NAMED_PROVIDERS:
+        if attempt(ask, None) is None:
+            expected = "the name of an installed provider"
+            raise ConfigurationError(name, expected=expected, got=os.environ.get(name))
 
 
 def _build(setup: _Setup) -> _Built:
@@ -170,7 +185,7 @@ def _build(setup: _Setup) -> _Built:
         attributes[SERVICE_NAME] = setup.service_name
     resource = Resource.create(attributes)
     meters, others = _meters(setup, resource, spans) if setup.metrics else (None, [])
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=resource, span_limits=_pipeline.span_limits())
     for processor in feeds:
         provider.add_span_processor(Isolated(processor))
     return _Built(tracers=provider, meters=meters, feeds=feeds, others=others)

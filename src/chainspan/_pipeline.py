@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import inspect
+import os
 import weakref
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -22,6 +23,7 @@ from opentelemetry.trace import ProxyTracerProvider
 from typing_extensions import override
 
 from ._delivery import Delivery, Flushable, flush_all
+from ._encode import attempt
 from ._ending import end_with_process, kept_batches
 from ._errors import ConfigurationError
 from ._exit import after_fork
@@ -43,6 +45,7 @@ __all__ = [
     "of_provider",
     "open_span",
     "processor_of",
+    "span_limits",
 ]
 
 Target: TypeAlias = SpanProcessor | SpanExporter
@@ -191,12 +194,25 @@ def is_set_up(provider: trace.TracerProvider) -> bool:
     return not isinstance(provider, ProxyTracerProvider)
 
 
+def span_limits() -> SpanLimits:
+    """Return the limits of the OTEL_* variables.
+
+    Raises:
+        ConfigurationError: One of them cannot be used.
+    """
+    try:
+        return SpanLimits()
+    except ValueError as error:
+        name = str(error).partition(" ")[0]  # the SDK's words begin with the variable
+        raise ConfigurationError(name, expected="a whole number, not below 0", got=os.environ.get(name)) from None
+
+
 def _provider_apart(processors: Sequence[SpanProcessor], *, is_whole: bool) -> TracerProvider:
     provider = TracerProvider(
         sampler=ALWAYS_ON if is_whole else None,
         resource=_resource(),
         shutdown_on_exit=False,
-        span_limits=_no_limits() if is_whole else None,
+        span_limits=_no_limits() if is_whole else span_limits(),
     )
     if is_whole:
         provider._disabled = False  # noqa: SLF001 - read from OTEL_SDK_DISABLED, where no argument says so
@@ -213,7 +229,7 @@ def _no_limits() -> SpanLimits:
 
 def _resource() -> Resource:
     """Return the application's resource, so that its spans and ours name the same service."""
-    resource = getattr(trace.get_tracer_provider(), "resource", None)
+    resource = getattr(attempt(trace.get_tracer_provider, None), "resource", None)
     return resource if isinstance(resource, Resource) else _default_resource()
 
 

@@ -80,7 +80,10 @@ class GlobalPipeline:
         self._pipeline: Pipeline | None = None
 
     def __call__(self) -> Pipeline | None:
-        provider = trace.get_tracer_provider()
+        try:
+            provider = trace.get_tracer_provider()
+        except StopIteration:  # of OTEL_PYTHON_TRACER_PROVIDER, which the API has logged
+            return None
         if provider is not self._provider:
             self._pipeline = self._look(provider)
             self._provider = provider if self._pipeline is not None else None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from opentelemetry import metrics
 from opentelemetry.metrics import MeterProvider
 
+from .._encode import attempt
 from .._exit import after_fork
 from .._locks import Lock
 
@@ -52,8 +53,11 @@ def _records(provider: object) -> bool:
 
 @lru_cache(maxsize=1)
 def load_named_provider() -> None:
-    """Have the API load the provider that ``OTEL_PYTHON_METER_PROVIDER`` names, as it does when it is asked."""
-    metrics.get_meter_provider()
+    """Have the API load the provider that ``OTEL_PYTHON_METER_PROVIDER`` names, as it does when it is asked.
+
+    Where that cannot be loaded the API says so in the log, and raises; then there is none.
+    """
+    attempt(metrics.get_meter_provider, None)
 
 
 _kept: weakref.WeakKeyDictionary[object, dict[Any, Any]] = weakref.WeakKeyDictionary()
