@@ -166,7 +166,6 @@ def test_oldest_fall_off_and_are_counted(tmp_path: Path, caplog: pytest.LogCaptu
     assert f"{len(left)} wait in {tmp_path}" in line
 
 
-@pytest.mark.usefixtures("no_sender")
 def test_bound_is_kept_where_no_thread_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever writes then looks for itself, and the next one does not wait for ever."""
     start = threading.Thread.start
@@ -185,6 +184,7 @@ def test_bound_is_kept_where_no_thread_can_be_started(tmp_path: Path, monkeypatc
     assert exporter.flush(0).pending + exporter.flush(0).dropped == 60
 
 
+@pytest.mark.usefixtures("no_sender")
 def test_what_is_being_sent_does_not_fall_off(tmp_path: Path) -> None:
     """Nothing is both sent and counted as dropped."""
     exporter = made(tmp_path, Down(), max_bytes=1)
