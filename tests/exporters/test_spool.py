@@ -212,7 +212,6 @@ def test_what_another_process_drops_is_not_called_delivered(tmp_path: Path) -> N
 
 _TRIM = """
 import sys
-import threading
 from pathlib import Path
 from chainspan.exporters._otlp import otlp
 from chainspan.exporters._spool import SpoolExporter
