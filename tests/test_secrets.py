@@ -45,6 +45,9 @@ MASKED = [
     ('password="two words" next', 'password="[secret]" next'),
     ("password = 'a b' # why", "password = '[secret]' # why"),
     ('{"password": "cut off in the mid', '{"password": "[secret]'),
+    ('cfg.Password := "two words"', 'cfg.Password := "[secret]"'),
+    ("if api_key == 'hunter22':", "if api_key == '[secret]':"),
+    ("AccountName=a;AccountKey=hunter22==;EndpointSuffix=b", "AccountName=a;AccountKey=[secret];EndpointSuffix=b"),
     ("the password: must be changed", "the password: [secret] be changed"),
     ("https://h/?api_key=hunter22&x=1", "https://h/?api_key=[secret]&x=1"),
     ("Cookie: theme=dark; session=abc123\r\nHost: h", "Cookie: [secret]\r\nHost: h"),
@@ -127,6 +130,18 @@ def test_any_mixture_is_masked_once_and_was_suspected(parts: list[str]) -> None:
 
     assert mask_text(masked) == masked
     assert masked == text or is_suspicious(dumps([text]).encode())
+
+
+@pytest.mark.parametrize("key", ["AWSSecretKey", "DBPassword", "OAuthClientSecret", "s3AccessKey", "accountKey"])
+def test_name_of_a_secret_may_begin_with_an_abbreviation(key: str) -> None:
+    """In a dict it is known as it is in a text."""
+    assert Gate.of(True).json({key: "hunter22"}) == f'{{"{key}":"[secret]"}}'
+
+
+@pytest.mark.parametrize("key", ["HIDToken", "totalTokens", "AndroidToken", "primaryKey", "monkey", "MaxTokens2"])
+def test_name_that_looks_like_one_of_a_secret(key: str) -> None:
+    """What only ends alike is kept."""
+    assert Gate.of(True).json({key: "hunter22"}) == f'{{"{key}":"hunter22"}}'
 
 
 @pytest.mark.parametrize("wrap", [list, tuple], ids=["list", "tuple"])
@@ -225,6 +240,7 @@ HARMLESS = [
     "Authorization: the act of allowing. Cookie: a sweet.",
     'os.getenv("API_KEY", "")',
     'form.get("password", "username")',
+    "assert password == confirmed and api_key === other_key",
     "def login(user, password, *, token=None):\n    return check(user, password)",
     "for key, value in items: print(key, value)",
     "# Title\n\n- one: `a`\n- two: **b**\n\n| a | b |\n|---|---|\n| 1 | 2 |\n",

@@ -12,7 +12,7 @@ from ._search import search
 __all__ = ["ASSIGNMENT", "is_secret_key", "is_secret_pair", "without_assigned"]
 
 _NAMES: Final = (
-    r"api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|client[_-]?secret|secret|passw(?:or)?d|passphrase"
+    r"(?:api|access|account|secret|private)[_-]?key|client[_-]?secret|secret|passw(?:or)?d|passphrase"
     r"|(?:access|refresh|auth|id|bearer|session|security)[_-]?token|authorization|credentials?|(?:set-)?cookie"
 )
 _SECRET_KEY: Final = re.compile(rf"(?:.*[._-])?(?:{_NAMES})", re.IGNORECASE)
@@ -28,13 +28,15 @@ _LAST_LETTERS: Final = (
     "credentials",
     "cookie",
 )
-_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LONGEST_NAME: Final = 64
 _WORDS: Final = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*")  # what the next of a list of names is as well
 
 # How an assignment may begin: every name above ends in one of these, in lower case.
 _HINTS: Final = (b"key", b"secret", b"pass", b"token", b"authorization", b"credential", b"cookie")
-_HINT_END: Final = re.compile(rb"(w(?:or)?d|phrase|s)?([\"'\\]*)\s*(=>|[:=,])\s*")  # quotes of any depth
+_HINT_END: Final = re.compile(  # quotes of any depth
+    rb"(w(?:or)?d|phrase|s)?([\"'\\]*)\s*(=>|:=|={2,3}(?=\s*[bB]?\\*[\"'])|[:=,])\s*"
+)
 _LAST_QUOTE: Final = re.compile(rb"\\*[\"']\Z")
 _NAME: Final = re.compile(rf"(?:{_NAMES}|[?&]key)\Z".encode())
 
