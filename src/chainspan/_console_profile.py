@@ -38,7 +38,7 @@ class ConsoleProfile:
         return {
             "chainspan.run.id": str(run.run_id),
             "chainspan.run.type": run.run_type,
-            "chainspan.run.name": run.name,
+            "chainspan.run.name": gate.name(run.name),
             **self._payload("input", _input_of(run), gate, is_compact=run.run_type == "tool"),
         }
 

@@ -92,7 +92,8 @@ def test_a_policy_masks_what_is_printed() -> None:
 
     text = _printed({"iban": "DE1", "to ada@host": "ada@host", "plan": ["Q"]}, "ask ada@host.org", content=policy)
 
-    assert text.splitlines()[1:5] == [
+    assert text.splitlines()[:5] == [
+        "[chain/start] [1:chain:ask [redacted]] Entering Chain run with input: {",
         '  "iban": "[redacted]",',
         '  "to [redacted]": "[redacted]",',
         '  "plan": [',
