@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from langchain_core.messages import AIMessage
@@ -26,6 +26,13 @@ class Settings(BaseModel):
     token: SecretStr = SecretStr("c4n4ry")
 
 
+class Login(NamedTuple):
+    """Names and values in a row."""
+
+    password: str
+    user: str
+
+
 def _printed(value: Any, name: str = "run", **options: Any) -> str:
     lines: list[str] = []
     chain: RunnableLambda[Any, Any] = RunnableLambda(lambda given: given)
@@ -44,6 +51,7 @@ def _printed(value: Any, name: str = "run", **options: Any) -> str:
         {"url": "https://user:c4n4ry@host/v1?api_key=c4n4ryc4n4ry"},
         f'{{"x-api-key": "{KEY}"}}',
         Settings(),
+        Login("c4n4ry", "ada"),
         {KEY: 1},
     ],
 )

@@ -129,9 +129,14 @@ def _(value: float, walk: _Walk) -> object:
 
 
 @_form.register(list)
-@_form.register(tuple)
 def _(value: Iterable[object], walk: _Walk) -> object:
     return walk.each(value)
+
+
+@_form.register(tuple)
+def _(value: tuple[object, ...], walk: _Walk) -> object:
+    names = getattr(type(value), "_fields", None)
+    return walk.each(value) if names is None else walk.record(dict(zip(names, value, strict=False)))
 
 
 @_form.register(set)
