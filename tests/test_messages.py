@@ -140,6 +140,16 @@ OPENAI, ANTHROPIC = {"model_provider": "openai"}, {"model_provider": "anthropic"
             id="deepseek",
         ),
         pytest.param(
+            AIMessage([{"type": "reasoning_content", "reasoning_content": {"text": "hm", "signature": "s"}}, "yes"]),
+            [{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "yes"}],
+            id="amazon",
+        ),
+        pytest.param(
+            AIMessage([{"type": "thinking", "thinking": [{"type": "text", "text": word} for word in ("h", "m")]}]),
+            [{"type": "reasoning", "content": "hm"}],
+            id="mistral",
+        ),
+        pytest.param(
             AIMessage([{"type": "refusal", "refusal": "I will not."}], response_metadata=OPENAI),
             [{"type": "text", "content": "I will not."}],
             id="refusal",

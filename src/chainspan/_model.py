@@ -38,7 +38,7 @@ AttributeValue = str | bool | int | float | Sequence[str] | Sequence[bool] | Seq
 
 
 REASONING: Final = frozenset({"reasoning", "redacted_thinking", "thinking", "reasoning_content"})
-"""Types of a message's parts that hold what a model thought; but for the first, clients' own of what is encrypted."""
+"""Types of a message's parts that hold what a model thought; as clients have them, too."""
 
 
 class RunKind(str, Enum):

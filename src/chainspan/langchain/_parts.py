@@ -25,6 +25,7 @@ _MODALITIES: Final = {
 _SERVERS: Final = ("server_label", "server_name")  # of MCP: OpenAI's, Anthropic's
 _NO_RESULT: Final = frozenset({"type", "id", "tool_call_id", "extras", "index"})  # the last of streams
 _BESIDE: Final = ("reasoning_content", "refusal", "audio")  # DeepSeek's, OpenAI's
+_THOUGHTS: Final = ("reasoning", "thinking", "text", "summary", "reasoning_content")  # the last is Amazon's
 _SAID_BESIDE: Final = (*_BESIDE, "function_call")
 
 Part = Mapping[str, object]
@@ -123,12 +124,11 @@ def _plain_text(block: Mapping[str, Any]) -> Part | None:
 
 
 def _reasoning(block: Mapping[str, Any]) -> Part | None:
-    block = inner if isinstance(inner := block.get("reasoning_content"), Mapping) else block  # Bedrock's
-    text = block.get("reasoning") or block.get("thinking") or block.get("text")
-    summary = block.get("summary")
-    if text is None and isinstance(summary, list):
-        text = "\n".join(str(item.get("text", "")) for item in summary if isinstance(item, Mapping))
-    return {"type": "reasoning", "content": text} if isinstance(text, str) else None
+    held = [block[key] for key in _THOUGHTS if block.get(key) is not None]
+    said = next(filter(None, held), held[0])
+    pieces = said if isinstance(said, list) else [said]
+    texts = [piece if isinstance(piece, str) else piece["text"] for piece in pieces]
+    return {"type": "reasoning", "content": ("\n" if "summary" in block else "").join(texts)}
 
 
 def _tool_call(call: Mapping[str, Any]) -> Part:
