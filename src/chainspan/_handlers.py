@@ -34,6 +34,7 @@ __all__ = ["ConsoleHandler", "OtelHandler"]
 
 H = TypeVar("H", bound="OtelHandler")
 
+_GRAPH_CLASS = "_class_for_graphs"
 _STEPS = frozenset(RunKind) - {RunKind.PROMPT, RunKind.PARSER, RunKind.CHAIN}
 _MODELS = frozenset({RunKind.LLM, RunKind.CHAT, RunKind.EMBEDDINGS})
 
@@ -78,6 +79,8 @@ class OtelHandler(CallbackAdapter):
     Raises:
         ConfigurationError: An argument cannot be used.
     """
+
+    _hears_of_graphs = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ARG004 - of the subclass
         """Make a handler that LangGraph reports interrupts to as well, where it is in use."""
@@ -163,7 +166,7 @@ class OtelHandler(CallbackAdapter):
 
     @override
     def _meet_graph(self) -> None:
-        if type(self) not in _graph_classes.values():  # it was made before LangGraph was in use
+        if not self._hears_of_graphs:  # it was made before LangGraph was in use
             self.__class__ = _for_graphs(type(self))
 
     @property
@@ -210,7 +213,6 @@ _PROVIDERS = (  # by which method of OpenTelemetry's API each is known
 )
 _presets: Mapping[str, frozenset[RunKind] | None] = {"all": None, "steps": _STEPS, "llm": _MODELS}
 _consoles: weakref.WeakValueDictionary[tuple[Any, ...], Pipeline] = weakref.WeakValueDictionary()
-_graph_classes: dict[type, type] = {}
 
 
 def _check(targets: tuple[Target, ...], tracer_provider: trace.TracerProvider | None, price: Price | None) -> None:
@@ -246,10 +248,12 @@ def _for_graphs(cls: type[H]) -> type[H]:
     base = graph_base()
     if base is None or issubclass(cls, base):
         return cls
-    if cls not in _graph_classes:
-        names = {"__module__": cls.__module__, "__doc__": cls.__doc__}
-        _graph_classes[cls] = type(cls.__name__, (cls, base), names)
-    return _graph_classes[cls]
+    known = cls.__dict__.get(_GRAPH_CLASS)
+    if known is None:
+        names = {"__module__": cls.__module__, "__doc__": cls.__doc__, "_hears_of_graphs": True}
+        known = type(cls.__name__, (cls, base), names)
+        setattr(cls, _GRAPH_CLASS, known)  # held by nothing else, so that both can go
+    return cast("type[H]", known)
 
 
 def _console_pipeline(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import inspect
 import json
 import logging
+import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -242,6 +244,27 @@ def test_handler_made_before_langgraph_is_loaded_hears_of_interrupts(
     told = [(span.name, [event.name for event in span.events]) for span in traces.spans]
     assert told == [("invoke_workflow", ["interrupt"]), ("ask", []), ("invoke_workflow", ["resume"])]
     assert isinstance(handler, OtelHandler)
+
+
+def test_nothing_is_kept_of_classes_that_are_gone(traces: Traces) -> None:
+    """A script that is run again makes its class of handlers anew each time, and with it holds its module."""
+
+    def made() -> weakref.ref[type]:
+        class Mine(OtelHandler):
+            pass
+
+        handler = Mine(tracer_provider=traces.provider)
+        graph: Any = StateGraph(dict)
+        graph.add_node("ask", lambda _: {"answer": "yes"})
+        graph.add_edge(START, "ask")
+        graph.compile().invoke({"word": "x"}, {"callbacks": [handler]})
+        assert (type(handler) is type(Mine()), isinstance(handler, GraphCallbackHandler)) == (True, True)
+        return weakref.ref(Mine)
+
+    gone = [made() for _ in range(3)]
+    gc.collect()
+
+    assert [cls() for cls in gone] == [None] * 3
 
 
 @pytest.mark.parametrize(
