@@ -114,7 +114,7 @@ class ModelRequest:
         parameters: Request parameters by their name in the conventions without the prefix:
             temperature, top_p, top_k, max_tokens, frequency_penalty, presence_penalty,
             stop_sequences, seed, choice_count, service_tier, reasoning_level.
-        output_type: ``text`` or ``json``, where a format was asked for.
+        output_type: ``json``, ``image`` or ``speech``, where that was asked for.
         stream: Whether the answer is streamed; None when unknown at the start.
         memo: Where each profile keeps the attributes that it made of the request.
     """

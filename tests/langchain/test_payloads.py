@@ -755,12 +755,15 @@ def test_tool_definitions(tool: Any, expected: list[Any]) -> None:
         ({"invocation_params": {"response_format": {"type": "json_schema"}}}, ("json", None)),
         ({"invocation_params": {"format": "json"}}, ("json", None)),
         ({"invocation_params": {"response_format": {"type": "text"}}}, (None, None)),
+        ({"invocation_params": {"modalities": ["text", "audio"]}}, ("speech", None)),
+        ({"invocation_params": {"response_modalities": ["TEXT", "IMAGE"]}}, ("image", None)),
+        ({"invocation_params": {"response_modalities": ["TEXT"]}}, (None, None)),
         ({"options": {"ls_structured_output_format": {"schema": {"title": "A"}}}}, ("json", {"title": "A"})),
         ({}, (None, None)),
     ],
 )
 def test_what_kind_of_answer_was_asked_for(kwargs: dict[str, Any], expected: tuple[Any, Any]) -> None:
-    """A structured answer is known by the provider's parameter, or by LangChain's own note of the schema."""
+    """Images and speech are known by the provider's parameter; a structured answer also by LangChain's own note."""
     request = _payloads.model_request(None, kwargs)
 
     assert (request.output_type, request.output_schema) == expected

@@ -59,7 +59,10 @@ _FORMATS: Final = (
     ("response_mime_type",),
     ("format",),
     ("output_config", "format"),
+    ("modalities",),
+    ("response_modalities",),
 )
+_MODALITIES: Final = {"image": "image", "audio": "speech"}  # any of which may be asked for beside text
 _URLS: Final = ("base_url", "azure_endpoint", "endpoint", "endpoint_url", "api_base")
 _URL_ENDINGS: Final = ("_api_base", "_api_url")  # of OpenAI, Anthropic, Groq, OpenRouter and others, after their names
 _READ: Final = frozenset(
@@ -167,8 +170,8 @@ def _request(
     formats = _formats(params, shape.formats) if shape.formats else ()
     if not formats and made_shape.formats:
         formats = _formats(made_with, made_shape.formats)
-    if formats and any((isinstance(word, str) and "json" in word) or isinstance(word, Mapping) for word in formats):
-        request.output_type = "json"
+    if formats:
+        request.output_type = _output_type(formats)
     return request
 
 
@@ -207,6 +210,14 @@ def _usable(value: Any) -> Any:
 
 def _formats(source: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> Sequence[Any]:
     return [held for path in paths if (held := at(source, path)) is not None]
+
+
+def _output_type(formats: Sequence[Any]) -> str | None:
+    if any((isinstance(word, str) and "json" in word) or isinstance(word, Mapping) for word in formats):
+        return "json"
+    lists = [held for held in formats if isinstance(held, (list, tuple))]
+    words = {str.lower(word) for held in lists for word in held if isinstance(word, str)}
+    return next((told for word, told in _MODALITIES.items() if word in words), None)
 
 
 def server_of(arguments: Mapping[str, Any]) -> tuple[str | None, int | None]:
