@@ -128,6 +128,8 @@ def test_a_stream_counts_what_the_whole_answer_does() -> None:
         ({"ls_provider": "anthropic-bedrock"}, ["ChatAnthropicBedrock"], "aws.bedrock"),
         ({"ls_provider": "openai-mantle"}, ["ChatOpenAIMantle"], "aws.bedrock"),
         ({"ls_provider": "NVIDIA"}, ["ChatNVIDIA"], "nvidia"),
+        ({"ls_provider": "huggingfaceendpoint"}, ["HuggingFaceEndpoint"], "huggingface"),
+        ({}, ["HuggingFaceEndpointEmbeddings"], "huggingface"),
         ({}, ["AzureAIEmbeddingsModel"], "azure.ai.inference"),
         ({}, ["langchain", "ChatMistralAI"], "mistral_ai"),
         ({}, ["ChatWhatever"], "whatever"),
@@ -573,6 +575,8 @@ def test_an_answer_of_langchains_own_cache_is_marked() -> None:
     [
         ({"max_completion_tokens": 5, "max_tokens": 9}, {"max_tokens": 5}),
         ({"max_tokens": None}, {}),
+        ({"max_gen_len": 5}, {"max_tokens": 5}),
+        ({"max_new_tokens": 5}, {"max_tokens": 5}),
         ({"inferenceConfig": {"maxTokens": 5, "topP": 0.5}}, {"top_p": 0.5, "max_tokens": 5}),
         ({"stop": "END"}, {"stop_sequences": ["END"]}),
         ({"stop": ["A", "B"], "n": 3}, {"stop_sequences": ["A", "B"], "choice_count": 3}),

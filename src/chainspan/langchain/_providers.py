@@ -42,6 +42,8 @@ _PROVIDERS: Final[Mapping[str, str]] = {
     "google_genai": GEMINI,
     "google_generativeai": GEMINI,
     "google_vertexai": _VERTEX,
+    "huggingfaceendpoint": "huggingface",  # as of its text models and embeddings
+    "huggingfacepipeline": "huggingface",
     "ibm": "ibm.watsonx.ai",
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",

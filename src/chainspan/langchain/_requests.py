@@ -32,6 +32,8 @@ _PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
         "max_tokens",
         "max_output_tokens",
         "max_tokens_to_sample",
+        "max_new_tokens",
+        "max_gen_len",
         "inferenceConfig.maxTokens",
         "generation_config.max_output_tokens",
         "num_predict",
