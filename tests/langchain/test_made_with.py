@@ -136,6 +136,17 @@ async def test_a_call_decides_before_the_fields() -> None:
     assert await asked_for(one, invoke) == CHAT
 
 
+async def test_fields_are_read_each_time() -> None:
+    """A copy of a model, which LangChain describes as it does the model, has fields of its own, and they may change."""
+    one = ChatHere(responses=["3"])
+    assert await asked_for(one, invoke) == CHAT
+    other = one.model_copy(update={"top_k": 7})
+
+    assert await asked_for(other, invoke) == CHAT | {"gen_ai.request.top_k": 7}
+    one.num_predict = 8
+    assert await asked_for(one, invoke) == CHAT | {"gen_ai.request.max_tokens": 8}
+
+
 async def test_nothing_is_read_where_no_model_calls() -> None:
     """A call that is reported by somebody else has no fields."""
     assert await asked_for(ChatHere(responses=["3"]), by_hand) == {}

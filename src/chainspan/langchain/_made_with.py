@@ -23,33 +23,22 @@ __all__ = ["UNTOLD", "fields_of"]
 UNTOLD: Final = "not_implemented"
 """The type of a description that leaves out what the model was made with."""
 
-_MOST_REMEMBERED: Final = 256
 _NOTHING: Final[Mapping[str, Any]] = {}
-_known: dict[int, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}  # by the id of a description, which it holds
 
 
 def fields_of(described: Mapping[str, Any], wanted: frozenset[str], endings: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return those of its own fields that are wanted of the model that is calling.
+    """Return those of its own fields that are wanted of the model that is calling, as they are now.
 
-    LangChain describes a model once, so that what was read of it is found by its description.
+    A copy of a model may have others, and has the same description.
 
     Args:
         described: The model's description, to be called while the call's start or end is reported.
         wanted: The names of fields.
         endings: What the names of further ones end with.
     """
-    known = _known.get(id(described))
-    if known is not None and known[0] is described:
-        return known[1]
     names = _names(tuple(described["id"]), wanted, endings)
     held = attempt(lambda: mapping(_caller(described).__dict__), _NOTHING) if names else _NOTHING
-    if not held:  # of a class without such fields; or by somebody else than the model
-        return _NOTHING
-    fields = {name: held[name] for name in names if held.get(name) is not None}
-    if len(_known) >= _MOST_REMEMBERED:
-        _known.clear()
-    _known[id(described)] = described, fields
-    return fields
+    return {name: held[name] for name in names if held.get(name) is not None} if held else _NOTHING
 
 
 @lru_cache(maxsize=256)
