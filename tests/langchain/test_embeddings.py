@@ -231,6 +231,24 @@ def test_formats_that_were_asked_for(
     assert _attributes(exporter).get("gen_ai.request.encoding_formats") == formats
 
 
+@pytest.mark.parametrize("is_traced", [False, True])
+def test_embeddings_that_ask_others(is_traced: bool, exporter: InMemorySpanExporter, handler: OtelHandler) -> None:
+    """Embeddings with a cache are no provider, and have no model: those are of what they ask."""
+
+    class CachedEmbeddings(NamedEmbeddings):
+        def __init__(self) -> None:
+            self.underlying_embeddings = traced_embeddings(OpenAIEmbeddings()) if is_traced else OpenAIEmbeddings()
+
+    class OpenAIEmbeddings(NamedEmbeddings):
+        pass
+
+    traced_embeddings(CachedEmbeddings(), callbacks=[handler]).embed_query("a")
+
+    said = _attributes(exporter)
+    names = ("chainspan.run.name", "gen_ai.provider.name", "gen_ai.request.model", "server.address")
+    assert tuple(map(said.get, names)) == ("CachedEmbeddings", "openai", "te-3", "host")
+
+
 def test_a_failure_is_the_callers(exporter: InMemorySpanExporter, handler: OtelHandler) -> None:
     """What the embeddings raise is raised, and recorded as an error."""
     embeddings = traced_embeddings(FailingEmbeddings(), callbacks=[handler])

@@ -37,6 +37,8 @@ __all__ = ["traced_embeddings"]
 
 _MODEL: Final = ("model", "model_name", "model_id", "deployment", "deployment_name")
 _FORMATS: Final = (("encoding_format",), ("model_kwargs", "encoding_format"), ("embedding_types",))  # the last Cohere's
+_BELOW: Final = ("underlying_embeddings", "base_embeddings", "_inner")  # of a cache, hypothetical documents, ours
+_MOST_BELOW: Final = 4
 _INHERITED: Final = ("agent_name", "conversation_id", "user_id", "metadata", "tags")  # from the run that asks
 _START, _END = Guard("langchain.embeddings.start"), Guard("langchain.embeddings.end")
 
@@ -159,7 +161,7 @@ def _start(inner: Embeddings, texts: Sequence[str], run_id: UUID, place: Place) 
         run_type="embeddings",
         name=name,
         inputs=list(texts) if is_known else None,
-        request=_request(inner, name, len(texts) if is_known else None),
+        request=_request(_asked(inner), len(texts) if is_known else None),
     )
     parent = None if place.parent_id is None else place.sink.peek(place.parent_id)
     if parent is not None:
@@ -168,7 +170,18 @@ def _start(inner: Embeddings, texts: Sequence[str], run_id: UUID, place: Place) 
     return start
 
 
-def _request(inner: Embeddings, name: str, count: int | None) -> ModelRequest:
+def _asked(inner: Embeddings) -> Embeddings:
+    """Return what embeddings ask in the end, where they are made of others."""
+    for _ in range(_MOST_BELOW):
+        held: Mapping[str, Any] = getattr(inner, "__dict__", {})
+        below = next((held[key] for key in _BELOW if isinstance(held.get(key), Embeddings)), None)
+        if below is None:
+            break
+        inner = below
+    return inner
+
+
+def _request(inner: Embeddings, count: int | None) -> ModelRequest:
     held: Mapping[str, Any] = getattr(inner, "__dict__", {})
     host, port = server_of(held)
     parameters: dict[str, object] = {} if count is None else {"count": count}
@@ -176,7 +189,7 @@ def _request(inner: Embeddings, name: str, count: int | None) -> ModelRequest:
         parameters["dimensions"] = held["dimensions"]
     if (formats := next((told for path in _FORMATS if (told := at(held, path))), None)) is not None:
         parameters["encoding_formats"] = [formats] if isinstance(formats, str) else formats
-    provider = provider_name({}, [name])
+    provider = provider_name({}, [type(inner).__name__])
     if provider == GEMINI:
         provider = google_service(held)
     elif provider == OPENAI and host is not None:
