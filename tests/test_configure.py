@@ -409,6 +409,30 @@ def test_sigterm_flushes_under_gevent() -> None:
     assert len(server.spans) == 1
 
 
+def test_what_ends_after_sigterm_is_sent_at_once() -> None:
+    """A server finishes its requests, and then ends by the signal that it has caught: nobody asks for a flush."""
+    with OtlpServer() as server:
+        done = run_alone(
+            """
+            import os, signal, time
+            import chainspan
+            signal.signal(signal.SIGTERM, lambda *_: None)
+            chainspan.configure()
+            os.kill(os.getpid(), signal.SIGTERM)
+            chainspan.chain(lambda word: word).invoke("x", callbacks=[chainspan.OtelHandler()])
+            time.sleep(2)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(30)
+            """,
+            OTEL_EXPORTER_OTLP_ENDPOINT=server.url,
+            OTEL_BSP_SCHEDULE_DELAY="20000",
+        )
+
+    assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
+    assert len(server.spans) == 1
+
+
 async def test_aflush_answers_as_flush_does() -> None:
     """The asynchronous flush tells the same truth, without blocking the loop."""
     with OtlpServer() as server:

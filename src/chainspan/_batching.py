@@ -29,7 +29,7 @@ from typing_extensions import override
 
 from ._delivery import Delivery, untraced
 from ._errors import ConfigurationError
-from ._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
+from ._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit, is_ending
 from ._guard import Guard, say_once
 from ._outage import OutageLog
 
@@ -215,7 +215,8 @@ class BatchingProcessor(SpanProcessor):
             return [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch_spans))]
 
     def _is_due(self) -> bool:
-        return self._closed or len(self._queue) >= self._max_batch_spans or self._settled_spans < self._due_upto
+        is_asked_for = self._closed or self._settled_spans < self._due_upto
+        return is_asked_for or len(self._queue) >= self._max_batch_spans or is_ending()
 
     def _settle(self, answer: Delivery) -> None:
         with self._changed:

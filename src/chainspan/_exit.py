@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import math
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from itertools import count
 from time import monotonic
 from types import FrameType
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from ._delivery import Delivery
 from ._guard import Guard, say_once
@@ -30,12 +31,14 @@ __all__ = [
     "close_at_exit",
     "close_first",
     "flush_on_sigterm",
+    "is_ending",
     "never_close_at_exit",
 ]
 
 EXIT_TIMEOUT_S = 1.8
 """How long pending spans may delay the end of a process: two seconds, with what stopping takes itself."""
 
+_GRACE_S = 60.0  # for an application to finish what it does when SIGTERM comes
 _AFTER_ALL_OTHERS = -1_000  # that finish with a process of multiprocessing's
 _closing = Guard("exit.close")
 _at_sigterm = Guard("exit.sigterm")
@@ -111,14 +114,25 @@ def flush_on_sigterm(timeout_s: float = EXIT_TIMEOUT_S) -> bool:
     return True
 
 
+def is_ending() -> bool:
+    """Return whether SIGTERM came lately: what ends from then on is to be sent at once.
+
+    A server finishes its requests then, and may end by the signal that it has caught, which runs no exit hooks.
+    """
+    return monotonic() - _SigtermHandler.called_s < _GRACE_S
+
+
 class _SigtermHandler:
     """Flushes, then goes on to the handler that was there before."""
+
+    called_s: ClassVar[float] = -math.inf
 
     def __init__(self, previous: Callable[[int, FrameType | None], object] | int, timeout_s: float) -> None:
         self._previous = previous
         self._timeout_s = timeout_s
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        _SigtermHandler.called_s = monotonic()
         flushed = threading.Event()
         left_to_do: list[Callable[[], None]] = []
 
