@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import logging
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -231,6 +233,18 @@ def test_argument_that_cannot_be_used_is_refused(make: Any, message: str) -> Non
         make()
 
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("got", ["few", object()], ids=["text", "object"])
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_error_of_another_process_is_raised_in_this_one(got: object, again: Any) -> None:
+    """A pool of processes hands it on as it was, rather than breaking."""
+    error = ConfigurationError("OtelHandler(spans=)", expected="all, steps or llm", got=got)
+
+    made = again(error)
+
+    assert (type(made), str(made), made.where, made.expected) == (type(error), str(error), error.where, error.expected)
+    assert made.got == (got if isinstance(got, str) else repr(got))
 
 
 @pytest.mark.parametrize("config", [None, {}, {"callbacks": []}, 1, OtelHandler], ids=str)

@@ -6,7 +6,14 @@ ChainspanError
 
 from __future__ import annotations
 
+from typing import Any, Final
+
+from typing_extensions import override
+
 __all__ = ["ChainspanError", "ConfigurationError", "require", "require_count", "require_flags", "require_type"]
+
+
+_PLAIN: Final = (str, int, float, type(None))
 
 
 class ChainspanError(Exception):
@@ -24,6 +31,18 @@ class ConfigurationError(ChainspanError, ValueError):
         self.where = where
         self.expected = expected
         self.got = got
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how to raise the same in another process; what came may be nothing that can be sent there."""
+        got = self.got if isinstance(self.got, _PLAIN) else repr(self.got)
+        return _restored, (str(self), self.where, self.expected, got)
+
+
+def _restored(message: str, where: str, expected: str, got: object) -> ConfigurationError:
+    error = ConfigurationError(where, expected=expected, got=got)
+    error.args = (message,)
+    return error
 
 
 def require(is_usable: bool, where: str, *, expected: str, got: object) -> None:
