@@ -109,8 +109,7 @@ def configure(  # noqa: PLR0913  one call sets up all
     Raises:
         ConfigurationError: An argument or a variable cannot be used. Nothing is set up then.
     """
-    require_flags("configure", console=console, metrics=metrics, flush_on_sigterm=flush_on_sigterm)
-    _check_named_providers()
+    _check(console=console, metrics=metrics, flush_on_sigterm=flush_on_sigterm)
     current = trace.get_tracer_provider()
     if _pipeline.is_set_up(current):
         log_quietly(
@@ -166,8 +165,9 @@ def provider_from_environment() -> TracerProvider | None:
     return built.tracers
 
 
-def _check_named_providers() -> None:
-    """Refuse names of providers that are not installed, for which the API raises whenever it is asked for one."""
+def _check(**flags: object) -> None:
+    """Refuse what is no flag, and names of providers that are not installed: the API raises when it is asked for one."""
+    require_flags("configure", **flags)
     for name, ask in _NAMED_PROVIDERS:
         if attempt(ask, None) is None:
             expected = "the name of an installed provider"
