@@ -165,8 +165,8 @@ def provider_from_environment() -> TracerProvider | None:
     return built.tracers
 
 
-def _check(**flags: object) -> None:
-    """Refuse what is no flag, and names of providers that are not installed: the API raises when it is asked for one."""
+def _check(**flags: bool) -> None:
+    """Refuse what is no flag, and providers that are not installed: the API raises where it is asked for one."""
     require_flags("configure", **flags)
     for name, ask in _NAMED_PROVIDERS:
         if attempt(ask, None) is None:
