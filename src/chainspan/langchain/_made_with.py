@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from chainspan._encode import attempt
 from chainspan._stack import reporting, self_of
 from chainspan._tasks import current_task
 from chainspan._waiting import waiting
@@ -36,17 +35,24 @@ def fields_of(described: Mapping[str, Any], wanted: frozenset[str], endings: tup
         wanted: The names of fields.
         endings: What the names of further ones end with.
     """
-    names = _names(tuple(described["id"]), wanted, endings)
-    held = attempt(lambda: mapping(_caller(described).__dict__), _NOTHING) if names else _NOTHING
+    try:
+        return _fields(described, wanted, endings)
+    except Exception:  # noqa: BLE001  # of a description that somebody else has made
+        return _NOTHING
+
+
+def _fields(described: Mapping[str, Any], wanted: frozenset[str], endings: tuple[str, ...]) -> Mapping[str, Any]:
+    *module, name = described["id"]
+    made = getattr(sys.modules.get(".".join(module)), name, None)
+    names = wanted if made is None else _wanted(made, wanted, endings)
+    held = mapping(_caller(described).__dict__) if names else _NOTHING
     return {name: held[name] for name in names if held.get(name) is not None} if held else _NOTHING
 
 
 @lru_cache(maxsize=256)
-def _names(path: tuple[str, ...], wanted: frozenset[str], endings: tuple[str, ...]) -> Sequence[str]:
-    """Return which of the wanted fields a class has, whose module and name are given; all if it is hidden."""
-    module = sys.modules.get(".".join(path[:-1]))
-    fields = getattr(getattr(module, path[-1], None), "model_fields", wanted)
-    return [name for name in fields if name in wanted or name.endswith(endings)]
+def _wanted(made: type[Any], wanted: frozenset[str], endings: tuple[str, ...]) -> Sequence[str]:
+    """Return which fields of a class are wanted, so that nobody looks for a model that has none of them."""
+    return [name for name in made.model_fields if name in wanted or name.endswith(endings)]
 
 
 def _caller(described: Mapping[str, Any]) -> object:
