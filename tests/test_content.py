@@ -29,9 +29,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests import strategies
 
-from chainspan import OtelHandler
+from chainspan import ConsoleHandler, OtelHandler
 from chainspan._content import CAPTURE_VARIABLE, ContentPolicy, Gate
-from chainspan._encode import binary_marker
+from chainspan._encode import binary_marker, dumps
 from chainspan._errors import ConfigurationError
 from chainspan._model import Message, ModelRequest, ModelResponse, RunEnd, RunKind, RunStart, ToolRequest
 from chainspan._profiles import profile
@@ -484,6 +484,40 @@ def test_a_message_that_stands_in_a_thought_costs_nothing_else() -> None:
     text = gate.json({"first": {"type": "reasoning", "of": _said(CANARY)}, "then": _said("yes")})
 
     assert json.loads(text or "") == {"then": {"role": "user", "parts": [{"type": "text", "content": "yes"}]}}
+
+
+THOUGHTS = {
+    "deepseek": {"role": "assistant", "content": "yes", "reasoning_content": "hm"},
+    "openrouter": {"role": "assistant", "content": "yes", "reasoning": "hm", "reasoning_details": [{"text": "hm"}]},
+    "anthropic": {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}, {"text": "yes"}]},
+    "openai": {"output": [{"type": "reasoning", "summary": [{"text": "hm"}]}, {"type": "message", "content": "yes"}]},
+    "amazon": [{"reasoning_content": {"text": "hm"}}, {"text": "yes"}],
+    "message": AIMessage([{"type": "reasoning_content", "reasoning_content": {"redactedContent": "hm"}}, "yes"]),
+}
+
+
+@pytest.mark.parametrize("value", [*THOUGHTS.values(), THOUGHTS], ids=[*THOUGHTS, "all"])
+def test_reasoning_is_left_out_of_data_of_any_form(value: object) -> None:
+    """Clients' answers and messages as dicts hold it in other places than LangChain's messages do."""
+    printed: list[str] = []
+    policy = ContentPolicy(capture=True, reasoning=False)
+    console = ConsoleHandler(printed.append, color=False, content=policy)
+
+    text = Gate.of(policy).json(value)
+    RunnableLambda(lambda _: value).invoke(1, {"callbacks": [console]})
+
+    for said in (text, printed[-1]):
+        assert said is not None
+        assert "yes" in said
+        assert "hm" not in said
+
+
+@pytest.mark.parametrize(
+    "value", [{"reasoning": "mine", "steps": []}, {"thinking": {"type": "enabled", "n": 9}}], ids=["field", "request"]
+)
+def test_what_is_no_reasoning_of_a_model_stays(value: object) -> None:
+    """A field of the user's own may be called so, and a request says how much a model is to think."""
+    assert Gate.of(ContentPolicy(capture=True, reasoning=False)).json(value) == dumps(value)
 
 
 def test_a_function_that_is_an_object_may_redact() -> None:
