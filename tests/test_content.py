@@ -504,7 +504,8 @@ def test_reasoning_is_left_out_of_data_of_any_form(value: object) -> None:
     console = ConsoleHandler(printed.append, color=False, content=policy)
 
     text = Gate.of(policy).json(value)
-    RunnableLambda(lambda _: value).invoke(1, {"callbacks": [console]})
+    chain: RunnableLambda[int, object] = RunnableLambda(lambda _: value)
+    chain.invoke(1, {"callbacks": [console]})
 
     for said in (text, printed[-1]):
         assert said is not None

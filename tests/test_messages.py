@@ -145,7 +145,9 @@ OPENAI, ANTHROPIC = {"model_provider": "openai"}, {"model_provider": "anthropic"
             id="amazon",
         ),
         pytest.param(
-            AIMessage([{"type": "thinking", "thinking": [{"type": "text", "text": word} for word in ("h", "m")]}]),
+            AIMessage(
+                [{"type": "thinking", "thinking": [{"type": "text", "text": "h"}, {"type": "text", "text": "m"}]}]
+            ),
             [{"type": "reasoning", "content": "hm"}],
             id="mistral",
         ),
@@ -266,16 +268,6 @@ OPENAI, ANTHROPIC = {"model_provider": "openai"}, {"model_provider": "anthropic"
             AIMessage(["", {"type": "thinking", "thinking": "hm"}, "yes"], response_metadata=ANTHROPIC),
             [{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "yes"}],
             id="streamed-after-thinking",
-        ),
-        pytest.param(
-            AIMessage(
-                [
-                    {"type": "reasoning_content", "reasoning_content": {"text": "hm", "signature": "s"}},
-                    {"type": "text", "text": "yes"},
-                ]
-            ),
-            [{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "yes"}],
-            id="bedrock",
         ),
         pytest.param(
             AIMessage(["a", {"type": "text", "text": "b"}], response_metadata={"model_provider": "groq"}),

@@ -9,7 +9,8 @@ __all__ = ["names_thought", "without_thoughts"]
 
 # Of blocks and of events: Anthropic's, OpenAI's, LangChain's, OpenRouter's.
 _TYPE: Final = re.compile(r"(?:response\.)?(?:redacted_)?(?:reasoning|thinking)(?:[._].*)?")
-_FIELDS: Final = frozenset({"reasoning_content", "reasoning_details", "reasoningContent"})  # DeepSeek's, OpenRouter's, Amazon's
+# Of DeepSeek's, OpenRouter's, Amazon's.
+_FIELDS: Final = frozenset({"reasoning_content", "reasoning_details", "reasoningContent"})
 _OF_MESSAGES: Final = frozenset({"reasoning", "thinking", "tool_plan"})  # elsewhere these are anybody's words
 
 
