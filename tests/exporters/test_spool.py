@@ -225,6 +225,21 @@ exporter.close(0)
 """
 
 
+@pytest.mark.usefixtures("no_sender")
+def test_processes_with_the_same_id_count_each_their_own(tmp_path: Path) -> None:
+    """In containers that share a directory every process may be number 1."""
+    first, second = made(tmp_path, Down()), made(tmp_path, Down())
+    emit(first, ["a", "b"])
+    emit(second, ["c"])
+
+    counts = [first.flush(0), second.flush(0)]
+    for path in tmp_path.glob("*.otlp"):
+        path.unlink()  # as one that sends does
+
+    assert counts == [Delivery(pending=2), Delivery(pending=1)]
+    assert [first.flush(0), second.flush(0)] == [Delivery(delivered=2), Delivery(delivered=1)]
+
+
 def test_rejected_files_are_kept_within_a_bound(server: OtlpServer, tmp_path: Path) -> None:
     """What the endpoint refuses is set aside, and of that the oldest makes room for the newest."""
     server.behaviour = Refuse("poison")

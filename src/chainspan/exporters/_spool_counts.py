@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,7 +62,7 @@ class SpoolCounts:
         self._sends = False
         self._left_to_others = 0  # own spans that other processes have dealt with, as of when this one began to send
         self.removed = 0
-        self._pid = os.getpid()
+        self._process = self._files.process
         self._began_ns = self._now_ns()
 
     def add_unwritten(self, fate: Delivery) -> None:
@@ -146,7 +145,7 @@ class SpoolCounts:
         return Delivery(dropped=dropped, rejected=rejected)
 
     def _is_own(self, file: SpoolFile) -> bool:
-        return file.pid == self._pid and file.written_ns >= self._began_ns
+        return file.process == self._process and file.written_ns >= self._began_ns
 
     def _was_found(self, file: SpoolFile) -> bool:
         return file.written_ns < self._began_ns

@@ -1,11 +1,11 @@
 """The files of a spool directory: one encoded request each, whole or not there at all.
 
-    <ns>-<pid>-<number>-0.open             is being appended to by a process that holds a lock on it
-    <ns>-<pid>-<number>-<spans>.otlp       waits to be sent
-    <ns>-<pid>-<number>-<spans>.sending    taken by the one process that sends
-    <ns>-<pid>-<number>-<spans>.tmp        being written; never read
-    rejected/<same name>.otlp              refused by the endpoint, kept aside
-    losses.tsv                             what one process lost of another's
+    <ns>-<process>-<number>-0.open           is being appended to by a process that holds a lock on it
+    <ns>-<process>-<number>-<spans>.otlp     waits to be sent
+    <ns>-<process>-<number>-<spans>.sending  taken by the one process that sends
+    <ns>-<process>-<number>-<spans>.tmp      being written; never read
+    rejected/<same name>.otlp                refused by the endpoint, kept aside
+    losses.tsv                               what one process lost of another's
 
 Every change is one rename or one unlink, which only one process can succeed in. So
 nothing is sent and dropped both, whoever is killed when. Content may be private: the
@@ -27,6 +27,7 @@ __all__ = ["SpoolFile", "SpoolFiles", "create", "write_all"]
 
 _ABANDONED_NS = 600 * 10**9  # a .tmp of this age has lost its writer
 _UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.EIO})  # another user's, or the disk is damaged
+_TOKENS = 1_000_000
 _READY, _SENDING, _WRITING, _OPEN = "otlp", "sending", "tmp", "open"
 
 
@@ -35,12 +36,12 @@ class SpoolFile:
     """One file, as its name tells; sorts by age.
 
     Attributes:
-        pid: The process that wrote it.
+        process: Which one wrote it, as `SpoolFiles.process` has it.
         state: The suffix of the name.
     """
 
     written_ns: int
-    pid: int
+    process: int
     number: int
     spans: int
     state: str = _READY
@@ -48,7 +49,7 @@ class SpoolFile:
     @property
     def stem(self) -> str:
         """The name without its state, the same for as long as the file exists."""
-        return f"{self.written_ns:020d}-{self.pid}-{self.number:06d}-{self.spans}"
+        return f"{self.written_ns:020d}-{self.process}-{self.number:06d}-{self.spans}"
 
     @property
     def name(self) -> str:
@@ -57,11 +58,11 @@ class SpoolFile:
 
     def turned(self, state: str) -> SpoolFile:
         """Return the same file in another state."""
-        return SpoolFile(self.written_ns, self.pid, self.number, self.spans, state)
+        return SpoolFile(self.written_ns, self.process, self.number, self.spans, state)
 
     def counted(self, spans: int) -> SpoolFile:
         """Return the same file, ready to be sent with so many spans."""
-        return SpoolFile(self.written_ns, self.pid, self.number, spans)
+        return SpoolFile(self.written_ns, self.process, self.number, spans)
 
     @classmethod
     def parse(cls, name: str) -> SpoolFile | None:
@@ -70,24 +71,30 @@ class SpoolFile:
         parts = stem.split("-")
         if len(parts) != 4 or not all(part.isdecimal() for part in parts):
             return None
-        written_ns, pid, number, spans = map(int, parts)
-        file = cls(written_ns, pid, number, spans, state)
+        written_ns, process, number, spans = map(int, parts)
+        file = cls(written_ns, process, number, spans, state)
         return file if file.stem == stem else None
 
 
 class SpoolFiles:
-    """What can be done with the files of one directory. Holds no state but a counter."""
+    """What can be done with the files of one directory. Holds no state but numbers."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.rejected_directory = directory / "rejected"
         self._prefix = f"{directory}{os.sep}"
         self._numbers = itertools.count(1)
+        self._token = int.from_bytes(os.urandom(4), "big") % _TOKENS
         _make_directories(self)
+
+    @property
+    def process(self) -> int:
+        """A number for this process: in containers that share a directory, each may have the same id."""
+        return os.getpid() * _TOKENS + self._token
 
     def new(self, now_ns: int, *, spans: int) -> SpoolFile:
         """Return a file that is not there yet."""
-        return SpoolFile(now_ns, os.getpid(), next(self._numbers), spans)
+        return SpoolFile(now_ns, self.process, next(self._numbers), spans)
 
     def path(self, file: SpoolFile) -> str:
         """Return where a file is: as a text, since a Path costs as much as a write."""
@@ -106,7 +113,7 @@ class SpoolFiles:
     def split(self, file: SpoolFile, parts: Sequence[tuple[bytes, int]]) -> Sequence[SpoolFile]:
         """Put several files in the place of one, each with its spans; none where there is no room for them."""
         made = [
-            (SpoolFile(file.written_ns + index, file.pid, file.number, spans), body)
+            (SpoolFile(file.written_ns + index, file.process, file.number, spans), body)
             for index, (body, spans) in enumerate(parts)
         ]
         try:
