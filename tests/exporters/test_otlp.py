@@ -350,6 +350,17 @@ def test_certificates_of_the_variables_are_used(monkeypatch: pytest.MonkeyPatch,
     assert (session.verify, session.cert) == (True, None)
 
 
+def test_header_that_is_given_is_sent(server: OtlpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password for the host in ~/.netrc does not take the place of a backend's key."""
+    file = tmp_path / "netrc"
+    file.write_text("default login ada password hunter22\n", "utf-8")
+    monkeypatch.setenv("NETRC", str(file))
+
+    otlp(server.url, headers={"Authorization": "Bearer key"}).deliver([ended("a")])
+
+    assert server.headers[-1]["authorization"] == "Bearer key"
+
+
 def test_session_of_the_application_is_used(server: OtlpServer) -> None:
     """A session with credentials of its own sends the requests."""
     session = requests.Session()

@@ -99,6 +99,9 @@ class HttpSender:
         self._certificate_file = settings.certificate_file
         self._client_certificate = settings.client_certificate
         self._session = session or requests.Session()
+        # Else requests would put a password of the user's ~/.netrc in the place of a header that was given.
+        is_given = "authorization" in settings.headers and session is None
+        self._auth = _as_it_is if is_given else None
         # The parent's connections are not the child's. A session of the application's may hold more than those.
         after_fork(self._connect_anew if session is None else self.close)
 
@@ -109,6 +112,7 @@ class HttpSender:
                 self.endpoint,
                 data=self._pack(body),
                 headers=self._headers,
+                auth=self._auth,
                 timeout=self._timeout_s,
                 allow_redirects=False,
                 stream=True,
@@ -133,6 +137,10 @@ def _urllib3_error() -> type[Exception]:
     from urllib3.exceptions import HTTPError  # noqa: PLC0415  loaded with requests
 
     return HTTPError
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _unpacked(body: bytes) -> bytes:
