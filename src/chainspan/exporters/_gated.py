@@ -23,7 +23,8 @@ _GUARD = Guard("exporters.gated")
 _SCOPE: Final = "chainspan"  # whose spans have passed the gate already
 
 # Under which names the tracing libraries of this field keep what users and models wrote:
-# the GenAI conventions of all versions, OpenInference, OpenLLMetry, database clients.
+# the GenAI conventions of all versions, OpenInference, OpenLLMetry, Langfuse, LangSmith, MLflow,
+# Pydantic's, database clients.
 _CONTENT: Final = re.compile(
     r"""
       gen_ai\.(?:input\.messages | output\.messages | system_instructions)
@@ -37,6 +38,11 @@ _CONTENT: Final = re.compile(
     | retrieval\.documents\..* | reranker\..* | embedding\.(?:embeddings\..* | text)
     | tool\.(?:description | parameters | json_schema) | (?:tool_call | message | document)\..*
     | tag\.tags | metadata
+    | gen_ai\.task\.(?:input | output)
+    | langfuse\.(?:observation | trace)\.(?:input | output | status_message | tags | metadata(?:\..*)?)
+    | langsmith\.(?:metadata\..* | span\.tags) | mlflow\.(?:spanInputs | spanOutputs | chat\.tools)
+    | (?:pydantic_ai\.)?all_messages(?:_events)? | final_result | tool_(?:arguments | response)
+    | (?:request | response)_data
     | traceloop\.(?:entity\.input | entity\.output | prompt\..* | association\.properties\..*)
     | exception\.message | db\.(?:statement | query\.text | query\.parameter\..*)
     """,
