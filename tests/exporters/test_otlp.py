@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -348,6 +349,30 @@ def test_certificates_of_the_variables_are_used(monkeypatch: pytest.MonkeyPatch,
 
     assert far_end.asked == [("ca.pem", "client.pem")]
     assert (session.verify, session.cert) == (True, None)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"content-encoding: gzip\r\ncontent-length: 5\r\n\r\nplain",
+        b"content-length: 50\r\n\r\ncut",
+        b"transfer-encoding: chunked\r\n\r\nno length",
+    ],
+    ids=["garbled", "cut", "chunks"],
+)
+@pytest.mark.parametrize(("status", "expected"), [(200, Delivery(delivered=1)), (400, Delivery(rejected=1))])
+def test_status_counts_where_the_body_cannot_be_read(status: int, expected: Delivery, rest: bytes) -> None:
+    """What was accepted is not sent again and again, and what was refused neither."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        exporter = otlp(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=5)
+        answer = ThreadPoolExecutor(1).submit(exporter.deliver, [ended("a")])
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 %d Said\r\n" % status + rest)
+
+        assert answer.result(5) == expected
+    exporter.shutdown()
 
 
 def test_header_that_is_given_is_sent(server: OtlpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

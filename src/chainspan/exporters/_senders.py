@@ -119,11 +119,18 @@ class HttpSender:
                 verify=self._certificate_file,
                 cert=self._client_certificate,
             )
-            with closing(response):
-                content = response.raw.read(_MAX_ANSWER_BYTES, decode_content=True)
         except (self._failure, OSError, _urllib3_error()) as error:
             return Answer(verdict=Verdict.BUSY, reason=type(error).__name__)
-        return _read(response.status_code, response.headers, content)
+        with closing(response):
+            return _read(response.status_code, response.headers, self._content(response))
+
+    def _content(self, response: requests.Response) -> bytes:
+        """Read an answer's body, if it can be read: its status says what became of the request."""
+        try:
+            content: bytes = response.raw.read(_MAX_ANSWER_BYTES, decode_content=True)
+        except (self._failure, OSError, _urllib3_error()):
+            return b""
+        return content
 
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""
