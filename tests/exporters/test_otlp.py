@@ -176,6 +176,24 @@ def test_address_that_is_none_is_refused_without_its_password() -> None:
     assert "hunter22" not in str(refused.value)
 
 
+@pytest.mark.parametrize("protocol", get_args(Protocol))
+@pytest.mark.parametrize(
+    "headers", [{"X-Key": "hunter22\n"}, {"X-Key": "\u20ac hunter22"}, {"X Key": "hunter22"}, {"X-Key": 22}], ids=str
+)
+def test_header_that_cannot_be_sent_is_named(headers: dict[str, str], protocol: Protocol) -> None:
+    """A key that was read with the end of its line would fail each attempt; it is not shown."""
+    with pytest.raises(ConfigurationError, match=r"^headers: expected .*, got '[xX].[kK]ey'$"):
+        otlp(headers=headers, protocol=protocol)
+
+
+def test_variable_with_a_header_that_cannot_be_sent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line's end may hide in what is encoded."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=hunter%0A22")
+
+    with pytest.raises(ConfigurationError, match=r"^OTEL_EXPORTER_OTLP_HEADERS: expected .*, got 'x-key'$"):
+        otlp()
+
+
 def test_header_that_is_none_is_left_out_and_not_shown(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

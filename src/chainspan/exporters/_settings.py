@@ -36,7 +36,10 @@ Signal = Literal["traces", "metrics"]
 
 _HEADER = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+[ \t]*=[ \t]*[ -!#-+\--:<-\[\]-~]*")
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110
-_HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\u0100-\U0010ffff]*")
+_HEADER_VALUES: Final = {  # a key that was read from a file often ends with the line
+    "http/protobuf": re.compile(r"(?:[!-~\x80-\xff][\t -~\x80-\xff]*)?"),
+    "grpc": re.compile(r"[ -~]*"),
+}
 _DEFAULT_ENDPOINTS = {"http/protobuf": "http://localhost:4318", "grpc": "http://localhost:4317"}
 
 
@@ -89,7 +92,7 @@ class OtlpSettings:
             endpoint=url,
             signal=signal,
             protocol=cast("Protocol", chosen),
-            headers=variable.headers(headers),
+            headers=variable.headers(headers, chosen),
             compression=cast("Compression", packing),
             timeout_s=variable.timeout_s(timeout_s),
             insecure=insecure.lower() == "true" if insecure else urlsplit(url).scheme == "http",
@@ -130,15 +133,15 @@ class _Variables:
         is_whole = path not in {"", "/"} if given else bool(own)
         return url if is_whole or protocol == "grpc" else f"{url.rstrip('/')}/v1/{self._signal}"
 
-    def headers(self, given: Mapping[str, str] | None) -> dict[str, str]:
-        """Return the headers of every request."""
+    def headers(self, given: Mapping[str, str] | None, protocol: str) -> dict[str, str]:
+        """Return the headers of every request; what is wrong with a value is said without it."""
         items = self(OTEL_EXPORTER_OTLP_HEADERS).split(",")
         usable = [item for item in items if not item.strip() or _HEADER.fullmatch(item.strip())]
         if len(usable) < len(items):  # the SDK would log it with the key that it holds
             say_once("A header in OTEL_EXPORTER_OTLP_HEADERS is not of the form name=value, and is left out.")
         headers = dict(parse_env_headers(",".join(usable), liberal=True))
-        _check_headers(OTEL_EXPORTER_OTLP_HEADERS, headers)
-        _check_headers("headers", given or {})
+        _check_headers(OTEL_EXPORTER_OTLP_HEADERS, headers, protocol)
+        _check_headers("headers", given or {}, protocol)
         return headers | {name.lower(): value for name, value in (given or {}).items()}
 
     def timeout_s(self, given: Any) -> float:
@@ -178,13 +181,13 @@ class _Variables:
         return name.replace("OTEL_EXPORTER_OTLP_", f"OTEL_EXPORTER_OTLP_{self._signal.upper()}_")
 
 
-def _check_headers(where: str, headers: Mapping[Any, object]) -> None:
+def _check_headers(where: str, headers: Mapping[Any, object], protocol: str) -> None:
     """Refuse what no request can be sent with; a value may be a secret, and is not told."""
     require(isinstance(headers, Mapping), where, expected="a mapping of names to texts", got=type(headers))
     for name, value in headers.items():
         is_name = isinstance(name, str) and _HEADER_NAME.fullmatch(name) is not None
         require(is_name, where, expected="names of headers", got=name)
-        is_value = isinstance(value, str) and _HEADER_VALUE.fullmatch(value) is not None
+        is_value = isinstance(value, str) and _HEADER_VALUES[protocol].fullmatch(value) is not None
         require(is_value, where, expected="values of one line, in Latin letters", got=name)
 
 
