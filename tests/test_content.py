@@ -148,11 +148,16 @@ def test_a_mask_reaches_everything(policy: ContentPolicy, profile: str) -> None:
     assert statuses == {f"nothing for {'[redacted]' if policy.redact is None else '***'}"}
 
 
-def test_a_mask_that_raises_lets_nothing_through() -> None:
-    """Where a mask fails, its text is not exported."""
+class Panic(BaseException):
+    """What a function in Rust raises, which is no Exception."""
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, Panic])
+def test_a_mask_that_raises_lets_nothing_through(fault: type[BaseException]) -> None:
+    """Where a mask fails, its text is not exported, and the application goes on."""
 
     def fail(text: str) -> str:
-        raise RuntimeError(text)
+        raise fault(text)
 
     _, exported = _exported(ContentPolicy(capture=True, redact=fail))
 

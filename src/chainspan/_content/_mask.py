@@ -68,7 +68,7 @@ class Mask:
     def user_masked(self, text: str) -> str:
         """Return one text masked by the user's rules alone; it raises what their function does."""
         text = self._redacted(text)
-        return _checked(self._function(text)) if self._function is not None else text
+        return text if self._function is None else _masked(self._function, text)
 
     def _redacted(self, text: str) -> str:
         for pattern in self._patterns:
@@ -110,7 +110,13 @@ def mask_of(policy: ContentPolicy) -> Mask:
 _shared = lru_cache(maxsize=64)(Mask)
 
 
-def _checked(text: object) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"a mask must return a str, not {type(text).__name__}")
-    return str.__str__(text)
+def _masked(function: Callable[[str], object], text: str) -> str:
+    try:
+        masked = function(text)
+    except (Exception, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as panic:  # such as one in Rust, which is no Exception
+        raise RuntimeError("a mask failed") from panic
+    if not isinstance(masked, str):
+        raise TypeError(f"a mask must return a str, not {type(masked).__name__}")
+    return str.__str__(masked)
