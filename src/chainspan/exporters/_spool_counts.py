@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .._delivery import Delivery
-from ._spool_files import SpoolFile, SpoolFiles
+from ._spool_files import SpoolFile, SpoolFiles, process_of
 from ._spool_losses import SpoolLosses
 
 __all__ = ["Settlement", "SpoolCounts"]
@@ -62,7 +62,7 @@ class SpoolCounts:
         self._sends = False
         self._left_to_others = 0  # own spans that other processes have dealt with, as of when this one began to send
         self.removed = 0
-        self._process = self._files.process
+        self._process = process_of(self._files)
         self._began_ns = self._now_ns()
 
     def add_unwritten(self, fate: Delivery) -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from pathlib import Path
 
-__all__ = ["SpoolFile", "SpoolFiles", "create", "write_all"]
+__all__ = ["SpoolFile", "SpoolFiles", "create", "process_of", "write_all"]
 
 _ABANDONED_NS = 600 * 10**9  # a .tmp of this age has lost its writer
 _UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.EIO})  # another user's, or the disk is damaged
@@ -36,7 +36,7 @@ class SpoolFile:
     """One file, as its name tells; sorts by age.
 
     Attributes:
-        process: Which one wrote it, as `SpoolFiles.process` has it.
+        process: Which one wrote it, by `process_of`.
         state: The suffix of the name.
     """
 
@@ -84,17 +84,12 @@ class SpoolFiles:
         self.rejected_directory = directory / "rejected"
         self._prefix = f"{directory}{os.sep}"
         self._numbers = itertools.count(1)
-        self._token = int.from_bytes(os.urandom(4), "big") % _TOKENS
+        self.token = int.from_bytes(os.urandom(4), "big") % _TOKENS
         _make_directories(self)
-
-    @property
-    def process(self) -> int:
-        """A number for this process: in containers that share a directory, each may have the same id."""
-        return os.getpid() * _TOKENS + self._token
 
     def new(self, now_ns: int, *, spans: int) -> SpoolFile:
         """Return a file that is not there yet."""
-        return SpoolFile(now_ns, self.process, next(self._numbers), spans)
+        return SpoolFile(now_ns, process_of(self), next(self._numbers), spans)
 
     def path(self, file: SpoolFile) -> str:
         """Return where a file is: as a text, since a Path costs as much as a write."""
@@ -233,6 +228,11 @@ class SpoolFiles:
     def _turn(self, file: SpoolFile, state: str) -> SpoolFile | None:
         turned = file.turned(state)
         return turned if _succeeded(lambda: self._path(file).rename(self._path(turned))) else None
+
+
+def process_of(files: SpoolFiles) -> int:
+    """Return a number for this process: in containers that share a directory, each may have the same id."""
+    return os.getpid() * _TOKENS + files.token
 
 
 def create(files: SpoolFiles, file: SpoolFile, flags: int = 0) -> int:
