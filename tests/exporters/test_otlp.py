@@ -68,12 +68,13 @@ def test_nothing_said_means_the_specification(monkeypatch: pytest.MonkeyPatch) -
     ("variables", "expected"),
     [
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318/base/"}, "http://c:4318/base/v1/traces"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318/base?key=a/b"}, "http://c:4318/base/v1/traces?key=a/b"),
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318/mine"}, "http://c:4318/mine"),
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318"}, "http://c:4318"),
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "http://localhost:4317"),
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": "c:4317"}, "http://c:4317"),
     ],
-    ids=["base", "traces", "traces-are-as-is", "grpc", "grpc-host"],
+    ids=["base", "query", "traces", "traces-are-as-is", "grpc", "grpc-host"],
 )
 def test_endpoint_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
@@ -87,7 +88,11 @@ def test_endpoint_from_the_environment(
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("http://c:4318", "http://c:4318/v1/traces"), ("http://c:4318/mine", "http://c:4318/mine")],
+    [
+        ("http://c:4318", "http://c:4318/v1/traces"),
+        ("http://c:4318?key=a", "http://c:4318/v1/traces?key=a"),
+        ("http://c:4318/mine", "http://c:4318/mine"),
+    ],
 )
 def test_endpoint_as_argument(given: str, expected: str) -> None:
     """A bare host gets the signal's path."""

@@ -131,7 +131,9 @@ class _Variables:
             where = "endpoint" if given else variable
             raise ConfigurationError(where, expected="a URL such as http://localhost:4318", got=mask_text(url))
         is_whole = path not in {"", "/"} if given else bool(own)
-        return url if is_whole or protocol == "grpc" else f"{url.rstrip('/')}/v1/{self._signal}"
+        if is_whole or protocol == "grpc":
+            return url
+        return urlsplit(url)._replace(path=f"{path.rstrip('/')}/v1/{self._signal}").geturl()
 
     def headers(self, given: Mapping[str, str] | None, protocol: str) -> dict[str, str]:
         """Return the headers of every request; what is wrong with a value is said without it."""
