@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -395,6 +396,27 @@ def test_status_counts_where_the_body_cannot_be_read(status: int, expected: Deli
             connection.sendall(b"HTTP/1.1 %d Said\r\n" % status + rest)
 
         assert answer.result(5) == expected
+    exporter.shutdown()
+
+
+def test_body_that_does_not_end_holds_nothing_up() -> None:
+    """An endpoint that goes on sending, as one of events does, has accepted what it answers 200 to."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as threads:
+        exporter = otlp(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=0.5)
+        answer = threads.submit(exporter.deliver, [ended("a")])
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+            for _ in range(20):
+                time.sleep(0.1)
+                if answer.done():
+                    break
+                connection.sendall(b": ping\n")
+            is_in_time = answer.done()
+
+        assert is_in_time
+        assert answer.result(5) == Delivery(delivered=1)
     exporter.shutdown()
 
 

@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
 from math import isfinite
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from google.protobuf.message import DecodeError
@@ -125,9 +126,13 @@ class HttpSender:
             return _read(response.status_code, response.headers, self._content(response))
 
     def _content(self, response: requests.Response) -> bytes:
-        """Read an answer's body, if it can be read: its status says what became of the request."""
+        """Read an answer's body, as far as it can be read in time: its status says what became of the request."""
+        deadline_s = monotonic() + self._timeout_s
+        read = getattr(response.raw, "read1", response.raw.read)  # what there is, if it is new enough for that
+        content, left = b"", _MAX_ANSWER_BYTES
         try:
-            content: bytes = response.raw.read(_MAX_ANSWER_BYTES, decode_content=True)
+            while left > 0 and monotonic() < deadline_s and (piece := read(left, decode_content=True)):
+                content, left = content + piece, left - len(piece)
         except (self._failure, OSError, _urllib3_error()):
             return b""
         return content
