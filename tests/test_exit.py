@@ -9,10 +9,11 @@ import time
 import weakref
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 import pytest
 
-from chainspan import _exit
+from chainspan import ConfigurationError, _exit
 from chainspan._delivery import Delivery
 
 pytestmark = pytest.mark.timeout(20)
@@ -75,6 +76,13 @@ def test_opting_out_of_the_exit(holders: list[Holder]) -> None:
     _exit._close_open()
 
     assert [holder.asked for holder in holders] == [[], ["begin", "close"]]
+
+
+@pytest.mark.parametrize("timeout_s", [None, "1", -1, float("inf"), float("nan")], ids=str)
+def test_timeout_that_cannot_be_used_is_refused(timeout_s: Any) -> None:
+    """It is said when the flush is asked for, rather than when the signal comes and nothing is flushed."""
+    with pytest.raises(ConfigurationError, match=r"flush_on_sigterm\(timeout_s\): expected seconds, and not for ever"):
+        _exit.flush_on_sigterm(timeout_s)
 
 
 @pytest.mark.usefixtures("sigterm")

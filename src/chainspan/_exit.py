@@ -22,6 +22,7 @@ from types import FrameType
 from typing import ClassVar, Protocol
 
 from ._delivery import Delivery
+from ._errors import require, require_type
 from ._guard import Guard, say_once
 
 __all__ = [
@@ -39,6 +40,7 @@ EXIT_TIMEOUT_S = 1.8
 """How long pending spans may delay the end of a process: two seconds, with what stopping takes itself."""
 
 _GRACE_S = 60.0  # for an application to finish what it does when SIGTERM comes
+_SECONDS = "seconds, and not for ever"
 _AFTER_ALL_OTHERS = -1_000  # that finish with a process of multiprocessing's
 _closing = Guard("exit.close")
 _at_sigterm = Guard("exit.sigterm")
@@ -104,7 +106,12 @@ def flush_on_sigterm(timeout_s: float = EXIT_TIMEOUT_S) -> bool:
 
     Returns:
         Whether it is installed.
+
+    Raises:
+        ConfigurationError: The timeout is no number of seconds.
     """
+    require_type("flush_on_sigterm(timeout_s)", timeout_s, int, float, expected=_SECONDS)
+    require(0 <= timeout_s <= threading.TIMEOUT_MAX, "flush_on_sigterm(timeout_s)", expected=_SECONDS, got=timeout_s)
     previous = signal.getsignal(signal.SIGTERM)
     if previous is None or threading.current_thread() is not threading.main_thread():
         say_once("chainspan does not flush on SIGTERM: only the main thread of Python can set that up.")
