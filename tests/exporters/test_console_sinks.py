@@ -324,6 +324,19 @@ def test_no_thread_waits_for_a_slow_place(caplog: pytest.LogCaptureFixture) -> N
     assert "takes no more text" in caplog.text
 
 
+def test_file_is_where_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path is that of when the processor was made, wherever the process is when the first run starts."""
+    (tmp_path / "later").mkdir()
+    monkeypatch.chdir(tmp_path)
+    processor = ConsoleProcessor("trace.txt")
+    monkeypatch.chdir(tmp_path / "later")
+
+    processor._outlet.write("text")
+    processor.shutdown()
+
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.txt")] == ["trace.txt"]
+
+
 def test_options_that_cannot_be_used_are_refused() -> None:
     """A word is no flag, and a bound leaves room for one span."""
     with pytest.raises(ConfigurationError, match=r"\(color=\): expected True, False or None, got 'never'"):

@@ -190,7 +190,7 @@ class _FileSink:
     """A file, opened with the first text that is written and appended to."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._path = os.path.abspath(path)  # noqa: PTH100 - any path; it is opened later, maybe elsewhere
         self._file: BinaryIO | None = None
         self._closed = False
 
