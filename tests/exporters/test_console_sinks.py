@@ -345,7 +345,13 @@ def test_options_that_cannot_be_used_are_refused() -> None:
         ConsoleProcessor(max_open=0)
 
 
-@pytest.mark.parametrize("to", [3, object(), b"bytes"], ids=["number", "object", "bytes"])
+async def _never_awaited(text: str) -> None:
+    """Would take a text, if anybody waited for it."""
+
+
+@pytest.mark.parametrize(
+    "to", [3, object(), b"bytes", _never_awaited], ids=["number", "object", "bytes", "coroutine function"]
+)
 def test_place_that_is_none_is_refused_when_the_handler_is_made(to: Any) -> None:
     """The error names the argument, what was expected and what came."""
     with pytest.raises(ConfigurationError, match="to: expected a stream, a path, a logger, a function or None, got"):

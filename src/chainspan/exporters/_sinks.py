@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
@@ -139,7 +140,7 @@ def _sink_for(to: object) -> _Sink:
         return _FileSink(os.fspath(to))
     if callable(getattr(to, "write", None)):
         return _StreamSink(to)  # type: ignore[arg-type] # write() is all that is needed
-    if callable(to):
+    if callable(to) and not inspect.iscoroutinefunction(to):  # which nobody here would await
         return _FunctionSink(to)
     raise ConfigurationError("to", expected="a stream, a path, a logger, a function or None", got=to)
 
