@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
-from langchain_core.language_models import FakeListChatModel, FakeStreamingListLLM
+from langchain_core.language_models import FakeListChatModel, FakeStreamingListLLM, LangSmithParams
 from langchain_core.runnables import Runnable, RunnableConfig
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from typing_extensions import override
 
 from chainspan import OtelHandler
 
@@ -43,6 +44,16 @@ class CompletionHere(FakeStreamingListLLM):
 
     base_url: str = "http://localhost:11434"
     top_k: int = 5
+
+
+class GoogleGenerativeAI(CompletionHere):
+    """A text model that either of Google's services serves."""
+
+    project: str | None = None
+
+    @override
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        return LangSmithParams(ls_provider="google_genai")
 
 
 class Elsewhere(AsyncCallbackHandler):
@@ -134,6 +145,17 @@ async def test_a_call_decides_before_the_fields() -> None:
     assert await asked_for(one.bind(top_k=7), invoke) == CHAT | {"gen_ai.request.top_k": 7}
     assert await asked_for(other, invoke) == CHAT | {"server.address": "other", "server.port": 80}
     assert await asked_for(one, invoke) == CHAT
+
+
+@pytest.mark.parametrize(("project", "provider"), [(None, "gcp.gemini"), ("p-1", "gcp.vertex_ai")])
+def test_which_of_googles_services_completes(project: str | None, provider: str) -> None:
+    """Which service answers a text model of Google's is told by what it was made with, too."""
+    memory = InMemorySpanExporter()
+    with OtelHandler(memory) as handler:
+        GoogleGenerativeAI(responses=["3"], project=project).invoke("Hi", {"callbacks": [handler]})
+
+    [span] = memory.get_finished_spans()
+    assert (span.attributes or {})["gen_ai.provider.name"] == provider
 
 
 async def test_fields_are_read_each_time() -> None:

@@ -12,6 +12,7 @@ from ._read import text_in
 
 __all__ = [
     "GEMINI",
+    "GOOGLES",
     "HOSTED",
     "OPENAI",
     "google_service",
@@ -24,6 +25,9 @@ GEMINI: Final = "gcp.gemini"
 OPENAI: Final = "openai"
 _VERTEX: Final = "gcp.vertex_ai"
 _VERTEX_VARIABLE: Final = "GOOGLE_GENAI_USE_VERTEXAI"
+_OF_VERTEX: Final = ("credentials", "project")
+GOOGLES: Final = ("vertexai", *_OF_VERTEX)
+"""Arguments of a model by which `google_service` tells."""
 _TOLD: Final = {**dict.fromkeys(("true", "1", "yes"), True), **dict.fromkeys(("false", "0", "no"), False)}
 
 # LangChain's ``ls_provider`` → ``gen_ai.provider.name``; what is not in here passes as it is.
@@ -137,7 +141,7 @@ def google_service(arguments: Mapping[str, Any]) -> str:
     if told is None:
         told = _TOLD.get(os.environ.get(_VERTEX_VARIABLE, "").lower())
     if told is None:
-        told = any(arguments.get(key) is not None for key in ("credentials", "project"))
+        told = any(arguments.get(key) is not None for key in _OF_VERTEX)
     return _VERTEX if told is True else GEMINI
 
 

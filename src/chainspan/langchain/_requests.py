@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from .._model import ModelRequest
 from ._made_with import UNTOLD, fields_of
-from ._providers import GEMINI, HOSTED, OPENAI, google_service, provider_name, provider_said, served_at
+from ._providers import GEMINI, GOOGLES, HOSTED, OPENAI, google_service, provider_name, provider_said, served_at
 from ._read import Place, at, mapping, places_among, text_in
 
 __all__ = ["request_of", "server_of"]
@@ -70,6 +70,7 @@ _URL_ENDINGS: Final = ("_api_base", "_api_url")  # of OpenAI, Anthropic, Groq, O
 _READ: Final = frozenset(
     (
         *_URLS,
+        *GOOGLES,
         *(path[0] for path in _FORMATS),
         *(path.partition(".")[0] for paths in _PARAMETERS.values() for path in paths),
     )
