@@ -409,6 +409,32 @@ def test_sigterm_flushes_under_gevent() -> None:
     assert len(server.spans) == 1
 
 
+@pytest.mark.parametrize("spool", ["", "spool=os.environ['SPOOL']"], ids=["memory", "spool"])
+def test_gevent_that_comes_late(tmp_path: Path, spool: str) -> None:
+    """A worker of gunicorn's with a preloaded application patches after configure(); it ends, and all arrives."""
+    pytest.importorskip("gevent", reason="install gevent beside the group `test`")
+    with OtlpServer() as server:
+        done = run_alone(
+            f"""
+            import os, warnings
+            import chainspan
+            chainspan.configure(metrics=False, {spool})
+            from gevent import monkey
+            warnings.simplefilter("ignore")
+            monkey.patch_all()
+            import gevent
+            step = chainspan.chain(lambda word: word)
+            calls = [gevent.spawn(step.invoke, "x", callbacks=[chainspan.OtelHandler()]) for _ in range(3)]
+            gevent.joinall(calls)
+            """,
+            OTEL_EXPORTER_OTLP_ENDPOINT=server.url,
+            SPOOL=str(tmp_path),
+        )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(server.spans) == 3
+
+
 def test_what_ends_after_sigterm_is_sent_at_once() -> None:
     """A server finishes its requests, and then ends by the signal that it has caught: nobody asks for a flush."""
     with OtlpServer() as server:

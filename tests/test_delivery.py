@@ -246,6 +246,28 @@ def test_nothing_is_started_before_the_first_span() -> None:
     processor.close(0.1)
 
 
+def test_lock_is_free_while_the_thread_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread may be a greenlet, which goes on at once in the thread that starts it, and would share its lock."""
+    processor = BatchingProcessor(InMemorySpanExporter())
+    start = threading.Thread.start
+    free: list[bool] = []
+
+    def start_seen(self: threading.Thread) -> None:
+        if self.name == "chainspan-batching":
+            other = threading.Thread(target=processor.flush, args=(0.0,), daemon=True)
+            start(other)
+            other.join(5)
+            free.append(not other.is_alive())
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start_seen)
+    emit(processor, 1)
+
+    assert free == [True]
+    assert processor.flush(5) == Delivery(delivered=1)
+    processor.close(0.1)
+
+
 def test_idle_thread_ends_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while with nothing to do there is no thread, and the next span starts one."""
     monkeypatch.setattr("chainspan._batching._IDLE_S", 0.05)

@@ -9,7 +9,6 @@ a fork, and ends when there has been nothing to do for a while.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections import deque
@@ -80,6 +79,8 @@ class BatchingProcessor(SpanProcessor):
         delay_s: How long a span waits for company. OTEL_BSP_SCHEDULE_DELAY (in ms), else 1 s.
     """
 
+    _thread: threading.Thread | None
+
     def __init__(
         self,
         exporter: SpanExporter,
@@ -111,19 +112,26 @@ class BatchingProcessor(SpanProcessor):
         """Queue a finished span, if it is sampled."""
         if not (span.context and span.context.trace_flags.sampled):
             return
+        thread: threading.Thread | None = None
         with self._changed:
             self._handed += 1
-            if not self._closed:
+            is_late = self._closed
+            if is_late:
+                self._drop(1, "the process was ending")
+            else:
                 if len(self._queue) >= self._max_queue_spans:
                     self._queue.popleft()
                     self._drop(1, "the queue was full")
                 self._queue.append(span)
                 if len(self._queue) in {1, self._max_batch_spans}:
                     self._changed.notify_all()
-                self._need_thread()
-                return
-            self._drop(1, "the process was ending")
-        say_once(_TOO_LATE)
+                if self._thread is None:
+                    thread = threading.Thread(target=self._work, name="chainspan-batching", daemon=True)
+                    self._thread = thread
+        if thread is not None:
+            self._start(thread)
+        if is_late:
+            say_once(_TOO_LATE)
 
     def flush(self, timeout_s: float) -> Delivery:
         """Send what is queued, for so long at most, and return where all spans are then."""
@@ -152,7 +160,7 @@ class BatchingProcessor(SpanProcessor):
             self._changed.notify_all()
             thread = self._thread
         self._deliverer.stop()
-        if thread:
+        if thread and thread.is_alive():
             thread.join(max(0.0, deadline_s - monotonic()))
         if self._give_up() and not self._deliverer.outage.active:
             self._deliverer.outage.failed("no answer in time")
@@ -168,7 +176,7 @@ class BatchingProcessor(SpanProcessor):
         """Begin with nothing pending; in a forked child, what is queued is the parent's to send."""
         self._changed = threading.Condition()
         self._queue: deque[ReadableSpan] = deque()
-        self._thread: threading.Thread | None = None
+        self._thread = None
         self._settled = Delivery()
         self._handed = self._due_upto = 0
         self._closed = self._given_up = False
@@ -186,13 +194,12 @@ class BatchingProcessor(SpanProcessor):
         self._settled += Delivery(dropped=spans)
         self._deliverer.outage.lost(spans, why)
 
-    def _need_thread(self) -> None:
-        if self._thread is None:
-            thread = threading.Thread(target=self._work, name="chainspan-batching", daemon=True)
-            # A process that is ending starts no threads; close() counts what is left then.
-            with contextlib.suppress(RuntimeError):
-                thread.start()
-                self._thread = thread
+    def _start(self, thread: threading.Thread) -> None:
+        """Start a thread, with no lock held: that waits for the thread, which takes the lock first of all."""
+        try:
+            thread.start()
+        except RuntimeError:  # a process that is ending starts no threads; close() counts what is left then
+            self._thread = None
 
     def _work(self) -> None:
         with untraced():

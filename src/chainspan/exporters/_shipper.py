@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -81,14 +80,15 @@ class Shipper:
         self._pause_s = _LOOK_EVERY_S
 
     def start(self) -> None:
-        """Start the thread if there is none."""
+        """Start the thread if there is none, with no lock held: it may be a greenlet that goes on at once."""
         with self._starting:
-            if self._thread is None and not self._courier.stopped:
-                thread = threading.Thread(target=self._work, name="chainspan-spool", daemon=True)
-                # A process that is ending starts no threads; the next one sends what is left then.
-                with contextlib.suppress(RuntimeError):
-                    thread.start()
-                    self._thread = thread
+            if self._thread is not None or self._courier.stopped:
+                return
+            thread = self._thread = threading.Thread(target=self._work, name="chainspan-spool", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # a process that is ending starts no threads; the next one sends what is left then
+            self._thread = None
 
     def hurry(self) -> None:
         """Send now, rather than when the next look is due."""
@@ -99,8 +99,9 @@ class Shipper:
         """End the thread; what it could not send waits for another process, or the next start."""
         self._courier.stop()
         self._now.set()
-        if self._thread:
-            self._thread.join(timeout_s)
+        thread = self._thread
+        if thread and thread.is_alive():
+            thread.join(timeout_s)
 
     def _work(self) -> None:
         with untraced():
