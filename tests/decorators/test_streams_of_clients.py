@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from anthropic.types import RawMessageStreamEvent
 from google.genai.types import GenerateContentResponse
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.outputs import ChatGenerationChunk
 from openai.types.responses import ResponseStreamEvent
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import TypeAdapter
+from typing_extensions import override
 
 from chainspan import OtelHandler, llm
 
-from ._told import beginning_with, messages_of
+from ._told import attributes_of, beginning_with, messages_of
 
 ANTHROPIC: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 OPENAI: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
@@ -107,6 +110,46 @@ def test_response_that_breaks_off(handler: OtelHandler, memory: InMemorySpanExpo
         "tool_call",
     ]
     assert message["parts"][-1] == {"type": "tool_call", "id": "1", "name": "look", "arguments": {"q": "sun"}}
+
+
+CALLED: list[dict[str, Any]] = [
+    {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {"type": "tool_use", "id": "1", "name": "look", "input": {}},
+    },
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '{"q": 1}'}},
+]
+THOUGHT: list[dict[str, Any]] = [
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Let me see."}}
+]
+STOPPED: list[dict[str, Any]] = [{"type": "content_block_stop", "index": 0}, {"type": "message_stop"}]
+
+
+@pytest.mark.parametrize(
+    ("events", "has_first"),
+    [([*CALLED, *STOPPED], True), ([*THOUGHT, *STOPPED], True), (STOPPED, False)],
+    ids=["call", "thought", "nothing"],
+)
+def test_first_piece_without_text(
+    events: list[dict[str, Any]], has_first: bool, handler: OtelHandler, memory: InMemorySpanExporter
+) -> None:
+    """A call, or a thought, is the first piece of an answer as a text is, and is handed to other handlers as such."""
+    chunks: list[Any] = []
+
+    class Other(BaseCallbackHandler):
+        @override
+        def on_llm_new_token(self, token: Any, *, chunk: Any = None, **_: Any) -> None:
+            chunks.append(chunk)
+
+    @llm(callbacks=[handler, Other()])
+    def model(prompt: str) -> Iterator[Any]:
+        yield from [ANTHROPIC.validate_python(event) for event in events]
+
+    list(model("Look."))
+
+    assert ("gen_ai.response.time_to_first_chunk" in attributes_of(memory)) is has_first
+    assert [type(chunk) for chunk in chunks if chunk is not None] == [ChatGenerationChunk] * has_first
 
 
 def test_call_before_the_last_piece(handler: OtelHandler, memory: InMemorySpanExporter) -> None:

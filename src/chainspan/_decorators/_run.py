@@ -11,6 +11,7 @@ from typing import Any, Final
 from chainspan._aside import aside
 from chainspan._guard import Guard
 from chainspan.langchain._managers import Event, Force, atell, tell, tell_in
+from chainspan.langchain._results import piece_of
 from chainspan.langchain._witness import child_config
 
 from ._joining import joined
@@ -36,7 +37,7 @@ class Run:
         carried: What is put in place, as the last piece of the body left it.
     """
 
-    __slots__ = ("_force", "_gathered", "_inputs", "_kept", "_kind", "_open", "_own", "carried")
+    __slots__ = ("_force", "_gathered", "_has_begun", "_inputs", "_kept", "_kind", "_open", "_own", "carried")
 
     def __init__(self, kind: Kind, own: Own, force: Force, inputs: Callable[[], Any]) -> None:
         self._kind = kind
@@ -46,7 +47,7 @@ class Run:
         self.carried: list[tuple[ContextVar[Any], Any]] = []
         self._gathered = Gathered() if kind.is_model else None
         self._kept: list[Any] = []
-        self._open = False
+        self._open = self._has_begun = False
 
     # ------------------------------------------------------------ what the handlers are told
     @property
@@ -143,11 +144,19 @@ class Run:
             if len(self._kept) < _MOST_KEPT:
                 self._kept.append(value)
             return None
-        said = ""
+        said, chunk = "", None
         with _READ:
             said = self._gathered.take(value)
-        kwargs = {**self._ids(), "tags": self._force.manager.tags, "chunk": None}
+            chunk = None if said or self._has_begun else self._first(self._gathered)
+        self._has_begun = self._has_begun or bool(said) or chunk is not None
+        kwargs = {**self._ids(), "tags": self._force.manager.tags, "chunk": chunk}
         return Event("on_llm_new_token", "ignore_llm", (said,), kwargs)
+
+    @staticmethod
+    def _first(gathered: Gathered) -> Any:
+        """Return a piece of LangChain's for the first of a stream that says anything, where that is no text."""
+        held = gathered.beside_text()
+        return None if held is None else piece_of(held)
 
     def _whole(self) -> Any:
         with _READ:

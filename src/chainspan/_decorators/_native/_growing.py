@@ -37,6 +37,10 @@ class GrowingAnswer:
         head = self._head
         return bool(self.whole or self._choices or self._usage or head.model or head.response_id)
 
+    def beside_text(self) -> Turn | None:
+        """Return what has come that is no text, thoughts and calls, of the first choice that has any."""
+        return next(filter(None, (choice.beside_text() for choice in self._choices.values())), None)
+
     def choice(self, index: int = 0) -> GrowingChoice:
         """Return one of the choices, a new one where it has not begun."""
         return self._choices.setdefault(index, GrowingChoice())
@@ -142,6 +146,14 @@ class GrowingChoice:
             self._calls[len(self._calls)] = (call, [])
         self.stop(choice.finish_reason)
         return said
+
+    def beside_text(self) -> Turn | None:
+        """Return the thoughts and the calls that have come, without what those are given; None where none have."""
+        if not (self._thought or self._calls):
+            return None
+        thoughts = [{"type": "reasoning", "reasoning": thought} for thought in self._thought]
+        calls = [Call(id=call.id, name=call.name, arguments=None) for call, _ in self._calls.values()]
+        return Turn(role="assistant", blocks=[*thoughts], calls=calls)
 
     def choice(self) -> Choice:
         """Return the choice as far as it has come."""

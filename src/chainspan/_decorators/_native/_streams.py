@@ -52,6 +52,10 @@ class Gathered:
             self._unread = self._still_unread(piece, self._unread)
         return said
 
+    def beside_text(self) -> Turn | None:
+        """Return the thoughts and the calls that have come so far, or None."""
+        return self._grown.beside_text()
+
     def answer(self) -> Answer:
         """Return the answer as far as it has come: of pieces in which nobody finds any, their values."""
         if self._unread:
