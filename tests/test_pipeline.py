@@ -10,14 +10,18 @@ import subprocess
 import sys
 import textwrap
 import threading
+import weakref
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import Runnable, RunnableLambda
-from opentelemetry import trace
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import INVALID_SPAN
@@ -63,6 +67,28 @@ class Exported(SpanExporter):
     def export(self, spans: Any) -> SpanExportResult:
         self.names += [span.name for span in spans]
         return SpanExportResult.SUCCESS
+
+
+@dataclass
+class Tracers(trace.TracerProvider):
+    """Stands before the SDK's provider; as a dataclass it has no hash."""
+
+    provider: trace.TracerProvider
+
+    @override
+    def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
+        return self.provider.get_tracer(*args, **kwargs)
+
+
+@dataclass
+class Meters(metrics.MeterProvider):
+    """The same of metrics."""
+
+    provider: metrics.MeterProvider
+
+    @override
+    def get_meter(self, *args: Any, **kwargs: Any) -> metrics.Meter:
+        return self.provider.get_meter(*args, **kwargs)
 
 
 def steps(*names: str) -> Runnable[Any, Any]:
@@ -147,6 +173,28 @@ def test_handlers_of_two_pipelines_work_in_one_call(traces: Traces) -> None:
     )
 
     assert tree_of(mine.spans) == traces.tree == TREE
+
+
+def test_providers_without_a_hash(traces: Traces) -> None:
+    """Providers that stand before the SDK's are dataclasses with some libraries, such as Logfire; each is itself."""
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    providers = [Tracers(traces.provider), Tracers(traces.provider)]
+    handlers: list[Any] = [
+        OtelHandler(tracer_provider=provider, meter_provider=Meters(meters)) for provider in providers
+    ]
+
+    FakeListChatModel(responses=["3"]).invoke("x", {"callbacks": handlers})
+    gone = weakref.ref(providers.pop())
+    del handlers[1:]
+    gc.collect()
+
+    assert traces.tree == "chat\nchat"
+    data = reader.get_metrics_data()
+    assert data is not None
+    [recorded] = data.resource_metrics[0].scope_metrics[0].metrics
+    assert recorded.name == "gen_ai.client.operation.duration"
+    assert gone() is None
 
 
 def test_hundreds_of_handlers_of_one_exporter_share_a_worker() -> None:

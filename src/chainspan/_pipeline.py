@@ -30,6 +30,7 @@ from ._exit import after_fork
 from ._feeding import Worker, processor_for
 from ._guard import Guard
 from ._isolated import Isolated
+from ._kept import Kept
 from ._lifecycle import Lifecycle
 from ._listeners import does_nothing
 from ._locks import Lock
@@ -51,7 +52,7 @@ __all__ = [
 Target: TypeAlias = SpanProcessor | SpanExporter
 
 _lock = Lock()
-_of_provider: weakref.WeakKeyDictionary[trace.TracerProvider, Pipeline] = weakref.WeakKeyDictionary()
+_of_provider: Kept[Pipeline] = Kept()
 _apart: weakref.WeakValueDictionary[tuple[int, ...], Pipeline] = weakref.WeakValueDictionary()
 
 
@@ -139,7 +140,7 @@ def of_provider(
         pipeline = _of_provider.get(provider)
         if pipeline is None:
             pipeline = Pipeline(provider, has_scope=True, schema_url=schema_url, processors=processors, others=others)
-            _of_provider[provider] = pipeline
+            _of_provider.keep(provider, pipeline)
         return pipeline
 
 
@@ -182,7 +183,7 @@ def apart(
 
 def open_span(run_id: int) -> trace.Span | None:
     """Return the span of an open run in one of the application's own pipelines, or None."""
-    for pipeline in list(_of_provider.values()):
+    for pipeline in _of_provider.values():
         span = pipeline.lifecycle.span_of(run_id)
         if span is not None:
             return span

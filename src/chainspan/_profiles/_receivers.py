@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import weakref
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -18,6 +17,7 @@ from opentelemetry.metrics import MeterProvider
 
 from .._encode import attempt
 from .._exit import after_fork
+from .._kept import Kept
 from .._locks import Lock
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def load_named_provider() -> None:
     attempt(metrics.get_meter_provider, None)
 
 
-_kept: weakref.WeakKeyDictionary[object, dict[Any, Any]] = weakref.WeakKeyDictionary()
+_kept: Kept[dict[Any, Any]] = Kept()
 _kept_lock = Lock()
 
 
@@ -70,7 +70,9 @@ def kept_with(provider: object, key: object, make: Callable[[], T]) -> T:
     found: T | None = None if held is None else held.get(key)
     if found is None:
         with _kept_lock:
-            held = _kept.setdefault(provider, {})
+            held = _kept.get(provider)
+            if held is None:
+                held = _kept.keep(provider, {})
             if key not in held:
                 held[key] = make()
             found = held[key]
