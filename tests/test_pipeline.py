@@ -402,9 +402,10 @@ def test_environment_that_asks_for_an_export_gets_one() -> None:
     assert done.stdout.endswith("ProxyTracerProvider\n")
 
 
-def test_disabled_sdk_is_silent() -> None:
-    """OTEL_SDK_DISABLED switches the handler off without a word."""
-    done = run_alone(CALL, OTEL_SDK_DISABLED="true", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+@pytest.mark.parametrize(("name", "value"), [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")])
+def test_handler_that_is_switched_off_is_silent(name: str, value: str) -> None:
+    """The variables that switch everything off do so without a word."""
+    done = run_alone(CALL, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", **{name: value})
 
     assert (done.stdout, done.stderr) == ("x\nx\nProxyTracerProvider\n", "")
 

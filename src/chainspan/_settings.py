@@ -17,6 +17,7 @@ __all__ = [
     "OTEL_TRACES_EXPORTER",
     "asks_for_export",
     "asks_for_metrics",
+    "asks_for_nothing",
     "emits_events",
     "exception_signals",
     "is_strict",
@@ -66,6 +67,11 @@ def is_strict() -> bool:
 def sdk_disabled() -> bool:
     """Return whether the environment switches OpenTelemetry off."""
     return os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true"
+
+
+def asks_for_nothing() -> bool:
+    """Return whether the environment says that no traces are to be exported; where it says nothing, it does not."""
+    return sdk_disabled() or os.environ.get(OTEL_TRACES_EXPORTER, "").strip().lower() == "none"
 
 
 def asks_for_export() -> bool:

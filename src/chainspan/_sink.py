@@ -92,7 +92,7 @@ class GlobalPipeline:
     def _look(self, provider: trace.TracerProvider) -> Pipeline | None:
         if _pipeline.is_set_up(provider):
             return _pipeline.of_provider(provider, self._schema_url)
-        if _settings.sdk_disabled():
+        if _settings.asks_for_nothing():
             return None
         if not _settings.asks_for_export():
             say_once(_NOWHERE)
