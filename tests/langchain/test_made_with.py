@@ -112,39 +112,48 @@ CHAT = {
 TEXT = {"gen_ai.request.top_k": 5, "server.address": "localhost", "server.port": 11434}
 
 
-async def asked_for(model: Model, mode: Mode) -> dict[str, Any]:
+def run(mode: Mode, model: Model, handler: OtelHandler) -> None:
+    """Call a model in a loop of asyncio's own; that of the tests has tasks of another class on Python 3.10."""
+
+    async def main() -> None:
+        await mode(model, {"callbacks": [handler]})
+
+    asyncio.run(main())
+
+
+def asked_for(model: Model, mode: Mode) -> dict[str, Any]:
     """Return what the span of a model says of what it was made with."""
     memory = InMemorySpanExporter()
     with OtelHandler(memory) as handler:
-        await mode(model, {"callbacks": [handler]})
+        run(mode, model, handler)
     said = [span.attributes or {} for span in memory.get_finished_spans()]
     [attributes] = [each for each in said if "gen_ai.provider.name" in each]
     return {key: attributes[key] for key in sorted(attributes) if key in CHAT}
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_chat_models_fields(mode: Mode) -> None:
+def test_chat_models_fields(mode: Mode) -> None:
     """The fields of a chat model's own are read, however it is called, and the address by any integration's word."""
-    assert await asked_for(ChatHere(responses=["3"]), mode) == CHAT
-    assert await asked_for(ChatElsewhere(responses=["3"]), mode) == {
+    assert asked_for(ChatHere(responses=["3"]), mode) == CHAT
+    assert asked_for(ChatElsewhere(responses=["3"]), mode) == {
         "server.address": "elsewhere.example",
         "server.port": 443,
     }
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_text_models_fields(mode: Mode) -> None:
+def test_text_models_fields(mode: Mode) -> None:
     """So are those of a text model, whose start may be reported from another task."""
-    assert await asked_for(CompletionHere(responses=["3"]), mode) == TEXT
+    assert asked_for(CompletionHere(responses=["3"]), mode) == TEXT
 
 
-async def test_a_call_decides_before_the_fields() -> None:
+def test_a_call_decides_before_the_fields() -> None:
     """What is asked for in the call stands before what the model was made with; two models are two."""
     one, other = ChatHere(responses=["3"]), ChatHere(responses=["3"], base_url="http://other:80")
 
-    assert await asked_for(one.bind(top_k=7), invoke) == CHAT | {"gen_ai.request.top_k": 7}
-    assert await asked_for(other, invoke) == CHAT | {"server.address": "other", "server.port": 80}
-    assert await asked_for(one, invoke) == CHAT
+    assert asked_for(one.bind(top_k=7), invoke) == CHAT | {"gen_ai.request.top_k": 7}
+    assert asked_for(other, invoke) == CHAT | {"server.address": "other", "server.port": 80}
+    assert asked_for(one, invoke) == CHAT
 
 
 @pytest.mark.parametrize(("project", "provider"), [(None, "gcp.gemini"), ("p-1", "gcp.vertex_ai")])
@@ -158,20 +167,20 @@ def test_which_of_googles_services_completes(project: str | None, provider: str)
     assert (span.attributes or {})["gen_ai.provider.name"] == provider
 
 
-async def test_fields_are_read_each_time() -> None:
+def test_fields_are_read_each_time() -> None:
     """A copy of a model, which LangChain describes as it does the model, has fields of its own, and they may change."""
     one = ChatHere(responses=["3"])
-    assert await asked_for(one, invoke) == CHAT
+    assert asked_for(one, invoke) == CHAT
     other = one.model_copy(update={"top_k": 7})
 
-    assert await asked_for(other, invoke) == CHAT | {"gen_ai.request.top_k": 7}
+    assert asked_for(other, invoke) == CHAT | {"gen_ai.request.top_k": 7}
     one.num_predict = 8
-    assert await asked_for(one, invoke) == CHAT | {"gen_ai.request.max_tokens": 8}
+    assert asked_for(one, invoke) == CHAT | {"gen_ai.request.max_tokens": 8}
 
 
-async def test_nothing_is_read_where_no_model_calls() -> None:
+def test_nothing_is_read_where_no_model_calls() -> None:
     """A call that is reported by somebody else has no fields."""
-    assert await asked_for(ChatHere(responses=["3"]), by_hand) == {}
+    assert asked_for(ChatHere(responses=["3"]), by_hand) == {}
 
 
 @pytest.mark.parametrize("mode", [invoke, ainvoke, stream, astream])
@@ -182,10 +191,7 @@ def test_metrics_of_calls_that_are_not_sampled(mode: Mode) -> None:
     tracer_provider.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
     handler = OtelHandler(tracer_provider=tracer_provider, meter_provider=MeterProvider([reader]))
 
-    async def main() -> None:
-        await mode(ChatHere(responses=["3"]), {"callbacks": [handler]})
-
-    asyncio.run(main())
+    run(mode, ChatHere(responses=["3"]), handler)
 
     data = reader.get_metrics_data()
     assert data is not None
