@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -25,6 +25,7 @@ _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
 # A string, which stays as it is, or a number that JavaScript spells differently.
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN|-?[\d.]+e-\d+', re.DOTALL)
 _LEAST_DECIMAL = Decimal("1e-6")  # below it, Number.prototype.toString writes an exponent
+_MOST_LEVELS = 900  # each is indented by two more: a text of twice as many is four times as long
 _ARRAY_INDEX = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 _LAST_ARRAY_INDEX = 2**32 - 2
 
@@ -47,11 +48,27 @@ def stringify(value: object) -> str:
 
 def _stringify_slowly(value: object) -> str:
     """Write what pydantic's encoder refuses: lone surrogates and more than 200 levels."""
+    if _is_too_deep(value):  # Python's encoder goes tens of thousands of levels down from 3.14 on
+        raise ValueError(f"nests more than {_MOST_LEVELS} levels deep")
     try:
         text = json.dumps(value, indent=2, ensure_ascii=False)
     except (RecursionError, TypeError) as error:
         raise ValueError(str(error)) from error
     return _SURROGATES.sub(_well_formed, _TOKENS.sub(_javascript_token, text))
+
+
+def _is_too_deep(value: object) -> bool:
+    level: dict[int, object] = {id(value): value}
+    for _ in range(_MOST_LEVELS):
+        level = {id(item): item for held in level.values() for item in _containers_in(held)}
+        if not level:
+            return False
+    return True
+
+
+def _containers_in(value: object) -> Iterator[object]:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return (item for item in items if isinstance(item, (dict, list)))
 
 
 def _javascript_token(match: re.Match[str]) -> str:
