@@ -13,7 +13,12 @@ from typing import Any, Final
 
 __all__ = ["Listeners", "does_nothing"]
 
-_NOTHING: Final = frozenset({"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"})
+
+def _idle() -> None:
+    """Do nothing, in this Python's instructions."""
+
+
+_NOTHING: Final = frozenset({"NOP", *(step.opname for step in dis.get_instructions(_idle))})
 """The instructions of a function whose body is ``pass``, or a docstring."""
 
 
