@@ -110,6 +110,8 @@ def test_forked_workers_send_theirs(server: OtlpServer) -> None:
     done, _ = run(
         server,
         """
+        import warnings
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded")
         for _ in range(2):
             if not os.fork():
                 ask.invoke("2 + 2?", {"callbacks": [handler]})

@@ -189,6 +189,7 @@ def test_span_of_a_killed_neighbour_is_sent(server: OtlpServer, tmp_path: Path, 
     assert sorted(set(server.names)) == sorted(["mine", *(f"theirs {number}" for number in range(20))])
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_forked_child_begins_a_file_of_its_own(tmp_path: Path, make: Callable[..., SpoolExporter]) -> None:
     """What the parent has open stays the parent's, and goes on after the child has ended."""
     exporter = make(Endpoint())
