@@ -53,10 +53,11 @@ def holders() -> Iterator[list[Holder]]:
 
 @pytest.fixture
 def sigterm() -> Iterator[None]:
-    """Put back whatever handler there was."""
-    handler = signal.getsignal(signal.SIGTERM)
+    """Put back whatever handler there was, and forget that the signal came."""
+    handler, called_s = signal.getsignal(signal.SIGTERM), _exit._SigtermHandler.called_s
     yield
     signal.signal(signal.SIGTERM, handler)
+    _exit._SigtermHandler.called_s = called_s
 
 
 def test_all_share_the_time_at_exit(holders: list[Holder]) -> None:

@@ -192,11 +192,12 @@ def test_header_that_cannot_be_sent_is_named(headers: dict[str, str], protocol: 
         otlp(headers=headers, protocol=protocol)
 
 
-def test_variable_with_a_header_that_cannot_be_sent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"])
+def test_variable_with_a_header_that_cannot_be_sent_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A line's end may hide in what is encoded."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=hunter%0A22")
+    monkeypatch.setenv(name, "x-key=hunter%0A22")
 
-    with pytest.raises(ConfigurationError, match=r"^OTEL_EXPORTER_OTLP_HEADERS: expected .*, got 'x-key'$"):
+    with pytest.raises(ConfigurationError, match=f"^{name}: expected .*, got 'x-key'$"):
         otlp()
 
 

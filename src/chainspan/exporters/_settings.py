@@ -127,8 +127,7 @@ class _Variables:
             url = f"http://{url}"  # gRPC's own form: host:port
         path = _path_of(url)
         if path is None:
-            variable = self._own_name(OTEL_EXPORTER_OTLP_ENDPOINT) if own else OTEL_EXPORTER_OTLP_ENDPOINT
-            where = "endpoint" if given else variable
+            where = "endpoint" if given else self._asked(OTEL_EXPORTER_OTLP_ENDPOINT)
             raise ConfigurationError(where, expected="a URL such as http://localhost:4318", got=mask_text(url))
         is_whole = path not in {"", "/"} if given else bool(own)
         if is_whole or protocol == "grpc":
@@ -137,12 +136,12 @@ class _Variables:
 
     def headers(self, given: Mapping[str, str] | None, protocol: str) -> dict[str, str]:
         """Return the headers of every request; what is wrong with a value is said without it."""
-        items = self(OTEL_EXPORTER_OTLP_HEADERS).split(",")
+        asked, items = self._asked(OTEL_EXPORTER_OTLP_HEADERS), self(OTEL_EXPORTER_OTLP_HEADERS).split(",")
         usable = [item for item in items if not item.strip() or _HEADER.fullmatch(item.strip())]
         if len(usable) < len(items):  # the SDK would log it with the key that it holds
-            say_once("A header in OTEL_EXPORTER_OTLP_HEADERS is not of the form name=value, and is left out.")
+            say_once(f"A header in {asked} is not of the form name=value, and is left out.")
         headers = dict(parse_env_headers(",".join(usable), liberal=True))
-        _check_headers(OTEL_EXPORTER_OTLP_HEADERS, headers, protocol)
+        _check_headers(asked, headers, protocol)
         _check_headers("headers", given or {}, protocol)
         return headers | {name.lower(): value for name, value in (given or {}).items()}
 
@@ -173,11 +172,14 @@ class _Variables:
         ):
             path = self(name)
             if path and not os.access(path, os.R_OK):
-                where = self._own_name(name) if self._own(name) else name
-                raise ConfigurationError(where, expected="a file that can be read", got=path)
+                raise ConfigurationError(self._asked(name), expected="a file that can be read", got=path)
 
     def _own(self, name: str) -> str:
         return os.environ.get(self._own_name(name), "").strip()
+
+    def _asked(self, name: str) -> str:
+        """Return which variable is read: the signal's own, if it is set."""
+        return self._own_name(name) if self._own(name) else name
 
     def _own_name(self, name: str) -> str:
         return name.replace("OTEL_EXPORTER_OTLP_", f"OTEL_EXPORTER_OTLP_{self._signal.upper()}_")
