@@ -14,6 +14,7 @@ __all__ = [
     "has_package",
     "is_at_work",
     "is_dispatch",
+    "keeps_state",
     "outermost_method_of",
     "reporter",
     "reporter_among",
@@ -32,6 +33,8 @@ _PASSING = frozenset(  # functions that report a start and return before the run
 )
 _RUNNABLES = "langchain_core.runnables.base"
 _NODES = frozenset({"run_with_retry", "arun_with_retry"})  # functions of langgraph that a graph calls a node by
+_KEEPERS = ("langgraph.checkpoint", "langgraph.cache")  # modules of what a graph keeps its state and results by
+_KEEPING = frozenset({"aget_tuple", "aput", "aput_writes", "aget", "aset"})  # methods of those that a graph calls
 _COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>"})
 _REPORTS = frozenset({"on_chain_start", "on_chat_model_start", "on_llm_start", "on_tool_start", "on_retriever_start"})
 _REPORTED = _REPORTS | {"on_llm_end", "on_llm_error"}
@@ -193,6 +196,11 @@ def is_at_work(package: str, frame: FrameType | None) -> bool:
     if outermost is None or outermost.f_code.co_name in _NODES:
         return False
     return not _is_from(_RUNNABLES, _bases_of_self(outermost) or _bases_of_decorated(outermost))
+
+
+def keeps_state(frame: FrameType) -> bool:
+    """Return whether a frame is a method's of a checkpointer or a cache, by which a graph keeps its state."""
+    return frame.f_code.co_name in _KEEPING and any(_is_method_of(module, frame) for module in _KEEPERS)
 
 
 def _outermost_of(package: str, frame: FrameType | None) -> FrameType | None:

@@ -25,10 +25,12 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from ._stack import is_dispatch, self_of
+from ._stack import is_dispatch, keeps_state, self_of
 from ._tasks import suspended_frames
 
-__all__ = ["Waiting", "awaiter", "given_context", "waiting"]
+__all__ = ["MOST_TASKS", "Waiting", "awaiter", "given_context", "is_state_kept", "waiting"]
+
+MOST_TASKS = 16  # that wait for one another
 
 _MOST_TASKS = 4  # of dispatch, one inside the other
 _EXECUTOR = "concurrent.futures.thread"  # the module whose `run` executes what a thread was given
@@ -68,6 +70,18 @@ def awaiter(task: asyncio.Task[Any]) -> tuple[asyncio.Task[Any], Context] | None
     return next(_awaiters(task), None) or next(_gatherers(task), None)
 
 
+def is_state_kept(task: asyncio.Task[Any] | None) -> bool:
+    """Return whether a checkpointer or a cache of a graph waits for a task."""
+    for _ in range(MOST_TASKS):
+        found = None if task is None else awaiter(task)
+        if found is None:
+            return False
+        task = found[0]
+        if any(keeps_state(frame) for frame in suspended_frames(task)[0]):
+            return True
+    return False
+
+
 def given_context(frame: FrameType | None) -> Context | None:
     """Return the context that an executor's thread was given together with what it executes, or None.
 
@@ -104,6 +118,8 @@ def _awaiters(future: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
         task = getattr(wakeup, "__self__", None)
         if isinstance(task, asyncio.Task):
             yield task, context
+        for waiter in getattr(wakeup, "args", ()):  # of the partial function that `wait_for` leaves before Python 3.12
+            yield from _awaiters(waiter)
 
 
 def _callbacks(future: object) -> list[tuple[Any, Context]]:

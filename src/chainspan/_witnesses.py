@@ -15,7 +15,7 @@ from . import _stack
 from ._runs import Run
 from ._seat import Seat
 from ._tasks import current_task
-from ._waiting import awaiter, given_context
+from ._waiting import MOST_TASKS, awaiter, given_context, is_state_kept
 
 __all__ = ["Asker", "is_named", "is_named_throughout", "leave_seat", "set_current_run", "take_seat"]
 
@@ -36,7 +36,6 @@ _PUMPED = frozenset({"_iter_v2_events", "_aiter_v2_events"})  # generators that 
 _MODELS = "langchain_core.language_models"
 _TEXT_MODELS = "langchain_core.language_models.llms"
 _ONE_BY_ONE = frozenset({"_generate", "_agenerate"})  # functions there that call a model prompt by prompt
-_MOST_TASKS = 16  # that wait for one another
 _ANSWERS = "_stream"  # the generator of a model that worker threads pull chunk by chunk
 
 _starters: dict[int, Run] = {}  # address of a frame -> the run that it started last
@@ -249,7 +248,7 @@ def _inherits(run: Run, seat: Seat, frame: FrameType | None) -> bool:
 def _is_in_stream(run: Run, package: str, frame: FrameType | None) -> bool:
     """Return whether what executes in another thread or task is a stream's body, and not a call of its consumer's."""
     if package != _NAMES_ALL:
-        return _stack.is_at_work(package, frame) or _is_called_in(run, frame)
+        return _stack.is_at_work(package, frame) or _is_called_in(run, frame) or is_state_kept(current_task())
     if run.is_leaf:
         answering = _stack.outermost_method_of(_MODELS, frame)
         return answering is not None and answering.f_code.co_name == _ANSWERS
@@ -273,7 +272,7 @@ def _is_given_by(run: Run, frame: FrameType | None) -> bool:
 
 def _is_awaited_in(run: Run, task: asyncio.Task[Any]) -> bool:
     """Return whether a run's body waits for a task."""
-    for _ in range(_MOST_TASKS):
+    for _ in range(MOST_TASKS):
         found = awaiter(task)
         word = None if found is None else _current_run(found[1])
         if found is None or word is None:

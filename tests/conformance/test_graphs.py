@@ -20,7 +20,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, RetryPolicy, Send, StreamMode, interrupt
 
 from ._bench import Bench
-from ._modes import CALLS, SYNC_ASYNC, Mode, modes
+from ._modes import ASYNC, CALLS, SYNC_ASYNC, Mode, modes
 from ._play import Observation
 from ._python310 import handed_on
 from ._stage import Stage
@@ -388,6 +388,80 @@ def test_decorated_checkpointer(bench: Bench, mode: Mode, opens: Callable[[Stage
         chain:LangGraph
           native:{names[0]}  x3
           native:{names[1]}  x2
+          chain:a
+            native:node:a
+        """,
+    )
+
+
+async def _gathered(*work: Any) -> None:
+    await asyncio.gather(*work)
+
+
+async def _as_task(*work: Any) -> None:
+    for one in work:
+        await asyncio.create_task(one)
+
+
+async def _waited_for(*work: Any) -> None:
+    await asyncio.wait_for(asyncio.gather(*work), timeout=5)
+
+
+class TaskSaver(InMemorySaver):
+    """A checkpointer that leaves its work to tasks of its own, each of which opens a native span."""
+
+    def __init__(self, stage: Stage, work: Callable[..., Any]) -> None:
+        super().__init__()
+        self._stage = stage
+        self._work = work
+
+    async def aget_tuple(self, config: Any) -> Any:
+        """Read."""
+        await self._work(ask(self._stage, "native:saver:get"))
+        return super().get_tuple(config)
+
+    async def aput(self, *args: Any) -> Any:
+        """Write a checkpoint."""
+        await self._work(ask(self._stage, "native:saver:one"), ask(self._stage, "native:saver:two"))
+        return super().put(*args)
+
+    async def aput_writes(self, *args: Any) -> None:
+        """Write what a node wrote."""
+        await self._work(ask(self._stage, "native:saver:writes"))
+        super().put_writes(*args)
+
+
+async def ask(stage: Stage, name: str) -> None:
+    """Ask a database, as a client does that knows of no checkpointer."""
+    with stage.native(name):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("work", [_gathered, _as_task, _waited_for])
+@modes(ASYNC)
+def test_checkpointer_with_tasks(bench: Bench, mode: Mode, work: Callable[..., Any]) -> None:
+    """What a checkpointer leaves to tasks of its own hangs below the graph's run, and a consumer's tasks do not."""
+
+    async def scenario(stage: Stage) -> None:
+        graph = StateGraph(State)
+        graph.add_node("a", node(stage, "a", mode))
+        graph.add_edge(START, "a")
+        compiled = graph.compile(checkpointer=TaskSaver(stage, work))
+        if mode.name == "ainvoke":
+            await compiled.ainvoke(EMPTY, {**stage.config, **THREAD})
+        else:
+            async for _ in compiled.astream(EMPTY, {**stage.config, **THREAD}):
+                await work(ask(stage, "native:consumer"))
+
+    bench.check(
+        scenario,
+        f"""
+        {"native:consumer" if mode.name == "astream" else ""}
+        chain:LangGraph
+          native:saver:get
+          native:saver:one  x3
+          native:saver:two  x3
+          native:saver:writes  x2
           chain:a
             native:node:a
         """,
