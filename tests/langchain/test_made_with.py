@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -91,12 +92,13 @@ async def abatch(model: Model, config: RunnableConfig) -> None:
     await model.with_retry().abatch(["Hi"], config)
 
 
-async def by_hand(model: Model, config: RunnableConfig) -> None:
+async def by_hand(model: Model, config: RunnableConfig, **path: Any) -> None:
     """Tell of a call that no model makes."""
     callbacks: Any = config["callbacks"]
     told: dict[str, Any] = {"run_id": "00000000-0000-0000-0000-000000000001", "name": "ChatHere"}
-    described = {"lc": 1, "type": "not_implemented", "id": ["here", "ChatHere"]}
-    callbacks[0].on_chat_model_start(described, [[]], **told)
+    described = {"lc": 1, "type": "not_implemented", **path}
+    more = {"invocation_params": {"top_k": 9}}
+    callbacks[0].on_chat_model_start(described, [[]], **told, **more)
     callbacks[0].on_llm_end(None, **told)
 
 
@@ -127,7 +129,7 @@ def asked_for(model: Model, mode: Mode) -> dict[str, Any]:
     with OtelHandler(memory) as handler:
         run(mode, model, handler)
     said = [span.attributes or {} for span in memory.get_finished_spans()]
-    [attributes] = [each for each in said if "gen_ai.provider.name" in each]
+    [attributes] = [each for each in said if "gen_ai.operation.name" in each]
     return {key: attributes[key] for key in sorted(attributes) if key in CHAT}
 
 
@@ -178,9 +180,10 @@ def test_fields_are_read_each_time() -> None:
     assert asked_for(one, invoke) == CHAT | {"gen_ai.request.max_tokens": 8}
 
 
-def test_nothing_is_read_where_no_model_calls() -> None:
-    """A call that is reported by somebody else has no fields."""
-    assert asked_for(ChatHere(responses=["3"]), by_hand) == {}
+@pytest.mark.parametrize("path", [{"id": ["here", "ChatHere"]}, {"id": []}, {}], ids=["class", "empty", "none"])
+def test_nothing_is_read_where_no_model_calls(path: dict[str, Any]) -> None:
+    """A call that is reported by somebody else has no fields, and is read all the same."""
+    assert asked_for(ChatHere(responses=["3"]), partial(by_hand, **path)) == {"gen_ai.request.top_k": 9}
 
 
 @pytest.mark.parametrize("mode", [invoke, ainvoke, stream, astream])

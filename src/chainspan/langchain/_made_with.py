@@ -60,5 +60,6 @@ def _caller(described: Mapping[str, Any]) -> object:
     frame = reporting()
     if frame is None and (waiter := waiting(current_task())) is not None:
         frame = waiter.frame
-    found = None if frame is None else self_of(frame)
-    return found if type(found).__name__ == described["id"][-1] else None
+    found, path = None if frame is None else self_of(frame), described.get("id")
+    is_described = isinstance(path, (list, tuple)) and path and path[-1] == type(found).__name__
+    return found if is_described else None
