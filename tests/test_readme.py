@@ -90,7 +90,10 @@ def test_examples_do_what_the_page_says(page: Path, collector: Collector, tmp_pa
     text = page.read_text("utf-8")
     script = tmp_path / page.name
     script.write_text(code_of(text), "utf-8")
-    environment = os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}"}
+    environment = os.environ | {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "PYTHON_THREAD_INHERIT_CONTEXT": "0",  # the pages show what a bare thread is without
+    }
 
     run = subprocess.run(
         [sys.executable, *STRICT, script], check=False, capture_output=True, text=True, env=environment
