@@ -79,7 +79,7 @@ The whole output is in $PWD/$log; run this again to try again."
 # PYTHON=/path/to/python names the only one to take.
 find_python() {
     too_old='' without_venv=''
-    set -- python3.13 python3.12 python3.11 python3.10 python3 python
+    set -- python3.14 python3.13 python3.12 python3.11 python3.10 python3 python
     [ -z "${PYTHON-}" ] || set -- "$PYTHON"
     for candidate in "$@"; do
         # Some commands of these names do not run a Python, but tell how to get one.
