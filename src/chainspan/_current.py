@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN, Span
 
-from . import _pipeline
+from . import _pipeline, _scope
 from ._encode import attempt
 from .langchain import run_id_of
 
@@ -50,6 +50,7 @@ def carry_context(function: Callable[P, R]) -> Callable[P, R]:
     A coroutine is run by whoever awaits it: ``carry_context(lambda: asyncio.run(work()))``.
     """
     context = contextvars.copy_context()
+    context.run(_scope.take_along)
 
     @wraps(function)
     def carried(*args: P.args, **kwargs: P.kwargs) -> R:

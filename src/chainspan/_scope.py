@@ -32,7 +32,7 @@ from opentelemetry.trace import (
 
 from ._runs import Run
 from ._scope_span import ScopedContext, ScopeSpan, live, raw_span, resolved, scoped, with_span
-from ._witnesses import is_named, is_named_throughout, leave_seat, take_seat
+from ._witnesses import carry, is_named, is_named_throughout, leave_seat, take_seat
 
 __all__ = [
     "ambient_span",
@@ -42,6 +42,7 @@ __all__ = [
     "native_span",
     "restore",
     "stands_on_top",
+    "take_along",
     "without_past",
 ]
 
@@ -76,6 +77,16 @@ def stands_on_top(run: Run, context: Context) -> bool:
     """Return whether a run's scope is the newest in a context."""
     span = raw_span(context)
     return type(span) is ScopeSpan and span.run is run
+
+
+def take_along() -> None:
+    """Let the run that is current here be so, as long as it is open, wherever this context is used."""
+    scope = raw_span(otel_context.get_current())
+    current = resolved(scope, None) if type(scope) is ScopeSpan else None
+    while type(scope) is ScopeSpan and scope.run.span is not current:
+        scope = scope.under
+    if type(scope) is ScopeSpan:
+        carry(scope.run)
 
 
 def is_settled(context: Context) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextvars import Context
+from contextvars import Context, ContextVar
 from types import FrameType
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from ._seat import Seat
 from ._tasks import current_task
 from ._waiting import MOST_TASKS, awaiter, given_context, is_state_kept
 
-__all__ = ["Asker", "is_named", "is_named_throughout", "leave_seat", "set_current_run", "take_seat"]
+__all__ = ["Asker", "carry", "is_named", "is_named_throughout", "leave_seat", "set_current_run", "take_seat"]
 
 _WORD_LAGS = sys.version_info < (3, 11)
 """Whether LangChain's word may be an ancestor's: asyncio could not give a task a context before
@@ -37,6 +37,9 @@ _MODELS = "langchain_core.language_models"
 _TEXT_MODELS = "langchain_core.language_models.llms"
 _ONE_BY_ONE = frozenset({"_generate", "_agenerate"})  # functions there that call a model prompt by prompt
 _ANSWERS = "_stream"  # the generator of a model that worker threads pull chunk by chunk
+
+_carried: ContextVar[tuple[Run, int | None] | None] = ContextVar("chainspan_carried", default=None)
+"""The run that was current where a context was taken, and the framework's word there."""
 
 _starters: dict[int, Run] = {}  # address of a frame -> the run that it started last
 
@@ -93,6 +96,11 @@ def leave_seat(run: Run) -> None:
     """Forget the frame that started a run."""
     if run.seat is not None and _starters.get(run.seat.frame_id) is run:
         del _starters[run.seat.frame_id]
+
+
+def carry(run: Run) -> None:
+    """Let a run be current in this context, until it ends, wherever nothing newer is."""
+    _carried.set((run, _current_run()))
 
 
 class Asker:
@@ -184,6 +192,9 @@ def _pulled(named: Run, frame: FrameType | None) -> Run | None:
         if run is not None and run.trace is named.trace:
             return named if named.is_within(run) and not _lags(named) else run
         frame = frame.f_back
+    carried = _carried.get()
+    if carried is not None and carried[0].open and carried[1] == named.id:
+        return carried[0]
     is_left = _lags(named) and named.seat is not None and named.seat.is_here()
     return None if is_left else named
 
@@ -237,6 +248,9 @@ def _inherits(run: Run, seat: Seat, frame: FrameType | None) -> bool:
     """Return whether code in another thread or task belongs to a run whose context it copied."""
     if seat.shares_stack():
         return False  # it would have been found there
+    carried = _carried.get()
+    if carried is not None and carried[0] is run:
+        return True
     if not (seat.is_generator or seat.only_starts):
         return run.is_watched or not seat.is_over()  # started by hand, it may be open for ever
     if run.is_leaf and (not run.is_streamed or current_task() is not None):

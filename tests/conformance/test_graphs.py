@@ -23,7 +23,7 @@ from ._bench import Bench
 from ._modes import ASYNC, CALLS, SYNC_ASYNC, Mode, modes
 from ._play import Observation
 from ._python310 import handed_on
-from ._stage import Stage
+from ._stage import Stage, carry_context
 from ._trees import label
 
 
@@ -407,8 +407,13 @@ async def _waited_for(*work: Any) -> None:
     await asyncio.wait_for(asyncio.gather(*work), timeout=5)
 
 
+async def _carried(*work: Any) -> None:
+    for one in work:
+        await asyncio.to_thread(carry_context(partial(asyncio.run, one)))
+
+
 class TaskSaver(InMemorySaver):
-    """A checkpointer that leaves its work to tasks of its own, each of which opens a native span."""
+    """A checkpointer that leaves its work to tasks and threads, each of which opens a native span."""
 
     def __init__(self, stage: Stage, work: Callable[..., Any]) -> None:
         super().__init__()
@@ -437,10 +442,10 @@ async def ask(stage: Stage, name: str) -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("work", [_gathered, _as_task, _waited_for])
+@pytest.mark.parametrize("work", [_gathered, _as_task, _waited_for, _carried])
 @modes(ASYNC)
 def test_checkpointer_with_tasks(bench: Bench, mode: Mode, work: Callable[..., Any]) -> None:
-    """What a checkpointer leaves to tasks of its own hangs below the graph's run, and a consumer's tasks do not."""
+    """What a checkpointer leaves to tasks, or carries into threads, hangs below the graph; a consumer's does not."""
 
     async def scenario(stage: Stage) -> None:
         graph = StateGraph(State)

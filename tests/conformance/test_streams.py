@@ -74,6 +74,113 @@ def test_second_request_of_a_model_alone(bench: Bench, mode: Mode) -> None:
     )
 
 
+def in_threads(stage: Stage) -> None:
+    """Make two requests at once, in a bare executor."""
+    with ThreadPoolExecutor(2) as pool:
+        for work in [carry_context(partial(stage.mark, "native:carried")) for _ in range(2)]:
+            pool.submit(work)
+
+
+@modes(STREAMS)
+def test_requests_in_threads_of_a_model(bench: Bench, mode: Mode) -> None:
+    """What a streaming model carries into threads hangs below it; what its consumer carries there does not."""
+
+    def scenario(stage: Stage) -> Any:
+        model = sequence(stage, inside=lambda _: in_threads(stage), midway=lambda _: in_threads(stage))
+        return mode.run(model | RunnableLambda(str, name="str"), WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+            native:carried  x4
+          parser:StrOutputParser
+          chain:str
+        """,
+    )
+
+
+@modes(STREAMS)
+def test_requests_in_threads_of_a_model_alone(bench: Bench, mode: Mode) -> None:
+    """So it does where no chain is around the model."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.model(inside=lambda _: in_threads(stage), midway=lambda _: in_threads(stage))
+        return mode.run(model, "hi", stage.config)
+
+    bench.check(
+        scenario,
+        """
+        llm:m1
+          native:model:m1
+          native:carried  x4
+        """,
+    )
+
+
+def test_threads_of_a_consumer(bench: Bench) -> None:
+    """What a consumer carries into threads between two chunks is its own."""
+
+    def scenario(stage: Stage) -> None:
+        for _ in sequence(stage).stream(WORD, stage.config):
+            in_threads(stage)
+
+    bench.check(
+        scenario,
+        """
+        native:carried  x6
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+          parser:StrOutputParser
+        """,
+    )
+
+
+def test_calls_in_threads_of_a_model(bench: Bench) -> None:
+    """What is called in such a thread is current in its own body, below the step that LangChain names there."""
+
+    def calls(stage: Stage, _: object) -> None:
+        branches = RunnableParallel(a=partial(marked, stage, "a"), b=partial(marked, stage, "b"))
+
+        def work() -> None:
+            branches.invoke("x")
+            stage.mark("native:carried")
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(carry_context(work)).result()
+
+    def scenario(stage: Stage) -> Any:
+        chain = RunnableLambda(str, name="first") | stage.model(midway=partial(calls, stage)) | PARSER
+        return list(chain.stream("hi", stage.config))
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          chain:first
+          llm:m1
+            native:model:m1
+            native:carried
+          parser:StrOutputParser
+            chain:RunnableParallel<a,b>
+              chain:RunnableLambda
+                native:a
+              chain:RunnableLambda
+                native:b
+        """,
+    )
+
+
+def marked(stage: Stage, name: str, _: object) -> None:
+    """Mark the body of a step."""
+    stage.mark(f"native:{name}")
+
+
 @modes(STREAMS)
 def test_second_request_and_a_watchful_consumer(bench: Bench, mode: Mode) -> None:
     """The model's spans and the consumer's take turns, each in its own place."""
