@@ -11,8 +11,8 @@ which runs in the task that waits. That task stands suspended meanwhile, so its 
 can be entered from here.
 
 asyncio has no public way from a task to the one that waits for it before Python 3.14.
-What is used instead are the callbacks that ``await``, ``gather`` and ``wait`` leave; where they
-look otherwise, no waiting task is found. What a worker thread executes is handed to it together
+What is used instead are the callbacks that ``await``, ``gather``, ``wait`` and task groups leave; where
+they look otherwise, no waiting task is found. What a worker thread executes is handed to it together
 with the context that it was called in (``run_in_executor``, ``to_thread``), as a partial function.
 """
 
@@ -115,7 +115,8 @@ def _gatherers(task: asyncio.Task[Any]) -> Iterator[tuple[asyncio.Task[Any], Con
 
 def _awaiters(future: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
     for wakeup, context in _callbacks(future):
-        task = getattr(wakeup, "__self__", None)
+        owner = getattr(wakeup, "__self__", None)
+        task = getattr(owner, "_parent_task", owner)  # of a task group, the task that has opened it
         if isinstance(task, asyncio.Task):
             yield task, context
         for waiter in getattr(wakeup, "args", ()):  # of the partial function that `wait_for` leaves before Python 3.12

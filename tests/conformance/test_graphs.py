@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import inspect
 import operator
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -407,6 +408,14 @@ async def _waited_for(*work: Any) -> None:
     await asyncio.wait_for(asyncio.gather(*work), timeout=5)
 
 
+async def _in_group(*work: Any) -> None:
+    if sys.version_info < (3, 11):
+        pytest.skip("task groups came with Python 3.11")
+    async with asyncio.TaskGroup() as group:
+        for one in work:
+            group.create_task(one)
+
+
 async def _carried(*work: Any) -> None:
     for one in work:
         await asyncio.to_thread(carry_context(partial(asyncio.run, one)))
@@ -442,7 +451,7 @@ async def ask(stage: Stage, name: str) -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("work", [_gathered, _as_task, _waited_for, _carried])
+@pytest.mark.parametrize("work", [_gathered, _as_task, _waited_for, _in_group, _carried])
 @modes(ASYNC)
 def test_checkpointer_with_tasks(bench: Bench, mode: Mode, work: Callable[..., Any]) -> None:
     """What a checkpointer leaves to tasks, or carries into threads, hangs below the graph; a consumer's does not."""
