@@ -388,7 +388,7 @@ def test_sigterm_flushes_what_is_pending(opt_out: str, arrived: int) -> None:
 
 def test_sigterm_flushes_under_gevent() -> None:
     """A worker of gevent's that waits for work flushes too, and ends by the signal."""
-    pytest.importorskip("gevent", reason="install gevent beside the group `test`")
+    pytest.importorskip("gevent", reason="gevent is of the group `test`")
     with OtlpServer() as server:
         done = run_alone(
             """
@@ -412,7 +412,7 @@ def test_sigterm_flushes_under_gevent() -> None:
 @pytest.mark.parametrize("spool", ["", "spool=os.environ['SPOOL']"], ids=["memory", "spool"])
 def test_gevent_that_comes_late(tmp_path: Path, spool: str) -> None:
     """A worker of gunicorn's with a preloaded application patches after configure(); it ends, and all arrives."""
-    pytest.importorskip("gevent", reason="install gevent beside the group `test`")
+    pytest.importorskip("gevent", reason="gevent is of the group `test`")
     with OtlpServer() as server:
         done = run_alone(
             f"""

@@ -12,7 +12,8 @@ from chainspan import _semconv
 ROOT = Path(__file__).parent.parent
 VARIABLE = re.compile(r"\b(?:OTEL|CHAINSPAN)_[A-Z_]+[A-Z]\b")
 NOT_OURS = {"OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"}  # of the SDK's that configure()'s arguments stand for
-OF_THE_API = {"OTEL_PYTHON_METER_PROVIDER"}  # loads a provider, in which chainspan has no say
+# These load a provider, in which chainspan has no say.
+OF_THE_API = {"OTEL_PYTHON_METER_PROVIDER", "OTEL_PYTHON_TRACER_PROVIDER"}
 
 
 def test_every_variable_is_on_the_page() -> None:

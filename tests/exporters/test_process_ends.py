@@ -121,7 +121,7 @@ WORKERS = {
 @pytest.mark.parametrize("library", WORKERS)
 def test_workers_of_celery_send_theirs(server: OtlpServer, library: str) -> None:
     """A worker that ends after its last task runs no exit hooks, and sends what it has all the same."""
-    pytest.importorskip(library, reason="install celery beside the group `test`")
+    pytest.importorskip(library, reason="celery is of the group `test`")
     program = textwrap.dedent("""
         import chainspan
         chainspan.configure()
