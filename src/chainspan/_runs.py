@@ -228,9 +228,10 @@ class RunRegistry:
         run = self._open.pop(run_id, None)
         if run is None:
             return None
-        self._past[run_id] = run
-        if len(self._past) * 2 >= _MOST_PAST:
-            self._long_past, self._past = self._past, {}
+        past = self._past
+        past[run_id] = run
+        if len(past) * 2 >= _MOST_PAST:
+            self._long_past, self._past = past, {}  # by as many threads as come here at once, and none is forgotten
         if run.id != run_id:
             if run.stands_for is not None:
                 run.stands_for.discard(run_id)

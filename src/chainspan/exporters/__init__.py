@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from ._counted import counted_once
     from ._gated import gated
     from ._otlp import OtlpExporter, otlp
-    from ._spool import SpoolExporter, spool
+    from ._spool import SpoolExporter
+    from ._spool_open import spool
 
 __all__ = [
     "ConsoleProcessor",
@@ -33,7 +34,7 @@ if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name
         "flush_on_sigterm": ".._exit",
         "gated": "._gated",
         "otlp": "._otlp",
-        "spool": "._spool",
+        "spool": "._spool_open",
     }
 
     def __getattr__(name: str) -> object:

@@ -6,9 +6,7 @@ long as the directory has room, and is sent by the next process that uses the di
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic, time_ns  # noqa: TID251  files of several processes are sorted by it
@@ -18,21 +16,18 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from typing_extensions import override
 
 from .._delivery import Delivery
-from .._errors import ConfigurationError, require_count, require_type
 from .._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
-from .._locks import Lock
-from .._outage import OutageLog, place_of
+from .._outage import OutageLog
 from ._courier import Courier
 from ._encoding import encoded
-from ._otlp import OtlpExporter, otlp
 from ._senders import Sender, Verdict
-from ._shipper import Shipper, require_filelock
+from ._shipper import Shipper
 from ._spool_counts import Settlement, SpoolCounts
 from ._spool_files import SpoolFiles
 from ._spool_memory import SpoolMemory
 from ._spool_segment import SpoolSegment, adopt
 
-__all__ = ["MAX_SPOOL_BYTES", "SpoolExporter", "spool"]
+__all__ = ["MAX_SPOOL_BYTES", "SpoolExporter"]
 
 MAX_SPOOL_BYTES = 256 * 1024 * 1024
 """How much a spool holds by default: about a day of an agent that makes a span a second with 3 kB each."""
@@ -47,41 +42,6 @@ _MEMORY_PATIENCE_S = 2.0
 _LAST_STEPS_S = 0.2
 _LOOK_S = 0.05
 _LOOKS_SHARE = 4  # looking takes a fifth of a flush's time at most
-
-
-def spool(
-    directory: str | os.PathLike[str], *, to: OtlpExporter | None = None, max_bytes: int = MAX_SPOOL_BYTES
-) -> SpoolExporter:
-    """Return the process's exporter for a spool directory, which is made if it is not there.
-
-    Give it to a handler, or to ``configure(spool=directory)``. Several processes may share
-    a directory; then one of them sends for all.
-
-    Args:
-        directory: A directory of its own, best on a local disk.
-        to: Where the spool is sent, such as ``otlp("http://collector:4318")``; by default what
-            the OTEL_* variables say.
-        max_bytes: How much may wait. Beyond it the oldest is dropped, counted and reported.
-
-    Raises:
-        ConfigurationError: The directory cannot be written, is sent elsewhere already in
-            this process, another argument cannot be used, or the extra ``spool`` is not installed.
-    """
-    require_filelock()
-    require_type("spool", directory, str, os.PathLike, expected="a directory that can be written")
-    require_type("spool(to=)", to, OtlpExporter, type(None), expected="what otlp() returns")
-    require_count("spool(max_bytes=)", max_bytes)
-    if not os.fspath(directory):  # of a variable that is not set; as a path it is the working directory
-        raise ConfigurationError("spool", expected="a directory that can be written", got=directory)
-    path = Path(directory).resolve()
-    with _open_lock:
-        exporter = _open.get(path)
-        if exporter is None or exporter.closed:
-            exporter = _open[path] = _made(path, (to or otlp()).sender, max_bytes)
-        elif to is not None and to.sender.endpoint != exporter.endpoint:
-            endpoint = place_of(to.sender.endpoint)
-            raise ConfigurationError("spool", expected=f"a directory of its own for {endpoint}", got=str(path))
-        return exporter
 
 
 class SpoolExporter(SpanExporter):
@@ -303,14 +263,3 @@ class _Steady:
     def __call__(self) -> int:
         self._latest_ns = max(self._latest_ns, self._now_ns())
         return self._latest_ns
-
-
-_open: weakref.WeakValueDictionary[Path, SpoolExporter] = weakref.WeakValueDictionary()
-_open_lock = Lock()
-
-
-def _made(path: Path, sender: Sender, max_bytes: int) -> SpoolExporter:
-    try:
-        return SpoolExporter(path, sender, max_bytes=max_bytes)
-    except OSError as error:
-        raise ConfigurationError("spool", expected="a directory that can be written", got=f"{path}: {error}") from error
