@@ -1,4 +1,4 @@
-"""The context that a worker thread was given, in each form that Python keeps it in."""
+"""The context that a worker thread was given, in each form that Python keeps it in, and who waits for a task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chainspan._waiting import given_context
+from chainspan._waiting import awaiter, given_context
 
 EXECUTOR = "concurrent.futures.thread"
 UNTIL_3_13 = """
@@ -67,3 +67,26 @@ async def test_context_that_a_thread_of_asyncio_is_given() -> None:
     assert context is not None
     assert context is not copy_context()
     assert await asyncio.get_running_loop().run_in_executor(None, found) is None
+
+
+async def test_task_that_is_handed_to_its_own_callback() -> None:
+    """A partial function that asyncio has not left there says nothing of who waits."""
+
+    async def ask() -> tuple[asyncio.Task[Any], Context] | None:
+        task = asyncio.current_task()
+        assert task is not None
+        return awaiter(task)
+
+    def done(_: asyncio.Task[Any], __: asyncio.Task[Any]) -> None:
+        pass
+
+    alone = asyncio.create_task(ask())
+    alone.add_done_callback(partial(done, alone))
+    await asyncio.sleep(0)
+    awaited = asyncio.create_task(ask())
+    awaited.add_done_callback(partial(done, awaited))
+    found = await awaited
+
+    assert alone.result() is None
+    assert found is not None
+    assert found[0] is asyncio.current_task()

@@ -33,6 +33,7 @@ __all__ = ["MOST_TASKS", "Waiting", "awaiter", "given_context", "is_state_kept",
 MOST_TASKS = 16  # that wait for one another
 
 _MOST_TASKS = 4  # of dispatch, one inside the other
+_RELEASE = "_release_waiter"  # what `wait_for` leaves before Python 3.12, as a partial function with whom it wakes
 _EXECUTOR = "concurrent.futures.thread"  # the module whose `run` executes what a thread was given
 _AWAITED = ("outer", "waiter")  # what the callbacks of ``gather`` and of ``wait`` call the future that is awaited
 
@@ -119,8 +120,8 @@ def _awaiters(future: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
         task = getattr(owner, "_parent_task", owner)  # of a task group, the task that has opened it
         if isinstance(task, asyncio.Task):
             yield task, context
-        for waiter in getattr(wakeup, "args", ()):  # of the partial function that `wait_for` leaves before Python 3.12
-            yield from _awaiters(waiter)
+        if getattr(getattr(wakeup, "func", None), "__name__", None) == _RELEASE:
+            yield from _awaiters(wakeup.args[0])
 
 
 def _callbacks(future: object) -> list[tuple[Any, Context]]:
