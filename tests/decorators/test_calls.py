@@ -9,6 +9,7 @@ import re
 import weakref
 from collections.abc import AsyncIterator, Generator, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -294,6 +295,42 @@ def test_nothing_is_kept_of_functions_that_are_gone() -> None:
     gc.collect()
 
     assert [data() for data in gone] == [None] * 3
+
+
+SCRIPT = """
+from chainspan import chain, llm
+
+class Word:
+    def ask(self):
+        return self
+
+@chain
+def annotated(word: Word) -> Word:
+    return word
+
+@llm
+def with_default(word, other=Word()):
+    return "x"
+
+def run(handler):
+    for step in annotated, with_default:
+        step.invoke({"word": Word()}, callbacks=[handler])
+"""
+
+
+def test_nothing_is_kept_of_modules_whose_classes_a_function_names() -> None:
+    """Annotations and defaults lead to the function's module as well, by the methods of its classes."""
+
+    def ran() -> weakref.ref[Any]:
+        script = ModuleType("script")
+        exec(SCRIPT, vars(script))
+        script.run(OtelHandler(InMemorySpanExporter()))
+        return weakref.ref(script.Word)
+
+    gone = [ran() for _ in range(3)]
+    gc.collect()
+
+    assert [word() for word in gone] == [None] * 3
 
 
 def test_object_without_a_hash(handler: OtelHandler, memory: InMemorySpanExporter) -> None:

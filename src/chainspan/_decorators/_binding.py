@@ -154,12 +154,14 @@ _Signatures: TypeAlias = weakref.WeakKeyDictionary[Callable[..., Any], inspect.S
 _of_functions: _Signatures = weakref.WeakKeyDictionary()
 _of_methods: _Signatures = weakref.WeakKeyDictionary()
 _UNKNOWN: Final = inspect.Signature()
+_PLAIN: Final = frozenset({type(None), bool, int, float, str, bytes})  # types of defaults that hold nothing else
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
     """Return a function's signature; None for one that has none, such as some of C's.
 
-    It is remembered for as long as the function lives, and keeps nothing alive: a function holds its module.
+    It is remembered for as long as the function lives, if that keeps nothing alive: a function holds its module,
+    and so do the objects of the module's classes, which defaults may be.
     """
     is_bound = isinstance(function, MethodType)
     called = function.__func__ if isinstance(function, MethodType) else function
@@ -167,15 +169,23 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
     try:
         signature = known.get(called, _UNKNOWN)
         if signature is _UNKNOWN:
-            signature = known[called] = _read_signature(called, is_bound=is_bound)
+            signature = _read_signature(called, is_bound=is_bound)
+            if signature is None or all(_is_plain(one.default) for one in signature.parameters.values()):
+                known[called] = signature
     except Exception:  # noqa: BLE001 - an object that can be called may have no hash, as dataclasses have none
         signature = _read_signature(called, is_bound=is_bound)
     return signature
 
 
+def _is_plain(default: object) -> bool:
+    return default is inspect.Parameter.empty or type(default) in _PLAIN
+
+
 def _read_signature(function: Callable[..., Any], *, is_bound: bool) -> inspect.Signature | None:
+    """Read a signature without its annotations, which name classes of the function's module."""
     try:
         whole = _inspected(function)
     except (TypeError, ValueError):
         return None
-    return whole.replace(parameters=list(whole.parameters.values())[1:]) if is_bound else whole
+    bare = [one.replace(annotation=inspect.Parameter.empty) for one in whole.parameters.values()]
+    return inspect.Signature(bare[1:] if is_bound else bare)
