@@ -314,7 +314,7 @@ def with_default(word, other=Word()):
 
 def run(handler):
     for step in annotated, with_default:
-        step.invoke({"word": Word()}, callbacks=[handler])
+        step.invoke({"word": "x"}, callbacks=[handler])
 """
 
 
