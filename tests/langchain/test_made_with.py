@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
+import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -178,6 +181,22 @@ def test_fields_are_read_each_time() -> None:
     assert asked_for(other, invoke) == CHAT | {"gen_ai.request.top_k": 7}
     one.num_predict = 8
     assert asked_for(one, invoke) == CHAT | {"gen_ai.request.max_tokens": 8}
+
+
+def test_nothing_is_kept_of_classes_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script that is run again makes its models' classes anew, which hold all that the script has."""
+
+    def ran() -> weakref.ref[type]:
+        made = type("ChatHere", (FakeListChatModel,), {"__module__": __name__})
+        monkeypatch.setattr(sys.modules[__name__], "ChatHere", made)
+        assert asked_for(made(responses=["3"]), invoke) == {}
+        monkeypatch.undo()
+        return weakref.ref(made)
+
+    gone = [ran() for _ in range(3)]
+    gc.collect()
+
+    assert [made() for made in gone] == [None] * 3
 
 
 @pytest.mark.parametrize("path", [{"id": ["here", "ChatHere"]}, {"id": []}, {}], ids=["class", "empty", "none"])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
+from chainspan._kept import Kept
 from chainspan._stack import reporting, self_of
 from chainspan._tasks import current_task
 from chainspan._waiting import waiting
@@ -23,6 +23,7 @@ UNTOLD: Final = "not_implemented"
 """The type of a description that leaves out what the model was made with."""
 
 _NOTHING: Final[Mapping[str, Any]] = {}
+_known: Final[Kept[Sequence[str]]] = Kept()
 
 
 def fields_of(described: Mapping[str, Any], wanted: frozenset[str], endings: tuple[str, ...]) -> Mapping[str, Any]:
@@ -32,7 +33,7 @@ def fields_of(described: Mapping[str, Any], wanted: frozenset[str], endings: tup
 
     Args:
         described: The model's description, to be called while the call's start or end is reported.
-        wanted: The names of fields.
+        wanted: The names of fields, the same in each call: which of them a class has is remembered.
         endings: What the names of further ones end with.
     """
     try:
@@ -49,10 +50,12 @@ def _fields(described: Mapping[str, Any], wanted: frozenset[str], endings: tuple
     return {name: held[name] for name in names if held.get(name) is not None} if held else _NOTHING
 
 
-@lru_cache(maxsize=256)
 def _wanted(made: type[Any], wanted: frozenset[str], endings: tuple[str, ...]) -> Sequence[str]:
     """Return which fields of a class are wanted, so that nobody looks for a model that has none of them."""
-    return [name for name in made.model_fields if name in wanted or name.endswith(endings)]
+    known = _known.get(made)
+    if known is None:
+        known = _known.keep(made, [name for name in made.model_fields if name in wanted or name.endswith(endings)])
+    return known
 
 
 def _caller(described: Mapping[str, Any]) -> object:
