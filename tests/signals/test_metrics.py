@@ -6,12 +6,16 @@ import asyncio
 import gc
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from langchain.agents import create_agent
 from langchain_core.caches import InMemoryCache
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import ToolException, tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import MessagesState, StateGraph
+from langgraph.types import Command, interrupt
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -161,6 +165,22 @@ def test_two_handlers_of_one_call_count_it_once(meters: Metered) -> None:
     tracers.shutdown()
 
     assert meters.counts() == {"gen_ai.client.operation.duration": 1, "gen_ai.client.token.usage": 2}
+
+
+def test_a_graph_that_goes_on_by_the_same_config_counts_again(meters: Metered) -> None:
+    """A config with a run id, used again to resume, makes runs of the same id, and each of them counts."""
+
+    def ask(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [interrupt("Go on?")]}
+
+    graph = StateGraph(MessagesState).add_node("ask", ask).set_entry_point("ask").compile(InMemorySaver(), name="asker")
+    handlers = [OtelHandler(InMemorySpanExporter(), meter_provider=meters.provider) for _ in range(2)]
+    config: RunnableConfig = {"callbacks": [*handlers], "run_id": uuid4(), "configurable": {"thread_id": "1"}}
+
+    graph.invoke({"messages": []}, config)
+    graph.invoke(Command(resume="yes"), config)
+
+    assert meters.counts() == {"gen_ai.invoke_workflow.duration": 2}
 
 
 def test_two_meter_providers_both_count(meters: Metered) -> None:

@@ -84,16 +84,19 @@ class Claims:
 
     def __init__(self, most: int = _MOST_CLAIMS) -> None:
         self._most = most
-        self._runs: dict[int, None] = {}
+        self._runs: dict[int, int] = {}
         self._renew_lock()
         after_fork(self._renew_lock)
 
-    def take(self, run_id: int) -> bool:
-        """Claim a run that has ended; False where somebody has."""
+    def take(self, run_id: int, pipeline: int) -> bool:
+        """Claim a run that has ended, for a pipeline; False where another one has.
+
+        Each pipeline ends a run once. What it ends again is another run of the same id, such as
+        one that goes on with a graph by the config that it was begun with.
+        """
         with self._lock:
-            if run_id in self._runs:
+            if self._runs.setdefault(run_id, pipeline) != pipeline:
                 return False
-            self._runs[run_id] = None
             if len(self._runs) > self._most:
                 del self._runs[next(iter(self._runs))]
             return True

@@ -85,15 +85,22 @@ class Ended:
 
     Attributes:
         span: The run's own, or that of its nearest ancestor that has one.
+        pipeline: Stands for the pipeline that the run was in.
         end: What was reported of the end; None where nobody reported any.
     """
 
     run: RunStart
     span: Span
+    pipeline: int
     duration_s: float
     at_ns: int
     end: RunEnd | RunFailure | None = None
     streaming: Streaming | None = None
+
+    @property
+    def claim(self) -> tuple[int, int]:
+        """Return what the run is known by, so that it counts once."""
+        return self.run.run_id.int, self.pipeline
 
     @property
     def error_type(self) -> str | None:
@@ -136,7 +143,7 @@ class Report:
         if self._metrics and ended.run.kind in METERED:
             with _MEASURING:
                 provider = self._meter_provider()
-                if provider is not None and claims_of(provider, "metrics").take(ended.run.run_id.int):
+                if provider is not None and claims_of(provider, "metrics").take(*ended.claim):
                     self._measure(provider, ended)
         if self._with_events and _is_told(ended.run):
             with _TELLING:
@@ -170,11 +177,10 @@ class Report:
             span=ended.span,
             at_ns=ended.at_ns,
         )
-        run_id = ended.run.run_id.int
         raised = ended.end if self._signals.exceptions and isinstance(ended.end, RunFailure) else None
-        if raised is not None and claims_of(provider, "exceptions").take(run_id):
+        if raised is not None and claims_of(provider, "exceptions").take(*ended.claim):
             teller.exception(ended.run, raised)
-        if self._signals.details and ended.run.kind in DETAILED and claims_of(provider, "details").take(run_id):
+        if self._signals.details and ended.run.kind in DETAILED and claims_of(provider, "details").take(*ended.claim):
             teller.details(ended.run, ended.end)
 
     def _meter_provider(self) -> MeterProvider | None:
