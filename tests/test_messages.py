@@ -173,6 +173,27 @@ OPENAI, ANTHROPIC = {"model_provider": "openai"}, {"model_provider": "anthropic"
         ),
         pytest.param(
             AIMessage(
+                [{"type": "text", "text": "hm"}, {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}}],
+                tool_calls=[{"type": "tool_call", "id": "1", "name": "f", "args": {"a": 1}}],
+            ),
+            [*_texts("hm"), {"type": "tool_call", "id": "1", "name": "f", "arguments": {"a": 1}}],
+            id="anthropic-by-who-does-not-say-so",
+        ),
+        pytest.param(
+            AIMessage(
+                [{"type": "custom_tool_call", "id": "ctc_1", "call_id": "1", "name": "run", "input": "1 + 2"}],
+                tool_calls=[{"type": "tool_call", "id": "1", "name": "run", "args": {"__arg1": "1 + 2"}}],
+            ),
+            [{"type": "tool_call", "id": "1", "name": "run", "arguments": {"__arg1": "1 + 2"}}],
+            id="openai-by-who-does-not-say-so",
+        ),
+        pytest.param(
+            AIMessage([{"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}}]),
+            [{"type": "tool_call", "id": "1", "name": "f", "arguments": {"a": 1}}],
+            id="call-in-the-content-alone",
+        ),
+        pytest.param(
+            AIMessage(
                 [
                     {"type": "server_tool_call", "id": "1", "name": "web_search", "args": {"query": "x"}},
                     {"type": "server_tool_result", "tool_call_id": "1", "status": "success", "output": ["y"]},

@@ -25,6 +25,8 @@ _MODALITIES: Final = {
 _SERVERS: Final = ("server_label", "server_name")  # of MCP: OpenAI's, Anthropic's
 _NO_RESULT: Final = frozenset({"type", "id", "tool_call_id", "extras", "index"})  # the last of streams
 _BESIDE: Final = ("reasoning_content", "refusal", "audio")  # DeepSeek's, OpenAI's
+_CALL_IDS: Final = (("tool_use", "id"), ("custom_tool_call", "call_id"))  # Anthropic's, OpenAI's
+_NO_CALL: Final = object()
 _THOUGHTS: Final = ("reasoning", "thinking", "text", "summary", "reasoning_content")  # the last is Amazon's
 _SAID_BESIDE: Final = (*_BESIDE, "function_call")
 
@@ -45,7 +47,7 @@ def parts_of(given: Any, fields: Mapping[str, Any]) -> list[Part]:
     if isinstance(content, str):
         parts: list[Part] = [{"type": "text", "content": content}] if content else []
     else:
-        parts = [part for block in _blocks(given, content) for part in _block(block)]
+        parts = [part for block in _called_once(_blocks(given, content)) for part in _block(block)]
     if more:
         _add_beside(parts, more)
     called, failed = fields.get("tool_calls"), fields.get("invalid_tool_calls")
@@ -89,6 +91,20 @@ def _blocks(given: Any, content: Any) -> Sequence[Any]:
     if not isinstance(content, list):
         return blocks if isinstance(blocks, list) else [content]
     return blocks if isinstance(blocks, list) and (_says(blocks) or not _says(content)) else content
+
+
+def _called_once(blocks: Sequence[Any]) -> Sequence[Any]:
+    """Return blocks without calls in a provider's form, where langchain-core, not told whose, adds its own of them."""
+    calls = [block.get("id") for block in blocks if type(block) is dict and block.get("type") == "tool_call"]
+    return [block for block in blocks if _foreign_call(block) not in calls] if calls else blocks
+
+
+def _foreign_call(block: Any) -> object:
+    """Return the id of a call in a provider's own form, or what is the id of none."""
+    held = block.get("value") if type(block) is dict and block.get("type") == "non_standard" else None
+    if not isinstance(held, Mapping):
+        return _NO_CALL
+    return next((held.get(key) for kind, key in _CALL_IDS if held.get("type") == kind), _NO_CALL)
 
 
 def _says(blocks: Sequence[Any]) -> bool:
