@@ -22,6 +22,7 @@ from ._guard import Guard
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
 from ._orphans import FORGOTTEN, Orphans
 from ._placement import find_caller, place, place_apart
+from ._profiles import keep_session
 from ._recording import (
     Attributes,
     Recording,
@@ -37,6 +38,7 @@ from ._recording import (
     report_end,
     report_orphan,
 )
+from ._run_span import RunSpan
 from ._runs import Run, RunRegistry
 from ._scope_span import ScopeSpan, raw_span
 from ._seat import GENERATORS, Seat
@@ -216,7 +218,10 @@ class Lifecycle:
             if start.tool is not None:
                 where.links = (*where.links, *links_to_caller(run, start))
             run.span = self._spans.start(where, describe_start, run, run.started_ns)
-            run.drops = type(run.span) is NonRecordingSpan and self._spans.drops_below_dropped
+            if type(run.span) is not RunSpan:
+                run.drops = type(run.span) is NonRecordingSpan and self._spans.drops_below_dropped
+                if recording.report is not None and recording.report.with_events:
+                    keep_session(start)
         elif parent is not None:
             run.drops = parent.drops
         return run

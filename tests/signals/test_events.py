@@ -11,7 +11,7 @@ from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from tests.test_configure import run_alone
 
 import chainspan
@@ -138,6 +138,23 @@ def test_an_unsampled_call_gives_its_details(logs: Logged) -> None:
     tracers.shutdown()
 
     assert [name for name, _ in logs.events()] == ["gen_ai.client.inference.operation.details"]
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF], ids=["sampled", "unsampled"])
+def test_an_event_is_of_the_session_that_its_call_started_in(sampler: Sampler, logs: Logged) -> None:
+    """What is read of a stream in another session, or after all of them, stays in the first one, traced or not."""
+    tracers = TracerProvider(sampler=sampler)
+    handler = OtelHandler(tracer_provider=tracers, events=True, logger_provider=logs.provider)
+
+    for first in ("c-1", None):
+        with chainspan.session(conversation=first):
+            pieces = Counting().stream("x", {"callbacks": [handler]})
+            next(pieces)
+        with chainspan.session(conversation="c-2"):
+            list(pieces)
+    tracers.shutdown()
+
+    assert [attributes.get("gen_ai.conversation.id") for _, attributes in logs.events()] == ["c-1", None]
 
 
 def test_two_handlers_of_one_call_give_one_event(logs: Logged) -> None:

@@ -23,7 +23,7 @@ from ._openinference import OPENINFERENCE
 from ._pricing import ModelCall, Price, cost_of
 from ._receivers import meter_provider
 from ._report import Ended, Report, Signals
-from ._session import session
+from ._session import keep_session, session
 
 __all__ = [
     "METERED",
@@ -35,6 +35,7 @@ __all__ = [
     "Report",
     "Signals",
     "cost_of",
+    "keep_session",
     "meter_provider",
     "profile",
     "record_evaluation",

@@ -102,8 +102,11 @@ class Teller:
         for key in _STRUCTURED:
             if key in own:
                 own[key] = from_json(own[key])
-        # The session that the run was started in may be over by now; the span was told of it at its start.
+        # The session that the run was started in may be over by now, and another one current.
+        told = own.pop(names.GEN_AI_CONVERSATION_ID, None)
         conversation = (getattr(self.span, "attributes", None) or {}).get(names.SESSION_ID)
+        if conversation is None and run.conversation_id is not None:
+            conversation = told
         return own if conversation is None else {**own, names.GEN_AI_CONVERSATION_ID: conversation}
 
     def _emit(self, event: str, attributes: Mapping[str, Any], severity: int) -> None:

@@ -117,9 +117,12 @@ class Report:
         profile: Whose names are used.
         gate: What the names in metrics pass.
         event_gate: What content in events passes.
+
+    Attributes:
+        with_events: Whether any run gives events.
     """
 
-    __slots__ = ("_event_gate", "_gate", "_metrics", "_profile", "_signals", "_with_events")
+    __slots__ = ("_event_gate", "_gate", "_metrics", "_profile", "_signals", "with_events")
 
     def __init__(self, profile: Profile, gate: Gate, event_gate: Gate, signals: Signals) -> None:
         self._profile = profile
@@ -127,7 +130,7 @@ class Report:
         self._event_gate = event_gate
         self._signals = signals
         self._metrics = signals.metrics
-        self._with_events = signals.details or signals.exceptions
+        self.with_events = signals.details or signals.exceptions
         load_named_provider()
 
     def wants(self, run: RunStart) -> bool:
@@ -136,7 +139,7 @@ class Report:
             return False
         if self._metrics and self._meter_provider() is not None:
             return True
-        return self._with_events and _is_told(run) and self._logger_provider() is not None
+        return self.with_events and _is_told(run) and self._logger_provider() is not None
 
     def ended(self, ended: Ended) -> None:
         """Tell of a run that has ended."""
@@ -145,7 +148,7 @@ class Report:
                 provider = self._meter_provider()
                 if provider is not None and claims_of(provider, "metrics").take(*ended.claim):
                     self._measure(provider, ended)
-        if self._with_events and _is_told(ended.run):
+        if self.with_events and _is_told(ended.run):
             with _TELLING:
                 logs = self._logger_provider()
                 if logs is not None:

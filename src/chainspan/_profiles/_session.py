@@ -12,8 +12,9 @@ from opentelemetry import baggage
 
 from .._content import Gate
 from .._encode import label, mask_text
+from .._model import RunStart
 
-__all__ = ["NOBODY", "Session", "current_session", "from_baggage", "session"]
+__all__ = ["NOBODY", "Session", "current_session", "from_baggage", "keep_session", "session"]
 
 _MOST_ENTRIES: Final = 32  # of baggage; a span holds 128 attributes, and then forgets the first
 
@@ -57,6 +58,13 @@ def _id_of(given: object, otherwise: str | None) -> str | None:
 
 current_session: Final[Callable[[], Session]] = _current.get
 """Returns what the innermost session around here says."""
+
+
+def keep_session(run: RunStart) -> None:
+    """Write down whose a run is that no span will tell of: by its end another session may be current."""
+    here = current_session()
+    run.conversation_id = run.conversation_id or here.conversation
+    run.user_id = run.user_id or here.user
 
 
 def from_baggage(gate: Gate) -> Mapping[str, str]:
