@@ -99,6 +99,34 @@ def test_off_means_off_for_other_libraries_too(memory: InMemorySpanExporter) -> 
     assert "in _fail" in str((span.events[1].attributes or {})["exception.stacktrace"])
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "facts"),
+    [
+        ("gen_ai.user.message", {"gen_ai.event.content": MESSAGES}, {"gen_ai.system": "az.ai.inference"}),
+        ("gen_ai.user.message", {"content": MESSAGES}, {}),
+        ("gen_ai.choice", {"message": MESSAGES, "tool.result": MESSAGES}, {"finish_reason": "tool_use"}),
+        ("gen_ai.tool.message", {"content": MESSAGES}, {"role": "tool", "id": "call_1"}),
+        ("gen_ai.content.completion", {"content": CANARY}, {}),
+    ],
+)
+def test_events_that_are_messages_are_content(
+    name: str, content: dict[str, Any], facts: dict[str, Any], memory: InMemorySpanExporter
+) -> None:
+    """However a library calls what stands in such an event; other events may have a message of their own."""
+    own = {"message": "the disk is full"}
+    provider = TracerProvider()
+    for exporter in (gated(memory, content=False), gated(memory, content=True)):
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with provider.get_tracer("other").start_as_current_span("chat") as span:
+        span.add_event(name, {**content, **facts})
+        span.add_event("log", own)
+    provider.shutdown()
+
+    told = [[dict(event.attributes or {}) for event in each.events] for each in memory.get_finished_spans()]
+    assert told[0] == [facts, own]
+    assert told[1][0].keys() == content.keys() | facts.keys()
+
+
 def test_a_mask_reaches_other_libraries_spans(memory: InMemorySpanExporter) -> None:
     """What a policy masks is masked in every attribute, event and status; JSON stays JSON."""
     span = _export(gated(memory, ContentPolicy(capture=True, redact_patterns=[CANARY])), memory)

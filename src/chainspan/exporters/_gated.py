@@ -38,7 +38,7 @@ _CONTENT: Final = re.compile(
     | retrieval\.documents\..* | reranker\..* | embedding\.(?:embeddings\..* | text)
     | tool\.(?:description | parameters | json_schema) | (?:tool_call | message | document)\..*
     | tag\.tags | metadata
-    | gen_ai\.task\.(?:input | output)
+    | gen_ai\.task\.(?:input | output) | gen_ai\.event\.content
     | langfuse\.(?:observation | trace)\.(?:input | output | status_message | tags | metadata(?:\..*)?)
     | langsmith\.(?:metadata\..* | span\.tags) | mlflow\.(?:spanInputs | spanOutputs | chat\.tools)
     | (?:pydantic_ai\.)?all_messages(?:_events)? | final_result | tool_(?:arguments | response)
@@ -47,6 +47,11 @@ _CONTENT: Final = re.compile(
     | exception\.message | db\.(?:statement | query\.text | query\.parameter\..*)
     """,
     re.VERBOSE,
+)
+# Events that are messages, as the conventions had them once, and how libraries call there what was written.
+_MESSAGE_EVENT: Final = re.compile(r"gen_ai\.(?:(?:system|user|assistant|tool)\.message|choice|content\.\w+)")
+_IN_MESSAGES: Final = re.compile(
+    rf"{_CONTENT.pattern} | content | message | body | text | tool_calls | tool\.result", re.VERBOSE
 )
 _TOOLS: Final = re.compile(r"gen_ai\.tool\.definitions|llm\.(?:tools|request\.functions)(?:\..*)?")
 _THOUGHTS: Final = frozenset({"reasoning", "reasoning_content", "thinking"})
@@ -91,17 +96,22 @@ def _gated_span(span: ReadableSpan, gate: Gate) -> ReadableSpan:
         span,
         _attributes(span.attributes, gate),
         name=gate.name(span.name),
-        events=[
-            Event(gate.name(event.name), _attributes(event.attributes, gate), event.timestamp) for event in span.events
-        ],
+        events=[_event(event, gate) for event in span.events],
         links=[Link(link.context, _attributes(link.attributes, gate)) for link in span.links],
         status=Status(span.status.status_code, description and gate.text(description)),
     )
 
 
-def _attributes(attributes: Mapping[str, Any] | None, gate: Gate) -> dict[str, Any]:
+def _event(event: Event, gate: Gate) -> Event:
+    content = _CONTENT if _MESSAGE_EVENT.fullmatch(event.name) is None else _IN_MESSAGES
+    return Event(gate.name(event.name), _attributes(event.attributes, gate, content), event.timestamp)
+
+
+def _attributes(
+    attributes: Mapping[str, Any] | None, gate: Gate, content: re.Pattern[str] = _CONTENT
+) -> dict[str, Any]:
     held = _allowed(attributes or {}, gate.policy)
-    passed = {key: _value(key, value, gate) for key, value in held.items()}
+    passed = {key: _value(key, value, gate, content) for key, value in held.items()}
     return {key: value for key, value in passed.items() if value is not None}
 
 
@@ -121,10 +131,10 @@ def _is_thought(key: str) -> bool:
     return key.rpartition(".")[2] in _THOUGHTS and _CONTENT.fullmatch(key) is not None
 
 
-def _value(key: str, value: Any, gate: Gate) -> Any:
+def _value(key: str, value: Any, gate: Gate, content: re.Pattern[str]) -> Any:
     if key == "exception.stacktrace" and not gate.on:
         return gate.name("\n".join(_FRAMES.findall(str(value))))  # files, lines, functions; no source, no messages
-    if _CONTENT.fullmatch(key) is not None:
+    if content.fullmatch(key) is not None:
         return _content(value, gate)
     return _fact(key.rpartition(".")[2], value, gate)
 
