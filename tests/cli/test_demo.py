@@ -407,6 +407,29 @@ def test_closed_pipe_is_no_traceback() -> None:
     assert errors == b""
 
 
+def test_pipe_that_is_closed_in_the_midst_is_no_traceback() -> None:
+    """Also while a chain runs, whose handler is what writes then."""
+    with started("demo") as process:
+        assert process.stdout
+        assert process.stderr
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)  # too little for the trace: it waits in the midst of it
+        process.stdout.read(1)
+        wait_until_stuck(process)
+
+        process.stdout.close()
+        errors = process.stderr.read()
+
+    assert (errors, process.returncode) == (b"", 1)
+
+
+@pytest.mark.parametrize("arguments", [("demo",), ("--help",), ("--version",)])
+def test_closed_output_is_no_traceback(arguments: tuple[str, ...]) -> None:
+    """``chainspan demo >&-`` has nowhere to write, and does its work."""
+    done = run(*arguments, command=("sh", "-c", 'exec "$0" "$@" >&-', *COMMAND))
+
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentences"),
     [

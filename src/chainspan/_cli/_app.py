@@ -82,5 +82,6 @@ def demo(
         raise typer.BadParameter(str(error)) from error
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    sys.stdout.flush()
+    if sys.stdout is not None:  # a program may be started without one
+        sys.stdout.flush()
     raise typer.Exit(0 if arrived else 1)

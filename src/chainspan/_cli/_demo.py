@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from ._programs import agent_is_installed, run_agent, run_chain
 from ._tree import trace_trees
 
 __all__ = ["Demo"]
+
+_logger = logging.getLogger("chainspan")
 
 _SERVICE = "chainspan-demo"
 
@@ -43,6 +46,8 @@ class Demo:
         self._plain = plain
         self._memory = InMemorySpanExporter()
         self._out = _console(plain=plain)
+        # The command itself meets an output that takes no more, and ends there: `chainspan demo | head -1`.
+        _logger.addFilter(_is_about_more_than_the_output)
 
     def run(self) -> bool:
         """Run both programs and show their trace; return whether all that was sent arrived."""
@@ -94,6 +99,10 @@ class Demo:
     def _note(self, text: str, style: str = "") -> None:
         self._out.print(Text(text, style=style), soft_wrap=True)
         self._out.file.flush()  # the console handler writes to the same place
+
+
+def _is_about_more_than_the_output(record: logging.LogRecord) -> bool:
+    return "The console cannot write to standard output" not in record.getMessage()
 
 
 def _resource() -> Resource:
