@@ -181,6 +181,31 @@ def test_coroutine_cannot_be_invoked() -> None:
         _ = wait.invoke("a")
 
 
+async def _all_of(stream: AsyncIterator[Any]) -> list[Any]:
+    return [value async for value in stream]
+
+
+@pytest.mark.parametrize("handled", [False, True])
+async def test_stop_iteration_in_a_thread_ends_the_wait(
+    *, handled: bool, handler: OtelHandler, memory: InMemorySpanExporter
+) -> None:
+    """A function that asks an empty iterator for a value fails, as a coroutine would that does."""
+
+    @chain
+    def first(of: list[Any]) -> Any:
+        return next(iter(of))
+
+    callbacks = [handler] if handled else []
+
+    for awaited in first.ainvoke([], callbacks=callbacks), _all_of(first.astream([], callbacks=callbacks)):
+        with pytest.raises(RuntimeError, match="coroutine raised StopIteration"):
+            await asyncio.wait_for(awaited, 5)
+
+    assert [span.attributes and span.attributes["error.type"] for span in memory.get_finished_spans()] == (
+        ["RuntimeError", "RuntimeError"] if handled else []
+    )
+
+
 def test_batch_can_return_exceptions() -> None:
     """A failure takes its item's place where that is asked for."""
     parse = chain(int)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from typing_extensions import Self
 
-__all__ = ["InThreads", "alone", "beginning", "passed_on"]
+__all__ = ["InThreads", "alone", "beginning", "in_thread", "passed_on"]
 
 T = TypeVar("T")
 
@@ -76,6 +76,18 @@ async def _close(values: Any) -> None:
 async def alone(value: T) -> AsyncGenerator[T, None]:
     """Yield one value."""
     yield value
+
+
+async def in_thread(function: Callable[..., T], *given: Any) -> T:
+    """Call a function in a thread; a StopIteration that it raises becomes what it does in a coroutine."""
+    return await asyncio.to_thread(_without_stop, function, *given)
+
+
+def _without_stop(function: Callable[..., T], *given: Any) -> T:
+    try:  # who awaits would wait for ever, since no future can hold it
+        return function(*given)
+    except StopIteration as stop:
+        raise RuntimeError("coroutine raised StopIteration") from stop
 
 
 class InThreads:

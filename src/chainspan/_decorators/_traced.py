@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import (
     AsyncGenerator,
@@ -31,7 +30,7 @@ from ._joining import ajoined, joined
 from ._kinds import Kind, Own
 from ._method import Method
 from ._options import CallOptions, Config
-from ._passing import InThreads, alone, passed_on
+from ._passing import InThreads, alone, in_thread, passed_on
 from ._pickling import function_of, named_so, source_of
 from ._step import Step
 from ._undone import given_up
@@ -210,7 +209,7 @@ class Traced(Step, Generic[P, R_co]):
 
     async def _async_result(self, given: Any) -> Any:
         if not self._flavor.is_async:
-            return await asyncio.to_thread(self._result, given)
+            return await in_thread(self._result, given)
         value = self._result(given)
         return await value if isinstance(value, Awaitable) else value
 
