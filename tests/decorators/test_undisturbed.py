@@ -201,6 +201,8 @@ def test_method_passes_for_a_method() -> None:
 
     assert str(inspect.signature(box.method)) == "(x: 'int') -> 'int'"
     assert (box.method.__doc__, box.method.__name__, box.method.__qualname__) == ("Add.", "method", "Box.method")
+    assert (box.method.__module__, inspect.getmodule(box.method)) == (__name__, sys.modules[__name__])
+    assert type(box.method).__module__.startswith("chainspan.")
     assert box.method == box.method
     assert box.method != other.method
     assert box.method != raw

@@ -13,6 +13,15 @@ __all__ = ["Method"]
 _config_in_force = child_config.get
 
 
+class _Module(str):
+    """The module of the function for a method, and that of the class for the class."""
+
+    __slots__ = ()
+
+    def __get__(self, instance: Method | None, owner: type | None = None) -> str:
+        return self if instance is None else str(instance.made_of[2].__module__)
+
+
 class Method:
     """What looking up a decorated method gives: the method, and a step of a trace.
 
@@ -47,6 +56,7 @@ class Method:
         return unbound.bound_to(instance)
 
     if not TYPE_CHECKING:  # a type checker takes a class for what it is
+        __module__ = _Module(__name__)
 
         @property
         def __class__(self) -> type:
