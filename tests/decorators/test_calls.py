@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import inspect
 import re
@@ -131,6 +132,28 @@ def test_looks_like_its_function() -> None:
     assert inspect.isgeneratorfunction(count)
     assert inspect.isasyncgenfunction(spell)
     assert isinstance(Shelf("a").find, Traced)
+
+
+def test_function_with_some_arguments_is_called_what_the_function_is(
+    handler: OtelHandler, memory: InMemorySpanExporter
+) -> None:
+    """And is documented as that is, unless it has a name and a text of its own."""
+
+    def look(where: str, what: str) -> str:
+        """Look there."""
+        return where + what
+
+    own = functools.partial(look, "b")
+    vars(own).update(__name__="look_in_b", __doc__="Look in b.")
+
+    for part in functools.partial(functools.partial(look), "a"), own:
+        tool(part).invoke("?", callbacks=[handler])
+
+    told = [span.attributes or {} for span in memory.get_finished_spans()]
+    assert [(each["gen_ai.tool.name"], each["gen_ai.tool.description"]) for each in told] == [
+        ("look", "Look there."),
+        ("look_in_b", "Look in b."),
+    ]
 
 
 def test_methods_keep_their_object(handler: OtelHandler, memory: InMemorySpanExporter) -> None:

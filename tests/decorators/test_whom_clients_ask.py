@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,6 +55,22 @@ def test_openai(
         "server.address": server,
         "server.port": 443,
         **(of_openai if provider.endswith("openai") else {}),
+    }
+
+
+async def test_method_with_some_arguments(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Who is asked, and that the answer is to be awaited, is known where some arguments are given beforehand too."""
+    stub: Any = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=ANSWER)))
+    url = "https://api.deepseek.com/v1"
+    async with openai.AsyncOpenAI(api_key="none", base_url=url, http_client=stub) as client:
+        ask = llm(partial(client.chat.completions.create, model="m"))
+        answer = await ask.ainvoke({"messages": [{"role": "user", "content": "1 + 2?"}]}, callbacks=[handler])
+
+    assert answer.choices[0].message.content == "3"
+    assert told(memory) == {
+        "gen_ai.provider.name": "deepseek",
+        "server.address": "api.deepseek.com",
+        "server.port": 443,
     }
 
 

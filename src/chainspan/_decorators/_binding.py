@@ -7,7 +7,7 @@ import sys
 import weakref
 from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import partial
+from functools import partial, partialmethod
 from types import FunctionType, MethodType
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -18,7 +18,7 @@ if sys.version_info >= (3, 14):  # annotations are evaluated when asked for, and
 else:
     _inspected = inspect.signature
 
-__all__ = ["NOTHING", "Arguments", "Binds", "Flavor", "bind", "binds_of", "flavor_of", "named"]
+__all__ = ["NOTHING", "Arguments", "Binds", "Flavor", "bind", "binds_of", "flavor_of", "named", "whole_of"]
 
 NOTHING: Final[Any] = inspect.Parameter.empty  # the input of a call that has none
 _VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -69,6 +69,13 @@ def binds_of(function: object) -> Binds:
     return Binds.NOTHING if stays else Binds.ITS_CHOICE
 
 
+def whole_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function of which one is a part, as some of its arguments are given already; any other itself."""
+    while isinstance(function, (partial, partialmethod)):
+        function = function.func
+    return function
+
+
 _TESTS: Final = (
     (inspect.iscoroutinefunction, Flavor.COROUTINE),
     (inspect.isasyncgenfunction, Flavor.ASYNC_GENERATOR),
@@ -83,7 +90,7 @@ def flavor_of(function: Callable[..., Any]) -> tuple[Flavor, bool]:
     methods do, or make something else of it: a context manager, a list, the result itself.
     """
     flavor = _told_by(function)
-    inner = inspect.unwrap(function)
+    inner = inspect.unwrap(whole_of(function))
     if flavor is not Flavor.FUNCTION or inner is function:
         return flavor, False
     wrapped = _told_by(inner)

@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from chainspan._errors import require, require_type
 
+from ._binding import whole_of
 from ._kinds import KINDS, Own
 from ._native import made_with, provider_of_module
 from ._options import are_handlers
@@ -78,14 +79,14 @@ def _decorator(kind: str, about: str) -> Any:
 
         def wrap(wrapped: Callable[..., Any]) -> Traced[..., Any]:
             require(_is_function(wrapped), f"@{kind}", expected="a function", got=wrapped)
-            described = inspect.getdoc(wrapped) if kind == "tool" else None
+            whole = whole_of(wrapped)
             own = Own(
                 name=name or name_of(wrapped),
                 is_named=bool(name),
-                provider=provider or provider_of_module(getattr(wrapped, "__module__", None) or ""),
+                provider=provider or provider_of_module(getattr(whole, "__module__", None) or ""),
                 model=model,
-                made_with=made_with(wrapped) if kind == "llm" else {},
-                description=described,
+                made_with=made_with(whole) if kind == "llm" else {},
+                description=inspect.getdoc(wrapped if _has_own_text(wrapped) else whole) if kind == "tool" else None,
             )
             return Traced(wrapped, KINDS[kind], own, tags=tags, metadata=metadata, callbacks=callbacks)
 
@@ -101,6 +102,11 @@ def _check_texts(kind: str, **options: object) -> None:
         require_type(f"{kind}({option}=)", given, str, type(None), expected="a text")
         is_for_kind = given is None or option == "name" or KINDS[kind].is_model
         require(is_for_kind, f"{kind}({option}=)", expected="nothing: it is an option of llm", got=given)
+
+
+def _has_own_text(function: Callable[..., Any]) -> bool:
+    """Return whether a function that is a part of another is documented itself."""
+    return "__doc__" in getattr(function, "__dict__", {})
 
 
 def _is_function(given: object) -> bool:

@@ -24,7 +24,7 @@ from typing_extensions import Self, Unpack, override
 from chainspan.langchain._managers import is_traced
 from chainspan.langchain._witness import child_config
 
-from ._binding import Arguments, Binds, Flavor, bind, binds_of, flavor_of, named
+from ._binding import Arguments, Binds, Flavor, bind, binds_of, flavor_of, named, whole_of
 from ._drive import acall, agenerate, call, call_wrapper, generate
 from ._joining import ajoined, joined
 from ._kinds import Kind, Own
@@ -356,5 +356,6 @@ def _restored(
 
 def name_of(function: Callable[..., Any]) -> str:
     """Return what a function is called in a trace."""
-    name: str = getattr(function, "__name__", type(function).__name__)
+    whole = function if hasattr(function, "__name__") else whole_of(function)
+    name: str = getattr(whole, "__name__", type(whole).__name__)
     return "lambda" if name == "<lambda>" else name
