@@ -28,11 +28,10 @@ from typing import Any
 from ._stack import is_dispatch, keeps_state, self_of
 from ._tasks import suspended_frames
 
-__all__ = ["MOST_TASKS", "Waiting", "awaiter", "given_context", "is_state_kept", "waiting"]
-
-MOST_TASKS = 16  # that wait for one another
+__all__ = ["Waiting", "awaiters", "given_context", "is_state_kept", "waiting"]
 
 _MOST_TASKS = 4  # of dispatch, one inside the other
+_MOST_AWAITERS = 16  # tasks that wait for one another
 _RELEASE = "_release_waiter"  # what `wait_for` leaves before Python 3.12, as a partial function with whom it wakes
 _EXECUTOR = "concurrent.futures.thread"  # the module whose `run` executes what a thread was given
 _AWAITED = ("outer", "waiter")  # what the callbacks of ``gather`` and of ``wait`` call the future that is awaited
@@ -66,21 +65,19 @@ def waiting(task: asyncio.Task[Any] | None) -> Waiting | None:
     return None
 
 
-def awaiter(task: asyncio.Task[Any]) -> tuple[asyncio.Task[Any], Context] | None:
-    """Return the task that awaits a given one, alone or with others, and the context of its code, or None."""
-    return next(_awaiters(task), None) or next(_gatherers(task), None)
+def awaiters(task: asyncio.Task[Any] | None) -> Iterator[tuple[asyncio.Task[Any], Context]]:
+    """Return the task that awaits a given one, alone or with others, with its code's context; then who awaits that."""
+    for _ in range(_MOST_AWAITERS):
+        found = None if task is None else next(_awaiters(task), None) or next(_gatherers(task), None)
+        if found is None:
+            return
+        yield found
+        task = found[0]
 
 
 def is_state_kept(task: asyncio.Task[Any] | None) -> bool:
     """Return whether a checkpointer or a cache of a graph waits for a task."""
-    for _ in range(MOST_TASKS):
-        found = None if task is None else awaiter(task)
-        if found is None:
-            return False
-        task = found[0]
-        if any(keeps_state(frame) for frame in suspended_frames(task)[0]):
-            return True
-    return False
+    return any(keeps_state(frame) for waiter, _ in awaiters(task) for frame in suspended_frames(waiter)[0])
 
 
 def given_context(frame: FrameType | None) -> Context | None:

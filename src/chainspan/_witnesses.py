@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from contextvars import Context, ContextVar
 from types import FrameType
 from typing import Any, Protocol
@@ -14,8 +15,8 @@ from typing import Any, Protocol
 from . import _stack
 from ._runs import Run
 from ._seat import Seat
-from ._tasks import current_task
-from ._waiting import MOST_TASKS, awaiter, given_context, is_state_kept
+from ._tasks import current_task, suspended_frames
+from ._waiting import awaiters, given_context, is_state_kept
 
 __all__ = ["Asker", "carry", "is_named", "is_named_throughout", "leave_seat", "set_current_run", "take_seat"]
 
@@ -190,13 +191,27 @@ def _pulled(named: Run, frame: FrameType | None) -> Run | None:
     while frame is not None:
         run = _seated_in(frame)
         if run is not None and run.trace is named.trace:
-            return named if named.is_within(run) and not _lags(named) else run
+            return _inner(named, run)
         frame = frame.f_back
     carried = _carried.get()
     if carried is not None and carried[0].open and carried[1] == named.id:
         return carried[0]
+    waits = _waiting_in(named)
+    if waits is not None:
+        return _inner(named, waits)
     is_left = _lags(named) and named.seat is not None and named.seat.is_here()
     return None if is_left else named
+
+
+def _inner(named: Run, seated: Run) -> Run:
+    """Return which of two runs of a trace executes: one that the framework names, or one that a stack shows."""
+    return named if named.is_within(seated) and not _lags(named) else seated
+
+
+def _waiting_in(named: Run) -> Run | None:
+    """Return the run in the trace of another one whose code waits for the task that asks, or None."""
+    found = (run for waiter, _ in awaiters(current_task()) for run in _open_in(waiter, named))
+    return next((run for run in found if run.trace is named.trace), None)
 
 
 def _handed(frame: FrameType) -> int:
@@ -254,8 +269,8 @@ def _inherits(run: Run, seat: Seat, frame: FrameType | None) -> bool:
     if not (seat.is_generator or seat.only_starts):
         return run.is_watched or not seat.is_over()  # started by hand, it may be open for ever
     if run.is_leaf and (not run.is_streamed or current_task() is not None):
-        # Once it has begun, another task is its consumer's: a stream keeps its frame, whoever pulls it.
-        return not run.is_streamed
+        # Once it has begun, a task that it does not wait for is its consumer's: it keeps its frame, whoever pulls it.
+        return not run.is_streamed or _is_awaited_in(run, current_task())
     return _is_in_stream(run, seat.package, frame)
 
 
@@ -284,14 +299,22 @@ def _is_given_by(run: Run, frame: FrameType | None) -> bool:
     return named is not None and named.is_within(run)
 
 
-def _is_awaited_in(run: Run, task: asyncio.Task[Any]) -> bool:
+def _is_awaited_in(run: Run, task: asyncio.Task[Any] | None) -> bool:
     """Return whether a run's body waits for a task."""
-    for _ in range(MOST_TASKS):
-        found = awaiter(task)
-        word = None if found is None else _current_run(found[1])
-        if found is None or word is None:
-            return False
-        if (named := run.registry.get(word)) is not None:
+    for waiter, context in awaiters(task):
+        if any(found.is_within(run) for found in _open_in(waiter, run)):
+            return True
+        word = _current_run(context)
+        named = None if word is None else run.registry.get(word)
+        if named is not None and not run.is_within(named):
             return named.is_within(run)
-        task = found[0]
     return False
+
+
+def _open_in(task: asyncio.Task[Any], like: Run) -> Iterator[Run]:
+    """Return the runs that a suspended task is inside of, as its stack tells, innermost first."""
+    for frame in reversed(suspended_frames(task)[0]):
+        pumped = frame.f_code.co_name in _PUMPED
+        run = like.registry.get(_handed(frame)) if pumped else _seated_in(frame)
+        if run is not None:
+            yield run

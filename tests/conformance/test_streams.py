@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing
 from functools import partial
@@ -70,6 +70,54 @@ def test_second_request_of_a_model_alone(bench: Bench, mode: Mode) -> None:
         llm:m1
           native:model:m1
           native:second
+        """,
+    )
+
+
+async def _gathered(work: Coroutine[Any, Any, None]) -> None:
+    await asyncio.gather(work)
+
+
+async def _as_task(work: Coroutine[Any, Any, None]) -> None:
+    await asyncio.create_task(work)
+
+
+async def _in_time(work: Coroutine[Any, Any, None]) -> None:
+    await asyncio.wait_for(work, timeout=5)
+
+
+async def _mark(stage: Stage, name: str) -> None:
+    stage.mark(name)
+
+
+@pytest.mark.parametrize("work", [_gathered, _as_task, _in_time])
+def test_second_request_in_a_task_of_the_models(bench: Bench, work: Callable[[Any], Any]) -> None:
+    """A task that a streaming model waits for is the model's, and one that the consumer waits for is the consumer's."""
+
+    async def consume(stage: Stage, stream: AsyncIterator[Any]) -> None:
+        async for _ in stream:
+            await asyncio.gather(_mark(stage, "native:consumer"))
+
+    async def scenario(stage: Stage) -> None:
+        def midway(_: Any) -> Any:
+            return work(_mark(stage, "native:second"))
+
+        await consume(stage, sequence(stage, midway=midway).astream(WORD, stage.config))
+        await consume(stage, stage.model(midway=midway).astream("hi", stage.config))
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+            native:second
+          parser:StrOutputParser
+        llm:m1
+          native:model:m1
+          native:second
+        native:consumer  x6
         """,
     )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from textwrap import dedent
 from typing import Any, cast
 
 import pytest
+from langchain_core.callbacks import AsyncCallbackManager
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langgraph.graph import START, StateGraph
 from opentelemetry import trace
@@ -196,6 +197,33 @@ def test_a_call_that_nobody_hears_of_in_a_consumers_thread(bench: Bench) -> None
         native:body
         native:tool:unheard
         native:unheard
+        """,
+    )
+
+
+@ways
+def test_a_call_that_nobody_hears_of_in_a_stream_reported_by_hand(bench: Bench, way: Way) -> None:
+    """So it is where LangChain has no word for the stream's run, as for LangChain's older agents."""
+
+    async def agent(stage: Stage) -> AsyncIterator[int]:
+        manager = AsyncCallbackManager.configure(stage.callbacks)
+        run = await manager.on_chain_start({}, {}, name="agent")
+        for turn in range(2):
+            await way(stage)
+            yield turn
+        await run.on_chain_end({})
+
+    async def scenario(stage: Stage) -> None:
+        async for _ in agent(stage):
+            stage.mark("native:consumer")
+
+    name, _, times = NATIVES[way].partition("  x")
+    bench.check(
+        scenario,
+        f"""
+        chain:agent
+          {name}  x{2 * int(times or 1)}
+        native:consumer  x2
         """,
     )
 
