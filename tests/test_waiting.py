@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chainspan._waiting import awaiter, given_context
+from chainspan._waiting import awaiters, given_context
 
 EXECUTOR = "concurrent.futures.thread"
 UNTIL_3_13 = """
@@ -75,7 +75,7 @@ async def test_task_that_is_handed_to_its_own_callback() -> None:
     async def ask() -> tuple[asyncio.Task[Any], Context] | None:
         task = asyncio.current_task()
         assert task is not None
-        return awaiter(task)
+        return next(awaiters(task), None)
 
     def done(_: asyncio.Task[Any], __: asyncio.Task[Any]) -> None:
         pass
