@@ -6,11 +6,21 @@ ChainspanError
 
 from __future__ import annotations
 
-from typing import Any, Final
+from decimal import Decimal
+from numbers import Real
+from typing import Any, Final, TypeGuard
 
 from typing_extensions import override
 
-__all__ = ["ChainspanError", "ConfigurationError", "require", "require_count", "require_flags", "require_type"]
+__all__ = [
+    "ChainspanError",
+    "ConfigurationError",
+    "is_number",
+    "require",
+    "require_flags",
+    "require_type",
+    "whole_number",
+]
 
 
 _PLAIN: Final = (str, int, float, type(None))
@@ -64,6 +74,13 @@ def require_type(where: str, got: object, *types: type, expected: str) -> None:
     require(isinstance(got, types), where, expected=expected, got=got)
 
 
-def require_count(where: str, got: object) -> None:
-    """Refuse what is no number to count to."""
-    require(isinstance(got, int) and got > 0, where, expected="a whole number above 0", got=got)
+def is_number(got: object) -> TypeGuard[float]:
+    """Return whether something is a number of any sort, such as NumPy's, or 1e9 for a size."""
+    return isinstance(got, (Real, Decimal))
+
+
+def whole_number(where: str, got: object) -> int:
+    """Return a number to count to, and refuse what is none."""
+    if is_number(got) and got > 0 and got % 1 == 0:
+        return int(got)
+    raise ConfigurationError(where, expected="a whole number above 0", got=got)

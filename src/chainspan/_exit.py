@@ -22,7 +22,7 @@ from types import FrameType
 from typing import ClassVar, Protocol
 
 from ._delivery import Delivery
-from ._errors import require, require_type
+from ._errors import is_number, require
 from ._guard import Guard, say_once
 
 __all__ = [
@@ -110,14 +110,14 @@ def flush_on_sigterm(timeout_s: float = EXIT_TIMEOUT_S) -> bool:
     Raises:
         ConfigurationError: The timeout is no number of seconds.
     """
-    require_type("flush_on_sigterm(timeout_s)", timeout_s, int, float, expected=_SECONDS)
-    require(0 <= timeout_s <= threading.TIMEOUT_MAX, "flush_on_sigterm(timeout_s)", expected=_SECONDS, got=timeout_s)
+    is_usable = is_number(timeout_s) and 0 <= timeout_s <= threading.TIMEOUT_MAX
+    require(is_usable, "flush_on_sigterm(timeout_s)", expected=_SECONDS, got=timeout_s)
     previous = signal.getsignal(signal.SIGTERM)
     if previous is None or threading.current_thread() is not threading.main_thread():
         say_once("chainspan does not flush on SIGTERM: only the main thread of Python can set that up.")
         return False
     if not isinstance(previous, _SigtermHandler):
-        signal.signal(signal.SIGTERM, _SigtermHandler(previous, timeout_s))
+        signal.signal(signal.SIGTERM, _SigtermHandler(previous, float(timeout_s)))
     return True
 
 

@@ -8,6 +8,7 @@ import gc
 import inspect
 import re
 import weakref
+from collections import UserList
 from collections.abc import AsyncIterator, Generator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -416,6 +417,15 @@ def test_options_that_cannot_be_used_are_refused(options: dict[str, Any], messag
     """Where a function is decorated the mistake is named, rather than in a call that it breaks."""
     with pytest.raises(ConfigurationError, match=re.escape(f"chain({message}")):
         chain(**options)
+
+
+def test_tags_in_another_collection(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Tags may come in any collection, such as that of a library for settings; a text is none."""
+    several: list[Any] = [UserList(["one", "two"]), dict.fromkeys(("one", "two")).keys()]
+    for tags in several:
+        chain(tags=tags)(lambda word: word).invoke("x", callbacks=[handler])
+
+    assert [(span.attributes or {})["chainspan.tags"] for span in memory.get_finished_spans()] == [("one", "two")] * 2
 
 
 def test_what_is_no_option_is_refused() -> None:

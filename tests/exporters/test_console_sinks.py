@@ -8,6 +8,7 @@ import logging
 import sys
 import threading
 import time
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
@@ -343,6 +344,8 @@ def test_options_that_cannot_be_used_are_refused() -> None:
         ConsoleHandler(print, color="never")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match=r"\(max_open=\): expected a whole number above 0, got 0"):
         ConsoleProcessor(max_open=0)
+    with pytest.raises(ConfigurationError, match=r"\(max_open=\): expected a whole number above 0, got inf"):
+        ConsoleProcessor(max_open=inf)  # type: ignore[arg-type]
 
 
 async def _never_awaited(text: str) -> None:

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import Any, get_args
@@ -172,6 +174,12 @@ def test_address_is_said_without_its_secrets(caplog: pytest.LogCaptureFixture, t
     assert "No spans have reached http://127.0.0.1:9/x for" in caplog.text
     assert "http://127.0.0.1:9/x" in str(refused.value)
     assert "hunter22" not in caplog.text + str(refused.value)
+
+
+@pytest.mark.parametrize("timeout_s", [Fraction(5, 2), Decimal("2.5")], ids=repr)
+def test_timeout_of_another_sort_of_number(timeout_s: Any) -> None:
+    """What libraries for numbers have for 2.5 is 2.5 seconds."""
+    assert repr(OtlpSettings.read(timeout_s=timeout_s).timeout_s) == "2.5"
 
 
 def test_address_that_is_none_is_refused_without_its_password() -> None:

@@ -518,6 +518,11 @@ def test_argument_that_cannot_be_used_is_refused(tmp_path: Path, options: Any, m
     assert list(tmp_path.iterdir()) == []
 
 
+def test_size_in_powers_of_ten(tmp_path: Path) -> None:
+    """A size is a number of any sort that is whole, as 1e9 is."""
+    assert spool(tmp_path / "spool", to=OtlpExporter(Down()), max_bytes=1e9)._max_bytes == 10**9  # type: ignore[arg-type]
+
+
 def test_missing_lock_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, the error says what to install."""
     monkeypatch.setitem(sys.modules, "filelock", None)

@@ -11,7 +11,7 @@ from typing_extensions import override
 from chainspan import _semconv as names
 from chainspan._delivery import Delivery
 from chainspan._encode import mask_text
-from chainspan._errors import require_count, require_flags
+from chainspan._errors import require_flags, whole_number
 from chainspan._guard import Guard
 
 from . import _console_text as text
@@ -55,9 +55,8 @@ class ConsoleProcessor(SpanProcessor):
 
     def __init__(self, to: Target = None, color: bool | None = None, *, max_open: int = 10_000) -> None:
         require_flags("ConsoleProcessor", may_be_none=True, color=color)
-        require_count("ConsoleProcessor(max_open=)", max_open)
         self._outlet = Outlet(to, color)
-        self._runs = OpenRuns(max_open)
+        self._runs = OpenRuns(whole_number("ConsoleProcessor(max_open=)", max_open))
 
     @override
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:

@@ -25,7 +25,7 @@ from opentelemetry.sdk.environment_variables import (
 from opentelemetry.util.re import parse_env_headers
 
 from .._encode import mask_text
-from .._errors import ConfigurationError, require, require_type
+from .._errors import ConfigurationError, is_number, require, require_type
 from .._guard import say_once
 
 __all__ = ["Compression", "OtlpSettings", "Protocol", "Signal"]
@@ -152,10 +152,10 @@ class _Variables:
             seconds = float(text or 10) if given is None else given
         except ValueError:
             seconds = 0.0
-        if not (isinstance(seconds, (int, float)) and 0 < seconds <= TIMEOUT_MAX):
+        if not (is_number(seconds) and 0 < seconds <= TIMEOUT_MAX):
             where, got = (OTEL_EXPORTER_OTLP_TIMEOUT, text) if given is None else ("timeout_s", given)
             raise ConfigurationError(where, expected="seconds above 0, and not for ever", got=got)
-        return seconds
+        return float(seconds)
 
     def client_certificate(self) -> str | tuple[str, str] | None:
         """Return the file of the client's certificate, or the files of it and of its key."""

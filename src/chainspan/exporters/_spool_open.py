@@ -6,7 +6,7 @@ import os
 import weakref
 from pathlib import Path
 
-from .._errors import ConfigurationError, require_count, require_type
+from .._errors import ConfigurationError, require_type, whole_number
 from .._locks import Lock
 from .._outage import place_of
 from ._otlp import OtlpExporter, otlp
@@ -41,7 +41,7 @@ def spool(
     require_filelock()
     require_type("spool", directory, str, os.PathLike, expected="a directory that can be written")
     require_type("spool(to=)", to, OtlpExporter, type(None), expected="what otlp() returns")
-    require_count("spool(max_bytes=)", max_bytes)
+    max_bytes = whole_number("spool(max_bytes=)", max_bytes)
     if not os.fspath(directory):  # of a variable that is not set; as a path it is the working directory
         raise ConfigurationError("spool", expected="a directory that can be written", got=directory)
     path = Path(directory).resolve()
