@@ -30,7 +30,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tests import strategies
 
 from chainspan import ConsoleHandler, OtelHandler
-from chainspan._content import CAPTURE_VARIABLE, ContentPolicy, Gate
+from chainspan._content import CAPTURE_VARIABLE, ContentPolicy, Gate, ShownGate
 from chainspan._encode import binary_marker, dumps
 from chainspan._errors import ConfigurationError
 from chainspan._model import Message, ModelRequest, ModelResponse, RunEnd, RunKind, RunStart, ToolRequest
@@ -524,6 +524,18 @@ def test_reasoning_is_left_out_of_data_of_any_form(value: object) -> None:
 def test_what_is_no_reasoning_of_a_model_stays(value: object) -> None:
     """A field of the user's own may be called so, and a request says how much a model is to think."""
     assert Gate.of(ContentPolicy(capture=True, reasoning=False)).json(value) == dumps(value)
+
+
+def test_what_a_model_thought_is_left_out_of_any_depth() -> None:
+    """The console shows data that nests deeper than Python calls as far as it can, whatever is left out of it."""
+    deep: dict[str, Any] = {}
+    for _ in range(3_000):
+        deep = {"held": deep, "reasoning_content": "hm"}
+
+    shown = ShownGate.of(ContentPolicy(capture=True, reasoning=False)).shown(deep)  # type: ignore[attr-defined]
+
+    assert list(shown) == ["held"]
+    assert list(shown["held"]) == ["held"]
 
 
 def test_a_function_that_is_an_object_may_redact() -> None:

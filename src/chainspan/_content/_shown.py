@@ -33,13 +33,13 @@ class ShownGate(Gate):
 
         What a model thought is left out where the policy says so.
         """
-        tree = tree if self.policy.reasoning else without_thoughts(tree)
         try:
             return self._hidden(tree)
         except RecursionError:
             return self._hidden(plain(tree))  # which ends at a depth that can be gone through
 
     def _hidden(self, tree: Any) -> Any:
+        tree = tree if self.policy.reasoning else without_thoughts(tree)
         if not self._mask.is_active:
             return plain(tree, hide=self._mask.hide) if _has_name(tree, self._mask.hide) else tree
         return self._mask.tree(plain(tree, hide=self._mask.hide), self._masked_text)
