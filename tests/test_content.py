@@ -482,6 +482,22 @@ def test_reasoning_is_left_out_of_values_too(value: Any, left: Any) -> None:
     assert CANARY in (Gate.of(True).json(value) or "")
 
 
+@pytest.mark.parametrize("name", ["compat", "latest", "openinference"])
+def test_thoughts_in_messages_are_known_as_those_in_values(name: str) -> None:
+    """A part that is left as a client has it is a thought wherever it stands, in each profile."""
+    forms: list[dict[str, object]] = [{"type": "reasoning.text", "text": CANARY}, {"text": CANARY, "thought": True}]
+    answer = Message(role="assistant", parts=[*forms, {"type": "text", "content": "yes"}])
+    response = ModelResponse(messages=lambda: [answer])
+    run = RunStart(run_id=UUID(int=1), parent_id=None, name="m", kind=RunKind.CHAT, run_type="llm")
+    gate = Gate.of(ContentPolicy(capture=True, reasoning=False))
+
+    said = str(profile(name).end(run, RunEnd(response=response), gate))
+
+    assert CANARY not in said
+    assert "yes" in said
+    assert "{}" not in said
+
+
 def test_a_message_that_stands_in_a_thought_costs_nothing_else() -> None:
     """Where what is left out holds a message that is written apart, the others stand where they stood."""
     gate = Gate.of(ContentPolicy(capture=True, reasoning=False))

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 __all__ = [
-    "REASONING",
     "AttributeValue",
     "Message",
     "ModelRequest",
@@ -35,10 +34,6 @@ __all__ = [
 
 AttributeValue = str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
 """What an attribute of a span may hold."""
-
-
-REASONING: Final = frozenset({"reasoning", "redacted_thinking", "thinking", "reasoning_content"})
-"""Types of a message's parts that hold what a model thought; as clients have them, too."""
 
 
 class RunKind(str, Enum):

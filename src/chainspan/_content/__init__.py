@@ -10,7 +10,7 @@ from .._encode import without_data
 from ._gate import Gate
 from ._policy import CAPTURE_VARIABLE, ContentPolicy, asks_for_content_in_events
 from ._shown import ShownGate
-from ._thoughts import names_thought
+from ._thoughts import is_thought, names_thought
 
 __all__ = [
     "CAPTURE_VARIABLE",
@@ -18,6 +18,7 @@ __all__ = [
     "Gate",
     "ShownGate",
     "asks_for_content_in_events",
+    "is_thought",
     "names_thought",
     "without_data",
 ]

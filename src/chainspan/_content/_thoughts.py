@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-__all__ = ["names_thought", "without_thoughts"]
+__all__ = ["is_thought", "names_thought", "without_thoughts"]
 
 # Of blocks and of events: Anthropic's, OpenAI's, LangChain's, OpenRouter's.
 _TYPE: Final = re.compile(r"(?:response\.)?(?:redacted_)?(?:reasoning|thinking)(?:[._].*)?")
@@ -16,19 +16,20 @@ _OF_MESSAGES: Final = frozenset({"reasoning", "thinking", "tool_plan"})  # elsew
 
 def without_thoughts(tree: Any) -> Any:
     """Return plain data without what a model thought before it answered."""
-    return {} if _is_thought(tree) else _rest(tree)
+    return {} if is_thought(tree) else _rest(tree)
 
 
 def _rest(tree: Any) -> Any:
     if type(tree) is list:
-        return [_rest(item) for item in tree if not _is_thought(item)]
+        return [_rest(item) for item in tree if not is_thought(item)]
     if type(tree) is not dict:
         return tree
     left_out = _FIELDS | _OF_MESSAGES if "role" in tree else _FIELDS
-    return {key: _rest(item) for key, item in tree.items() if key not in left_out and not _is_thought(item)}
+    return {key: _rest(item) for key, item in tree.items() if key not in left_out and not is_thought(item)}
 
 
-def _is_thought(item: Any) -> bool:
+def is_thought(item: Any) -> bool:
+    """Return whether a block, or a part of a message, holds what a model thought."""
     if type(item) is not dict:
         return False
     return names_thought(item.get("type")) or item.get("thought") is True  # the latter Google's

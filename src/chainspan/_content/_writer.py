@@ -21,10 +21,10 @@ from .._encode import (
     well_formed,
     without_data,
 )
-from .._model import REASONING, Message
+from .._model import Message
 from ._mask import Mask
 from ._policy import ContentPolicy
-from ._thoughts import without_thoughts
+from ._thoughts import is_thought, without_thoughts
 
 __all__ = ["Writer", "Written"]
 
@@ -179,7 +179,7 @@ class Writer:
         return [
             part if _is_short_text(part) else self._plain(without_data(part), limit)
             for part in parts
-            if self._policy.reasoning or part.get("type") not in REASONING
+            if self._policy.reasoning or not is_thought(part)
         ]
 
     def _masked(self, tree: Any, *, of_messages: bool = False) -> bytes:

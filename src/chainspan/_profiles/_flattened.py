@@ -11,9 +11,9 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from .. import _semconv as names
-from .._content import Gate, without_data
+from .._content import Gate, is_thought, without_data
 from .._encode import attempt, label
-from .._model import REASONING, Message
+from .._model import Message
 from ._shared import Attributes
 
 __all__ = ["flattened"]
@@ -59,7 +59,7 @@ def _fields(message: Message, gate: Gate, room: int) -> tuple[Attributes, bool]:
 def _parts(message: Message, gate: Gate) -> Iterator[Attributes]:
     """Yield whose a message is, and then the fields of each of its parts, made only when they are asked for."""
     yield {"role": _name(message.role, gate), "name": _name(message.name or None, gate)}
-    parts = [part for part in message.parts if gate.policy.reasoning or part.get("type") not in REASONING]
+    parts = [part for part in message.parts if gate.policy.reasoning or not is_thought(part)]
     is_alone = sum(part.get("type") != "tool_call" for part in parts) == 1
     calls, contents = count(), count()
     for part in parts:
