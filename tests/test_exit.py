@@ -138,6 +138,28 @@ def test_flush_goes_on_where_nothing_can_wait_for_it(holders: list[Holder], monk
 
 
 @pytest.mark.usefixtures("sigterm")
+def test_handler_of_another_signal_that_raises_meanwhile(
+    holders: list[Holder], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wait that an alarm breaks off is over: what comes after it is the main thread's, as signals are."""
+    monkeypatch.delenv("CHAINSPAN_STRICT", raising=False)
+    seen: list[threading.Thread] = []
+
+    def break_off(self: threading.Event, timeout: float | None = None) -> bool:
+        raise TimeoutError
+
+    signal.signal(signal.SIGTERM, lambda *_: seen.append(threading.current_thread()))
+    _exit.flush_on_sigterm(0.5)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Event, "wait", break_off)
+        signal.raise_signal(signal.SIGTERM)
+
+    assert seen == [threading.main_thread()]
+    assert "TimeoutError" in caplog.text
+    assert holders
+
+
+@pytest.mark.usefixtures("sigterm")
 def test_handler_is_installed_once(holders: list[Holder]) -> None:
     """Asking twice flushes once."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

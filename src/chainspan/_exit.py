@@ -156,7 +156,7 @@ class _SigtermHandler:
             _thread.start_new_thread(flush, ())
             try:
                 flushed.wait(self._timeout_s)
-            except Exception:  # noqa: BLE001 - the loop of gevent's greenlets took the signal, and cannot wait
+            except AssertionError:  # of gevent: the loop of its greenlets took the signal, and cannot wait
                 left_to_do.append(lambda: self._go_on(number, frame))
                 return
         self._go_on(number, frame)

@@ -230,8 +230,8 @@ class RunRegistry:
             return None
         past = self._past
         past[run_id] = run
-        if len(past) * 2 >= _MOST_PAST:
-            self._long_past, self._past = past, {}  # by as many threads as come here at once, and none is forgotten
+        if len(past) * 2 >= _MOST_PAST and self._past is past:  # one of the threads that come here at once does it
+            self._long_past, self._past = past, {}
         if run.id != run_id:
             if run.stands_for is not None:
                 run.stands_for.discard(run_id)
