@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from langchain_core.callbacks import (
 )
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import LLMResult
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 
 from chainspan import chain, llm, prompt, tool
@@ -189,3 +191,36 @@ def test_one_handler_needs_no_list() -> None:
     outer.invoke(callbacks=usage[4])
 
     assert [one.usage_metadata["nova"]["input_tokens"] for one in usage] == [5] * 5
+
+
+@chain
+def session(_: str = "") -> Any:
+    """Return what LangChain hands on to a function of its own that is called inside."""
+    inner: Any = RunnableLambda(lambda _, config: (config["configurable"], config["recursion_limit"]))
+    return inner.invoke("")
+
+
+async def _first(stream: AsyncIterator[Any]) -> Any:
+    return await anext(stream)
+
+
+@pytest.mark.parametrize("handlers", [[], [BaseCallbackHandler()]], ids=["untraced", "traced"])
+async def test_config_reaches_what_is_called_inside(handlers: list[BaseCallbackHandler]) -> None:
+    """Whether anybody listens or not, and in no call that is made afterwards."""
+    config: Any = {"configurable": {"session_id": "1"}, "recursion_limit": 7}
+    given: Any = {**config, "callbacks": handlers}
+
+    got = [
+        session.invoke("", given),
+        await session.ainvoke("", given),
+        next(session.stream("", given)),
+        await _first(session.astream("", given)),
+        *session.batch([""], given),
+        session.with_config(given)(""),
+        chain(lambda: session("")).invoke(config=given),
+        (session | list).invoke("", given),
+    ]
+
+    said = ({"session_id": "1"}, 7)
+    assert got == [said] * 7 + [list(said)]
+    assert session.invoke("") == ({}, 25)

@@ -78,7 +78,7 @@ def is_traced() -> bool:
 
 
 def force(given: Given) -> Force | None:
-    """Return the handlers in force for a call, or None where there is none."""
+    """Return the handlers in force for a call, or None where there is none, and nothing else to hand on inside."""
     inherited = child_config.get() or {}
     manager: Any = CallbackManager.configure(
         inheritable_callbacks=_callbacks(inherited.get("callbacks"), given.callbacks),
@@ -87,13 +87,20 @@ def force(given: Given) -> Force | None:
         inheritable_metadata={**(given.config.get("metadata") or {}), **given.metadata},
         local_metadata=dict(given.own_metadata),
     )
-    if not manager.handlers:
+    if not manager.handlers and not _hands_on(given.config, inherited):
         return None
     run_id = given.config.get("run_id")
     run_id = run_id if isinstance(run_id, UUID) else _new_id()
     below = {key: source[key] for source in (inherited, given.config) for key in _KEPT if source.get(key) is not None}
-    config = {"recursion_limit": 25, "configurable": {}, **below}
-    return Force(run_id, manager, {**config, "tags": [], "metadata": {}, "callbacks": _child(manager, run_id)})
+    seen: dict[str, Any] = {"recursion_limit": 25, "configurable": {}, "tags": [], "metadata": {}}
+    if not manager.handlers:
+        return Force(run_id, manager, {**seen, "callbacks": None, **inherited, **below})
+    return Force(run_id, manager, {**seen, **below, "callbacks": _child(manager, run_id)})
+
+
+def _hands_on(config: Mapping[str, Any], inherited: Mapping[str, Any]) -> bool:
+    """Return whether a config has for what is called inside what is not in force there yet."""
+    return any(config.get(key) is not None and config[key] is not inherited.get(key) for key in _KEPT)
 
 
 def _callbacks(inherited: Any, given: Sequence[Any]) -> Any:
