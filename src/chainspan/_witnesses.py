@@ -222,6 +222,16 @@ def _handed(frame: FrameType) -> int:
     return getattr(run_id, "int", 0)
 
 
+def _configured(frame: FrameType) -> int:
+    """Return the id of the run whose config a function was handed, else 0."""
+    if "config" not in frame.f_code.co_varnames:
+        return 0
+    config = frame.f_locals.get("config")
+    manager = config.get("callbacks") if type(config) is dict else None
+    run_id = getattr(manager, "parent_run_id", None)
+    return getattr(run_id, "int", 0)
+
+
 def _seated_in(frame: FrameType) -> Run | None:
     """Return the open run that a frame started last."""
     run = _starters.get(id(frame))
@@ -236,14 +246,15 @@ def _of_twins(run: Run, frame: FrameType | None) -> Run:
     ``generate`` starts a run for each prompt first. It then hands each call of a chat model
     its run's manager, under the name ``run_manager``; those of a text model all get the
     first one's, and what has been answered so far tells which it is
-    (langchain_core.language_models).
+    (langchain_core.language_models). ``batch`` hands each call of a step the run's config, and
+    has no word for it where the step reports no run of its own.
     """
     twins = _twins_of(run)
     by_id = {twin.id: twin for twin in twins}
     named: Run | None = None
     while frame is not None and run.seat is not None and not run.seat.holds(frame):
         code = frame.f_code
-        named = named or by_id.get(_handed(frame))
+        named = named or by_id.get(_handed(frame)) or by_id.get(_configured(frame))
         if code.co_name in _ONE_BY_ONE and frame.f_globals.get("__name__") == _TEXT_MODELS:
             done = len(frame.f_locals.get("generations", ()))
             return twins[done] if done < len(twins) else run

@@ -14,6 +14,7 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, Prom
 from langchain_core.runnables import (
     Runnable,
     RunnableBranch,
+    RunnableConfig,
     RunnableGenerator,
     RunnableLambda,
     RunnableParallel,
@@ -183,6 +184,35 @@ def test_batch_of_four(bench: Bench, mode: Mode, limit: int | None) -> None:
         return batch([WORD] * 4, config)
 
     bench.check(scenario, BATCH_OF_FOUR)
+
+
+@pytest.mark.parametrize("limit", [None, 1], ids=["at-once", "one-by-one"])
+def test_batch_of_a_step_that_reports_no_run(bench: Bench, limit: int | None) -> None:
+    """What such a step opens for an item is below that item's run, whose config the step was given."""
+
+    class Step(Runnable[Any, Any]):
+        def __init__(self, stage: Stage) -> None:
+            self.stage = stage
+
+        @override
+        def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+            self.stage.mark("native:step")
+            return input
+
+    def scenario(stage: Stage) -> Any:
+        config: Any = {**stage.config, "max_concurrency": limit}
+        return (PROMPT | Step(stage) | stage.model()).batch([WORD] * 4, config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence  x4
+          prompt:ChatPromptTemplate
+          native:step
+          llm:m1
+            native:model:m1
+        """,
+    )
 
 
 @pytest.mark.parametrize("limit", [None, 1], ids=["at-once", "one-by-one"])
