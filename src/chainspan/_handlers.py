@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.metrics import MeterProvider
 from typing_extensions import Self, override
 
-from . import _pipeline, _witnesses
+from . import _pipeline, _word
 from ._console_profile import ConsoleProfile
 from ._content import ContentPolicy, Gate, ShownGate, asks_for_content_in_events
 from ._delivery import Delivery, aflush_all
@@ -38,7 +38,7 @@ _GRAPH_CLASS = "_class_for_graphs"
 _STEPS = frozenset(RunKind) - {RunKind.PROMPT, RunKind.PARSER, RunKind.CHAIN}
 _MODELS = frozenset({RunKind.LLM, RunKind.CHAT, RunKind.EMBEDDINGS})
 
-_witnesses.set_current_run(current_run_id)
+_word.set_current_run(current_run_id)
 
 
 class OtelHandler(CallbackAdapter):

@@ -11,7 +11,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span
 
-from . import _scope, _stack, _witnesses
+from . import _scope, _stack, _word
 from ._model import RunStart
 from ._runs import Run
 from ._scope_span import with_span
@@ -120,4 +120,4 @@ def _is_in_body(run: Run) -> bool:
 
     Of a run without a span of its own no span tells: what is opened inside hangs where it does itself.
     """
-    return _witnesses.is_named(run) or (run.seat is not None and not run.seat.pauses)
+    return _word.is_named(run) or (run.seat is not None and not run.seat.pauses)

@@ -30,9 +30,11 @@ from opentelemetry.trace import (
     Span,
 )
 
+from ._inheritance import carry
 from ._runs import Run
 from ._scope_span import ScopedContext, ScopeSpan, live, raw_span, resolved, scoped, with_span
-from ._witnesses import carry, is_named, is_named_throughout, leave_seat, take_seat
+from ._starters import leave_seat, take_seat
+from ._word import is_named, is_named_throughout
 
 __all__ = [
     "ambient_span",

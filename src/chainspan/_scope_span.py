@@ -24,7 +24,8 @@ from opentelemetry.util.types import Attributes, AttributeValue
 from typing_extensions import override
 
 from ._runs import Run
-from ._witnesses import Asker, is_named
+from ._witnesses import Asker
+from ._word import is_named
 
 __all__ = ["ScopeSpan", "ScopedContext", "live", "raw_span", "resolved", "scoped", "with_span"]
 

@@ -1,0 +1,104 @@
+"""Inheritance: what other threads and tasks have of the run whose context they copied."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextvars import ContextVar
+from types import FrameType
+from typing import Any
+
+from . import _stack
+from ._runs import Run
+from ._seat import Seat
+from ._starters import PUMPED, handed, seated_in
+from ._tasks import current_task, suspended_frames
+from ._waiting import awaiters, given_context, is_state_kept
+from ._word import WORD_LAGS, current_run
+
+__all__ = ["carried_from", "carry", "inherits", "waiting_in"]
+
+_NAMES_ALL = "langchain_core"  # the package that names the run in all code that it calls for one
+_MODELS = "langchain_core.language_models"
+_ANSWERS = "_stream"  # the generator of a model that worker threads pull chunk by chunk
+
+_carried: ContextVar[tuple[Run, int | None] | None] = ContextVar("chainspan_carried", default=None)
+"""The run that was current where a context was taken, and the framework's word there."""
+
+
+def carry(run: Run) -> None:
+    """Let a run be current in this context, until it ends, wherever nothing newer is."""
+    _carried.set((run, current_run()))
+
+
+def carried_from(named: Run) -> Run | None:
+    """Return the open run that was current where this context was taken, if the framework names what it did there."""
+    carried = _carried.get()
+    return carried[0] if carried is not None and carried[0].open and carried[1] == named.id else None
+
+
+def inherits(run: Run, seat: Seat, frame: FrameType | None) -> bool:
+    """Return whether code in another thread or task belongs to a run whose context it copied."""
+    if seat.shares_stack():
+        return False  # it would have been found there
+    carried = _carried.get()
+    if carried is not None and carried[0] is run:
+        return True
+    if not (seat.is_generator or seat.only_starts):
+        return run.is_watched or not seat.is_over()  # started by hand, it may be open for ever
+    if run.is_leaf and (not run.is_streamed or current_task() is not None):
+        # Once it has begun, a task that it does not wait for is its consumer's: it keeps its frame, whoever pulls it.
+        return not run.is_streamed or _is_awaited_in(run, current_task())
+    return _is_in_stream(run, seat.package, frame)
+
+
+def _is_in_stream(run: Run, package: str, frame: FrameType | None) -> bool:
+    """Return whether what executes in another thread or task is a stream's body, and not a call of its consumer's."""
+    if package != _NAMES_ALL:
+        return _stack.is_at_work(package, frame) or _is_called_in(run, frame) or is_state_kept(current_task())
+    if run.is_leaf:
+        answering = _stack.outermost_method_of(_MODELS, frame)
+        return answering is not None and answering.f_code.co_name == _ANSWERS
+    # A chain's body would have said so, where that is possible.
+    return (WORD_LAGS and _stack.has_package(package, frame)) or _is_called_in(run, frame)
+
+
+def _is_called_in(run: Run, frame: FrameType | None) -> bool:
+    """Return whether a run's body has called what nobody hears of, and what is named here."""
+    task = current_task()
+    return _is_given_by(run, frame) if task is None else _is_awaited_in(run, task)
+
+
+def _is_given_by(run: Run, frame: FrameType | None) -> bool:
+    """Return whether what a worker thread executes is a run's body, or was given to it there."""
+    context = given_context(frame)
+    word = None if context is None else current_run(context)
+    named = None if word is None else run.registry.get(word)
+    return named is not None and named.is_within(run)
+
+
+def _is_awaited_in(run: Run, task: asyncio.Task[Any] | None) -> bool:
+    """Return whether a run's body waits for a task."""
+    for waiter, context in awaiters(task):
+        if any(found.is_within(run) for found in _open_in(waiter, run)):
+            return True
+        word = current_run(context)
+        named = None if word is None else run.registry.get(word)
+        if named is not None and not run.is_within(named):
+            return named.is_within(run)
+    return False
+
+
+def _open_in(task: asyncio.Task[Any], like: Run) -> Iterator[Run]:
+    """Return the runs that a suspended task is inside of, as its stack tells, innermost first."""
+    for frame in reversed(suspended_frames(task)[0]):
+        pumped = frame.f_code.co_name in PUMPED
+        run = like.registry.get(handed(frame)) if pumped else seated_in(frame)
+        if run is not None:
+            yield run
+
+
+def waiting_in(named: Run) -> Run | None:
+    """Return the run in the trace of another one whose code waits for the task that asks, or None."""
+    found = (run for waiter, _ in awaiters(current_task()) for run in _open_in(waiter, named))
+    return next((run for run in found if run.trace is named.trace), None)
