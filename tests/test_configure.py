@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 from langchain_core.runnables import RunnableLambda
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests._warnings import STRICT
 from tests.exporters._otlp_server import OtlpServer
 
-from chainspan import Delivery, OtelHandler
+from chainspan import Delivery, OtelHandler, _sink, chain
 from chainspan.exporters import otlp
 
 
@@ -311,6 +315,27 @@ def test_provider_that_is_not_installed(name: str) -> None:
 
     assert done.stdout.splitlines() == ["1", f"{name}: expected the name of an installed provider, got 'x'"]
     assert "chainspan failed" not in done.stderr
+
+
+def test_provider_that_is_not_installed_is_looked_for_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The API logs it in full each time that it is asked; a provider that is set up later is fed all the same."""
+    monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "nobody's")
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(_sink, "_unloadable", set())
+    step = chain(lambda x: x)
+    memory = InMemorySpanExporter()
+
+    for _ in range(3):
+        step.invoke(1, callbacks=[OtelHandler()])
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    step.invoke(1, callbacks=[OtelHandler()])
+
+    assert [record.getMessage() for record in caplog.records] == ["Failed to load configured provider tracer_provider"]
+    assert len(memory.get_finished_spans()) == 1
 
 
 def test_bad_argument_is_refused_by_its_own_name() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
 from opentelemetry import trace
+from opentelemetry.environment_variables import OTEL_PYTHON_TRACER_PROVIDER
 
 from . import _pipeline, _settings
 from ._configure import provider_from_environment
@@ -21,6 +23,10 @@ _NOWHERE = (
     "OtelHandler() has nowhere to send its spans: call chainspan.configure(), set up a "
     "TracerProvider, set OTEL_EXPORTER_OTLP_ENDPOINT, or pass OtelHandler a processor or an exporter."
 )
+
+
+_unloadable: set[str] = set()
+"""What OTEL_PYTHON_TRACER_PROVIDER named in vain. The API looks for it, and logs that in full, whenever it is asked."""
 
 
 class Sink:
@@ -80,9 +86,12 @@ class GlobalPipeline:
         self._pipeline: Pipeline | None = None
 
     def __call__(self) -> Pipeline | None:
+        if _unloadable and _names_unloadable():
+            return None
         try:
             provider = trace.get_tracer_provider()
-        except StopIteration:  # of OTEL_PYTHON_TRACER_PROVIDER, which the API has logged
+        except Exception:  # noqa: BLE001 - of a provider that a variable names; the API has logged it, with the reason
+            _unloadable.add(os.environ.get(OTEL_PYTHON_TRACER_PROVIDER, ""))
             return None
         if provider is not self._provider:
             self._pipeline = self._look(provider)
@@ -99,3 +108,8 @@ class GlobalPipeline:
             return None
         made = provider_from_environment()
         return None if made is None else _pipeline.of_provider(made, self._schema_url)
+
+
+def _names_unloadable() -> bool:
+    is_set = getattr(trace, "_TRACER_PROVIDER", None) is not None  # in code, which goes before the variable
+    return not is_set and os.environ.get(OTEL_PYTHON_TRACER_PROVIDER) in _unloadable
