@@ -125,7 +125,9 @@ def request_rows() -> Iterator[Row]:
     yield Row("the same: port", chat({"kwargs": {"base_url": f"http://x:{NUMBER}"}}))
     numbers = {
         "temperature": "temperature",
-        "max_completion_tokens": "max_completion_tokens`, `max_tokens`, `max_output_tokens`, `num_predict",
+        "max_completion_tokens": (
+            "max_completion_tokens`, `max_tokens`, `max_output_tokens`, `max_new_tokens`, `max_gen_len`, `num_predict"
+        ),
         "top_p": "top_p",
         "top_k": "top_k",
         "frequency_penalty": "frequency_penalty",
