@@ -338,6 +338,21 @@ def test_file_is_where_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.txt")] == ["trace.txt"]
 
 
+def test_file_in_a_working_directory_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It cannot be opened, which is said; making the processor raises nothing."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    ConsoleProcessor("trace.txt")._outlet.write("text")
+
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "trace.txt" in caplog.text
+
+
 def test_options_that_cannot_be_used_are_refused() -> None:
     """A word is no flag, and a bound leaves room for one span."""
     with pytest.raises(ConfigurationError, match=r"\(color=\): expected True, False or None, got 'never'"):

@@ -15,6 +15,7 @@ from typing import BinaryIO, Protocol, TextIO, TypeAlias
 
 from typing_extensions import override
 
+from chainspan._encode import attempt
 from chainspan._errors import ConfigurationError
 from chainspan._exit import after_fork
 from chainspan._guard import log_quietly
@@ -191,7 +192,8 @@ class _FileSink:
     """A file, opened with the first text that is written and appended to."""
 
     def __init__(self, path: str) -> None:
-        self._path = os.path.abspath(path)  # noqa: PTH100 - any path; it is opened later, maybe elsewhere
+        # Any path; it is opened later, maybe elsewhere. A working directory that is gone is said then.
+        self._path = attempt(lambda: os.path.abspath(path), path)  # noqa: PTH100
         self._file: BinaryIO | None = None
         self._closed = False
 
