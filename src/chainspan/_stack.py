@@ -206,7 +206,7 @@ def keeps_state(frame: FrameType) -> bool:
 def _outermost_of(package: str, frame: FrameType | None) -> FrameType | None:
     outermost: FrameType | None = None
     while frame is not None:
-        if _executes(package, frame) or _derives_from(package, _bases_of_decorated(frame)):
+        if _executes(package, frame) or (_derives_from(package, _bases_of_given(frame)) and _bases_of_decorated(frame)):
             outermost = frame
         frame = frame.f_back
     return outermost
@@ -254,14 +254,17 @@ def _bases_of_self(frame: FrameType) -> Sequence[type]:
 
 def _bases_of_decorated(frame: FrameType) -> Sequence[type]:
     """Return the classes of the object for whose method a frame stands: a decorator's wrapper, which takes anything."""
+    bases, code = _bases_of_given(frame), frame.f_code
+    return bases if any(_has_method(base, code) for base in bases) else ()
+
+
+def _bases_of_given(frame: FrameType) -> Sequence[type]:
+    """Return the classes of the first of the arguments of a function that takes any."""
     code = frame.f_code
     if code.co_argcount or not code.co_flags & CO_VARARGS:
         return ()
     given = frame.f_locals.get(code.co_varnames[code.co_kwonlyargcount])
-    if type(given) is not tuple or not given:
-        return ()
-    bases = type(given[0]).__mro__
-    return bases if any(_has_method(base, code) for base in bases) else ()
+    return type(given[0]).__mro__ if type(given) is tuple and given else ()
 
 
 def _has_method(base: type, code: CodeType) -> bool:
