@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -96,6 +98,18 @@ def test_what_was_said_is_understood(phoenix: Phoenix) -> None:
     assert (asked["llm.token_count.prompt"], asked["llm.token_count.completion"]) == (11, 7)
     (agent,) = (span["attributes"] for span in found if span["span_kind"] == "AGENT")
     assert (agent["input.value"], agent["output.value"]) == ("Wie ist das Wetter in 東京?", "Zwanzig Grad.")
+
+
+def test_what_was_answered_is_understood_without_a_reason_to_stop(phoenix: Phoenix) -> None:
+    """Phoenix shows what there is of an answer that nobody read to its end, too."""
+    with tracing(phoenix.url) as (sent, handler):
+        stream: Any = FakeListChatModel(responses=["Zwanzig"]).stream("?", {"callbacks": [handler]})
+        with closing(stream):
+            next(stream)
+
+    [asked] = phoenix.wait_for(sent).values()
+
+    assert asked["attributes"]["llm.output_messages.0.message.content"] == "Z"
 
 
 def test_a_collector_passes_on(phoenix: Phoenix, otelcol: str, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_stream(deltas: Any, parts: Any, handler: OtelHandler, memory: InMemoryS
             yield ChatCompletionChunk.construct(**head, choices=[choice])
 
     assert len(list(model("Look."))) == len(deltas)
-    assert messages_of(memory, "output") == [{"role": "assistant", "parts": parts}]
+    assert messages_of(memory, "output") == [{"role": "assistant", "parts": parts, "finish_reason": ""}]
 
 
 def test_what_is_sent_back(handler: OtelHandler, memory: InMemorySpanExporter) -> None:

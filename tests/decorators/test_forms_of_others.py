@@ -163,7 +163,7 @@ def test_messages_of_langchain(handler: OtelHandler, memory: InMemorySpanExporte
         {"role": "assistant", "parts": parts},
         {"role": "assistant", "parts": [{"type": "text", "content": "Looking"}]},
     ]
-    assert messages_of(memory, "output") == [{"role": "assistant", "parts": parts}]
+    assert messages_of(memory, "output") == [{"role": "assistant", "parts": parts, "finish_reason": ""}]
 
 
 @pytest.mark.parametrize(

@@ -553,7 +553,7 @@ def test_stream_left_early(gpt: openai.OpenAI, traced: Traced, memory: InMemoryS
     assert len(chunks) == 2
     assert attributes["chainspan.run.outcome"] == "abandoned"
     assert json.loads(str(attributes["gen_ai.output.messages"])) == snapshot(
-        [{"role": "assistant", "parts": [{"type": "text", "content": "1 "}]}]
+        [{"role": "assistant", "parts": [{"type": "text", "content": "1 "}], "finish_reason": ""}]
     )
 
 

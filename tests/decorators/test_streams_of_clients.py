@@ -75,6 +75,7 @@ def test_tools_of_the_server(handler: OtelHandler, memory: InMemorySpanExporter)
                 },
                 found,
             ],
+            "finish_reason": "",
         }
     ]
 
@@ -199,4 +200,4 @@ def test_pieces_of_ones_own(pieces: Any, handler: OtelHandler, memory: InMemoryS
     told = read(pieces, handler, memory)
 
     said = {"type": "text", "content": json.dumps(pieces, separators=(",", ":"))}
-    assert told["messages"] == [{"role": "assistant", "parts": [said]}]
+    assert told["messages"] == [{"role": "assistant", "parts": [said], "finish_reason": ""}]

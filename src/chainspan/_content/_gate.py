@@ -93,12 +93,13 @@ class Gate:
             return self._fitted(cast("str", value)), False
         return self._spent(self._writer.value(value, self._limit)), True
 
-    def messages(self, messages: Sequence[Message], reasons: Sequence[str] = ()) -> str | None:
+    def messages(self, messages: Sequence[Message], reasons: Sequence[str] | None = None) -> str | None:
         """Return messages as one JSON text, or None where content is off.
 
         Args:
             messages: Of a conversation, in their order.
-            reasons: Of a model's answers: why the model stopped, in each of them.
+            reasons: Of a model's answers: why the model stopped, in each of them, as far as that is known.
+                None: the messages do not say so.
         """
         if not self.on:
             return None

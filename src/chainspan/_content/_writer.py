@@ -32,6 +32,7 @@ _LONG: Final = 64 * 1024  # characters of a text that may have to be cut before 
 _SAID: Final = 64  # bytes that it takes to say how many messages were left out
 _SPARE: Final = 256  # values that are visited beyond what the limit has room for
 _PLACE: Final = f'"{PLACE}"'
+_NO_REASON: Final = ',"finish_reason":""}'
 _MOST_POLICIES: Final = 4  # whose texts a message keeps
 
 _PLAIN: Final = {  # how a message begins that is one text, by who says it
@@ -73,7 +74,7 @@ class Writer:
         name = dump_bytes(self._mask.text("messages")).decode() if self._mask.is_active else '"messages"'
         return f"{{{name}:{text}}}", size + size_of(name) + len("{:}")
 
-    def messages(self, messages: Sequence[Message], limit: int, reasons: Sequence[str] = ()) -> Written:
+    def messages(self, messages: Sequence[Message], limit: int, reasons: Sequence[str] | None = None) -> Written:
         """Return messages as one JSON array; of far too many the last.
 
         A message that was written before under the same policy is not written again.
@@ -82,11 +83,11 @@ class Writer:
             messages: Of a conversation, or the choices of an answer.
             limit: About how many bytes.
             reasons: Why the model stopped, in each of its choices; there are more where LangChain made one of some.
+                Where there are fewer, nobody knows of which, and each has an empty one. None: messages have none.
         """
         is_roomy = limit >= _LONG  # then the oldest are left out whole; else all are shortened
         most = limit - _SAID if is_roomy else max(2 * limit, _LONG)
-        of_each = reasons[: len(messages)] if len(reasons) >= len(messages) else ()
-        ends = [f',"finish_reason":{dumps(reason)}}}' for reason in of_each]
+        ends = [] if reasons is None else _ends(reasons, len(messages))
         mask, size, length = self._mask, 1, 0
         texts: list[str] = []
         for message in reversed(messages):
@@ -190,6 +191,12 @@ class Writer:
         if change is None:
             return data
         return dump_bytes((mask.messages if of_messages else mask.tree)(tree, change))
+
+
+def _ends(reasons: Sequence[str], count: int) -> list[str]:
+    if len(reasons) < count:
+        return [_NO_REASON] * count
+    return [f',"finish_reason":{dumps(reason)}}}' for reason in reasons[:count]]
 
 
 def _listed(texts: list[str]) -> str:

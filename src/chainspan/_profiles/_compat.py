@@ -59,7 +59,8 @@ class GenAiProfile:
 
     Attributes:
         usage: What the counts of a `Usage` are called; those not named are not written.
-        finish_reason_in_messages: Whether an output message says why the model stopped.
+        finish_reason_in_messages: Whether an output message says why the model stopped. Who asks for
+            it, as Phoenix does, takes no message without; where the reason is not known, it is empty.
         wrap_results: Whether a tool's result that is no object is put into one.
         prompts: Whether the names of prompt templates are written. Langfuse takes every key
             that begins with ``gen_ai.prompt`` for the input, and then hides the messages.
@@ -117,7 +118,7 @@ class GenAiProfile:
         elif run.kind is RunKind.RETRIEVER:
             add_documents(attributes, end, gate)
         else:
-            add_output(attributes, run, end.outputs, gate)
+            add_output(attributes, run, end.outputs, gate, reasons=() if self.finish_reason_in_messages else None)
         shared.ended(attributes, end)
         return exportable(attributes, gate)
 
@@ -154,7 +155,7 @@ class GenAiProfile:
             attributes.update(extra if provider is None or provider in _OPENAI else _of_anyone(extra))
         shared.add_usage(attributes, response, self.usage)
         if gate.on:
-            reasons = response.finish_reasons if self.finish_reason_in_messages else ()
+            reasons = response.finish_reasons if self.finish_reason_in_messages else None
             written = gate.messages(response.messages(), reasons)
             attributes[names.GEN_AI_OUTPUT_MESSAGES] = written if written != "[]" else None
 

@@ -44,13 +44,15 @@ def add_input(attributes: Attributes, run: RunStart, value: object, gate: Gate) 
         io(attributes, value, gate, INPUT)
 
 
-def add_output(attributes: Attributes, run: RunStart, value: object, gate: Gate) -> None:
+def add_output(
+    attributes: Attributes, run: RunStart, value: object, gate: Gate, *, reasons: Sequence[str] | None
+) -> None:
     """Record what came out of a run: the last message of a graph's state, else the whole value."""
     if not gate.on:
         return
     messages = attempt(lambda: _messages_in(value), _NO_MESSAGES) if run.kind in _WITH_MESSAGES else None
     if messages:
-        attributes[names.GEN_AI_OUTPUT_MESSAGES] = gate.messages(messages[-1:])
+        attributes[names.GEN_AI_OUTPUT_MESSAGES] = gate.messages(messages[-1:], reasons)
         io(attributes, last_text(messages), gate, OUTPUT)
     else:
         io(attributes, value, gate, OUTPUT)
