@@ -193,11 +193,14 @@ def test_one_handler_needs_no_list() -> None:
     assert [one.usage_metadata["nova"]["input_tokens"] for one in usage] == [5] * 5
 
 
+SAID = {"configurable": {"session_id": "1"}, "recursion_limit": 7, "tags": ["a"], "metadata": {"user": "u"}}
+
+
 @chain
 def session(_: str = "") -> Any:
     """Return what LangChain hands on to a function of its own that is called inside."""
-    inner: Any = RunnableLambda(lambda _, config: (config["configurable"], config["recursion_limit"]))
-    return inner.invoke("")
+    made: Any = RunnableLambda
+    return made(lambda _, config: tuple(config[key] for key in SAID)).invoke("")
 
 
 async def _first(stream: AsyncIterator[Any]) -> Any:
@@ -207,8 +210,9 @@ async def _first(stream: AsyncIterator[Any]) -> Any:
 @pytest.mark.parametrize("handlers", [[], [BaseCallbackHandler()]], ids=["untraced", "traced"])
 async def test_config_reaches_what_is_called_inside(handlers: list[BaseCallbackHandler]) -> None:
     """Whether anybody listens or not, and in no call that is made afterwards."""
-    config: Any = {"configurable": {"session_id": "1"}, "recursion_limit": 7}
-    given: Any = {**config, "callbacks": handlers}
+    given: Any = {**SAID, "callbacks": handlers}
+    alone: Any = {"tags": ["a"], "callbacks": handlers}
+    langchains: Any = RunnableLambda(lambda _: session(""))
 
     got = [
         session.invoke("", given),
@@ -218,9 +222,10 @@ async def test_config_reaches_what_is_called_inside(handlers: list[BaseCallbackH
         *session.batch([""], given),
         session.with_config(given)(""),
         chain(lambda: session("")).invoke(config=given),
-        (session | list).invoke("", given),
+        langchains.invoke("", given),
+        (session | tuple).invoke("", given),
     ]
 
-    said = ({"session_id": "1"}, 7)
-    assert got == [said] * 7 + [list(said)]
-    assert session.invoke("") == ({}, 25)
+    assert got == [(*SAID.values(),)] * 9
+    assert session.invoke("", alone) == ({}, 25, ["a"], {})
+    assert session.invoke("") == ({}, 25, [], {})

@@ -45,7 +45,7 @@ def _is_told(one: object) -> bool:
     return is_usual or any(_CALLBACK.match(name) for name in dir(one))
 
 
-def given(*configs: Config | None, own_metadata: Config, own_tags: Sequence[str]) -> Given:
+def given(*configs: Config | None, shared_metadata: Config, own_metadata: Config, own_tags: Sequence[str]) -> Given:
     """Return what several configs ask for together, the later ones with the last word."""
     known = [config for config in configs if config]
     return Given(
@@ -53,6 +53,7 @@ def given(*configs: Config | None, own_metadata: Config, own_tags: Sequence[str]
         callbacks=[config["callbacks"] for config in known if config.get("callbacks")],
         tags=list(dict.fromkeys(tag for config in known for tag in config.get("tags") or ())),
         metadata={key: value for config in known for key, value in (config.get("metadata") or {}).items()},
+        shared_metadata=shared_metadata,
         own_tags=own_tags,
         own_metadata=own_metadata,
     )

@@ -193,8 +193,8 @@ class Step(RunnableBase):
         name = next((config["run_name"] for config in reversed(configs) if config and config.get("run_name")), None)
         own = self._own if name is None else replace(self._own, name=name, is_named=True)
         said = {**self._kind.own_metadata(own), **self._metadata}
-        shared = {"metadata": self._kind.shared_metadata(own)}
-        forced = force(given(shared, *configs, own_metadata=said, own_tags=self._tags))
+        shared = self._kind.shared_metadata(own)
+        forced = force(given(*configs, shared_metadata=shared, own_metadata=said, own_tags=self._tags))
         return None if forced is None else Run(self._kind, own, forced, shown)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -49,6 +49,7 @@ class Given:
         callbacks: Lists of handlers, each to run beside those in force, or a handler alone; or a
             manager, which LangChain hands over with the run that it stands for.
         tags: For the run and everything inside; so is the metadata.
+        shared_metadata: What the callee adds for everything inside.
         own_tags: For the run alone; so is `own_metadata`.
     """
 
@@ -56,6 +57,7 @@ class Given:
     callbacks: Sequence[Any] = ()
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    shared_metadata: Mapping[str, Any] = field(default_factory=dict)
     own_tags: Sequence[str] = ()
     own_metadata: Mapping[str, Any] = field(default_factory=dict)
 
@@ -82,25 +84,35 @@ def force(given: Given) -> Force | None:
     inherited = child_config.get() or {}
     manager: Any = CallbackManager.configure(
         inheritable_callbacks=_callbacks(inherited.get("callbacks"), given.callbacks),
-        inheritable_tags=[*(given.config.get("tags") or ()), *given.tags],
+        inheritable_tags=list(given.tags),
         local_tags=list(given.own_tags),
-        inheritable_metadata={**(given.config.get("metadata") or {}), **given.metadata},
+        inheritable_metadata={**given.shared_metadata, **given.metadata},
         local_metadata=dict(given.own_metadata),
     )
-    if not manager.handlers and not _hands_on(given.config, inherited):
+    if not manager.handlers and not _hands_on(given, inherited):
         return None
     run_id = given.config.get("run_id")
     run_id = run_id if isinstance(run_id, UUID) else _new_id()
     below = {key: source[key] for source in (inherited, given.config) for key in _KEPT if source.get(key) is not None}
-    seen: dict[str, Any] = {"recursion_limit": 25, "configurable": {}, "tags": [], "metadata": {}}
+    below["tags"] = [*dict.fromkeys([*(inherited.get("tags") or ()), *given.tags])]
+    below["metadata"] = {**(inherited.get("metadata") or {}), **given.metadata}
+    seen: dict[str, Any] = {"recursion_limit": 25, "configurable": {}, **below}
     if not manager.handlers:
-        return Force(run_id, manager, {**seen, "callbacks": None, **inherited, **below})
-    return Force(run_id, manager, {**seen, **below, "callbacks": _child(manager, run_id)})
+        return Force(run_id, manager, {"callbacks": None, **inherited, **seen})
+    return Force(run_id, manager, {**seen, "callbacks": _child(manager, run_id)})
 
 
-def _hands_on(config: Mapping[str, Any], inherited: Mapping[str, Any]) -> bool:
-    """Return whether a config has for what is called inside what is not in force there yet."""
-    return any(config.get(key) is not None and config[key] is not inherited.get(key) for key in _KEPT)
+def _hands_on(given: Given, inherited: Mapping[str, Any]) -> bool:
+    """Return whether a call was given for what is called inside what is not in force there yet."""
+    return (
+        _has_news(given.config, inherited, _KEPT)
+        or _has_news(given.metadata, inherited.get("metadata") or {}, given.metadata)
+        or not {*given.tags} <= {*(inherited.get("tags") or ())}
+    )
+
+
+def _has_news(given: Mapping[str, Any], known: Mapping[str, Any], keys: Iterable[str]) -> bool:
+    return any(given.get(key) is not None and given[key] is not known.get(key) for key in keys)
 
 
 def _callbacks(inherited: Any, given: Sequence[Any]) -> Any:
