@@ -11,7 +11,7 @@ from typing import Any, Final
 from chainspan._aside import aside
 from chainspan._guard import Guard
 from chainspan.langchain._managers import Event, Force, atell, tell, tell_in
-from chainspan.langchain._results import piece_of
+from chainspan.langchain._responses import Silent
 from chainspan.langchain._witness import child_config
 
 from ._joining import joined
@@ -144,19 +144,14 @@ class Run:
             if len(self._kept) < _MOST_KEPT:
                 self._kept.append(value)
             return None
-        said, chunk = "", None
+        said = ""
         with _READ:
             said = self._gathered.take(value)
-            chunk = None if said or self._has_begun else self._first(self._gathered)
-        self._has_begun = self._has_begun or bool(said) or chunk is not None
-        kwargs = {**self._ids(), "tags": self._force.manager.tags, "chunk": chunk}
+            if not (said or self._has_begun) and self._gathered.holds_more():
+                said = Silent()
+        self._has_begun = self._has_begun or bool(said) or type(said) is Silent
+        kwargs = {**self._ids(), "tags": self._force.manager.tags, "chunk": None}
         return Event("on_llm_new_token", "ignore_llm", (said,), kwargs)
-
-    @staticmethod
-    def _first(gathered: Gathered) -> Any:
-        """Return a piece of LangChain's for the first of a stream that says anything, where that is no text."""
-        held = gathered.beside_text()
-        return None if held is None else piece_of(held)
 
     def _whole(self) -> Any:
         with _READ:

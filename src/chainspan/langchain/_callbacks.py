@@ -139,7 +139,7 @@ class CallbackAdapter(HandlerBase):
     def on_llm_new_token(self, token: Any, *, run_id: Any, chunk: Any = None, **_: Any) -> None:
         """Note a piece of a streamed answer."""
         try:
-            if run_id is not self._noted and self._sink.chunk(run_id, token or _responses.holds_more(chunk)):
+            if run_id is not self._noted and self._sink.chunk(run_id, token or _responses.holds_more(token, chunk)):
                 self._noted = run_id
         except Exception as fault:
             _EVENT.caught(fault)

@@ -15,7 +15,7 @@ from ._parts import beside
 from ._read import mapping, text_in
 from ._usage import usage_of
 
-__all__ = ["holds_more", "model_response", "partial_response"]
+__all__ = ["Silent", "holds_more", "model_response", "partial_response"]
 
 _MODELS: Final = ("model_name", "model", "model_id")
 _IDS: Final = ("id", "response_id")
@@ -41,8 +41,20 @@ def partial_response(result: object) -> ModelResponse:
     return response
 
 
-def holds_more(chunk: Any) -> bool:
+class Silent(str):
+    """The empty text of the first piece of an answer that holds something else; for others it is an empty text.
+
+    They are told of such pieces at the end, in the whole answer: LangGraph hands on what it is told of before that
+    as a message of its own.
+    """
+
+    __slots__ = ()
+
+
+def holds_more(token: object, chunk: Any) -> bool:
     """Return whether a piece of a streamed answer holds something else than text, such as a part of a call."""
+    if type(token) is Silent:
+        return True
     said = getattr(chunk, "message", None)
     return said is not None and bool(getattr(said, "tool_call_chunks", None) or beside(said.__dict__))
 

@@ -13,22 +13,21 @@ from ._usage import usage_of
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
-    from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
-    from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+    from langchain_core.outputs import ChatGeneration, LLMResult
 else:
     try:
         from langchain_core.documents import Document
-        from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
-        from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
+        from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+        from langchain_core.outputs import ChatGeneration, LLMResult
     except ImportError:
         from ._standins import AIMessage, ChatGeneration, Document, LLMResult, Message
 
-        AIMessageChunk, ChatGenerationChunk = AIMessage, ChatGeneration
         HumanMessage = partial(Message, type="human")
         SystemMessage = partial(Message, type="system")
         ToolMessage = partial(Message, type="tool")
 
-__all__ = ["documents_of", "llm_result", "piece_of", "to_message"]
+__all__ = ["documents_of", "llm_result", "to_message"]
 
 _TOTALS: Final = ("input_tokens", "output_tokens")
 _INPUT_DETAILS: Final = {"cache_read": "cache_read", "cache_write": "cache_creation", "audio_input": "audio"}
@@ -105,17 +104,6 @@ def _usage_metadata(counts: Mapping[str, Any]) -> Any:
         if details:
             made[key] = details
     return made
-
-
-def piece_of(turn: Turn) -> Any:
-    """Return the thoughts and the calls of a turn as a piece of a streamed answer, which has no text."""
-    calls: list[Any] = [
-        {"name": call.name, "args": "", "id": call.id, "index": index, "type": "tool_call_chunk"}
-        for index, call in enumerate(turn.calls)
-    ]
-    thought = "".join(str(block["reasoning"]) for block in turn.blocks)
-    beside = {"reasoning_content": thought} if thought else {}
-    return ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=calls, additional_kwargs=beside))
 
 
 def to_message(turn: Turn) -> Any:

@@ -37,9 +37,9 @@ class GrowingAnswer:
         head = self._head
         return bool(self.whole or self._choices or self._usage or head.model or head.response_id)
 
-    def beside_text(self) -> Turn | None:
-        """Return what has come that is no text, thoughts and calls, of the first choice that has any."""
-        return next(filter(None, (choice.beside_text() for choice in self._choices.values())), None)
+    def holds_more(self) -> bool:
+        """Return whether anything has come that is no text, thoughts or calls."""
+        return any(choice.holds_more() for choice in self._choices.values())
 
     def choice(self, index: int = 0) -> GrowingChoice:
         """Return one of the choices, a new one where it has not begun."""
@@ -147,13 +147,9 @@ class GrowingChoice:
         self.stop(choice.finish_reason)
         return said
 
-    def beside_text(self) -> Turn | None:
-        """Return the thoughts and the calls that have come, without what those are given; None where none have."""
-        if not (self._thought or self._calls):
-            return None
-        thoughts = [{"type": "reasoning", "reasoning": thought} for thought in self._thought]
-        calls = [Call(id=call.id, name=call.name, arguments=None) for call, _ in self._calls.values()]
-        return Turn(role="assistant", blocks=[*thoughts], calls=calls)
+    def holds_more(self) -> bool:
+        """Return whether thoughts or calls have come."""
+        return bool(self._thought or self._calls)
 
     def choice(self) -> Choice:
         """Return the choice as far as it has come."""

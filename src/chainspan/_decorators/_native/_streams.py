@@ -52,9 +52,9 @@ class Gathered:
             self._unread = self._still_unread(piece, self._unread)
         return said
 
-    def beside_text(self) -> Turn | None:
-        """Return the thoughts and the calls that have come so far, or None."""
-        return self._grown.beside_text()
+    def holds_more(self) -> bool:
+        """Return whether thoughts or calls have come so far."""
+        return self._grown.holds_more()
 
     def answer(self) -> Answer:
         """Return the answer as far as it has come: of pieces in which nobody finds any, their values."""
