@@ -30,7 +30,7 @@ from ._tasks import suspended_frames
 
 __all__ = ["Waiting", "awaiters", "given_context", "is_state_kept", "waiting"]
 
-_MOST_TASKS = 4  # of dispatch, one inside the other
+_MOST_DISPATCHING = 4  # tasks of dispatch, one inside the other
 _MOST_AWAITERS = 16  # tasks that wait for one another
 _RELEASE = "_release_waiter"  # what `wait_for` leaves before Python 3.12, as a partial function with whom it wakes
 _EXECUTOR = "concurrent.futures.thread"  # the module whose `run` executes what a thread was given
@@ -53,7 +53,7 @@ class Waiting:
 
 def waiting(task: asyncio.Task[Any] | None) -> Waiting | None:
     """Return the task on whose behalf a callback is dispatched in a given one, or None."""
-    for _ in range(_MOST_TASKS):
+    for _ in range(_MOST_DISPATCHING):
         found = None if task is None else next(_gatherers(task), None)
         if found is None:
             return None
