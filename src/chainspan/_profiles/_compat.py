@@ -118,7 +118,7 @@ class GenAiProfile:
         elif run.kind is RunKind.RETRIEVER:
             add_documents(attributes, end, gate)
         else:
-            add_output(attributes, run, end.outputs, gate, reasons=() if self.finish_reason_in_messages else None)
+            add_output(attributes, run, end.outputs, gate, () if self.finish_reason_in_messages else None)
         shared.ended(attributes, end)
         return exportable(attributes, gate)
 

@@ -44,9 +44,7 @@ def add_input(attributes: Attributes, run: RunStart, value: object, gate: Gate) 
         io(attributes, value, gate, INPUT)
 
 
-def add_output(
-    attributes: Attributes, run: RunStart, value: object, gate: Gate, *, reasons: Sequence[str] | None
-) -> None:
+def add_output(attributes: Attributes, run: RunStart, value: object, gate: Gate, reasons: Sequence[str] | None) -> None:
     """Record what came out of a run: the last message of a graph's state, else the whole value."""
     if not gate.on:
         return
