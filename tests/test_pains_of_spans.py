@@ -250,6 +250,26 @@ def _agent(name: str | None, inner: Runnable[Any, Any] | None = None) -> Runnabl
     return create_agent(Asking(), [tool(ask)] if inner else [], name=name)
 
 
+@pytest.mark.parametrize("content", ["found", [{"type": "text", "text": "found"}]], ids=["text", "blocks"])
+def test_an_agent_may_answer_what_its_tool_does(content: Any) -> None:
+    """The output of an agent whose tool answers in its place is that answer, and a model's input may be one."""
+    memory = InMemorySpanExporter()
+
+    @tool(return_direct=True)
+    def look() -> Any:
+        """Look."""
+        return content
+
+    with OtelHandler(memory, content=True) as handler:
+        create_agent(Asking(), [look]).invoke({"messages": [HumanMessage("go")]}, {"callbacks": [handler]})
+    with OtelHandler(memory, content=True, profile="openinference") as handler:
+        Model().invoke([ToolMessage(content, tool_call_id="1")], {"callbacks": [handler]})
+
+    *_, agent, model = (span.attributes or {} for span in memory.get_finished_spans())
+    assert (agent["output.value"], agent["output.mime_type"]) == ("found", "text/plain")
+    assert (model["input.value"], model["input.mime_type"]) == ("found", "text/plain")
+
+
 def _workflow_of(agent: Runnable[Any, Any]) -> Runnable[Any, Any]:
     builder = StateGraph(MessagesState)
     builder.add_node("work", agent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from .. import _semconv as names
@@ -27,6 +27,7 @@ __all__ = [
 INPUT: Final = (names.INPUT_VALUE, names.INPUT_MIME_TYPE)
 OUTPUT: Final = (names.OUTPUT_VALUE, names.OUTPUT_MIME_TYPE)
 _ROLES: Final = {"human": "user", "ai": "assistant"}
+_TEXTS_IN: Final = (("text", "content"), ("tool_call_response", "response"))
 _NO_MESSAGES: Final[list[Message]] = []
 _WITH_MESSAGES: Final = frozenset({RunKind.AGENT, RunKind.WORKFLOW})
 
@@ -60,9 +61,19 @@ def last_text(messages: Sequence[Message]) -> str | None:
     """Return what the last message says, which lists of traces and sessions show where they show no messages."""
     if not messages:
         return None
-    held = [part.get("content") for part in messages[-1].parts if part.get("type") == "text"]
-    texts = [str.__str__(text) for text in held if isinstance(text, str)]  # whose own `__str__` may raise
+    texts = [str.__str__(text) for text in _texts(messages[-1].parts)]  # whose own `__str__` may raise
     return "\n".join(texts) or None
+
+
+def _texts(parts: Sequence[object]) -> Iterator[str]:
+    """Yield the texts among parts, and those of a tool's answer, which may be an agent's as well."""
+    for part in parts:
+        fields: Mapping[str, object] = part if isinstance(part, Mapping) else {}
+        said = next((fields.get(key) for kind, key in _TEXTS_IN if fields.get("type") == kind), None)
+        if isinstance(said, str):
+            yield said
+        elif isinstance(said, list):
+            yield from _texts(said)
 
 
 def _messages_in(value: object) -> list[Message]:
