@@ -211,7 +211,7 @@ def _report(run: Run, start: RunStart, end: RunEnd | RunFailure | None) -> None:
         Ended(
             run=start,
             span=run.span,
-            pipeline=id(run.registry),
+            claim=(run.id, id(run.registry)),
             duration_s=(now_ns - run.started_ns) / 1e9,
             at_ns=now_ns,
             end=end,

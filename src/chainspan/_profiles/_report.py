@@ -85,22 +85,17 @@ class Ended:
 
     Attributes:
         span: The run's own, or that of its nearest ancestor that has one.
-        pipeline: Stands for the pipeline that the run was in.
+        claim: What the run is known by, so that it counts once: its id, and what stands for its pipeline.
         end: What was reported of the end; None where nobody reported any.
     """
 
     run: RunStart
     span: Span
-    pipeline: int
+    claim: tuple[int, int]
     duration_s: float
     at_ns: int
     end: RunEnd | RunFailure | None = None
     streaming: Streaming | None = None
-
-    @property
-    def claim(self) -> tuple[int, int]:
-        """Return what the run is known by, so that it counts once."""
-        return self.run.run_id.int, self.pipeline
 
     @property
     def error_type(self) -> str | None:
