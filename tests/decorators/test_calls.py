@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from inline_snapshot import snapshot
+from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests import strategies
 
@@ -155,6 +156,19 @@ def test_function_with_some_arguments_is_called_what_the_function_is(
         ("look", "Look there."),
         ("look_in_b", "Look in b."),
     ]
+
+
+async def test_arguments_that_are_bound_reach_the_function(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """As LangChain's own functions have them by `bind`, in every way to run."""
+    bound = both.bind(second="b")
+
+    for callbacks in ([], [handler]):
+        assert bound.invoke("a", callbacks=callbacks) == ("a", "b")
+        assert await bound.ainvoke({"first": "a"}, callbacks=callbacks) == ("a", "b")
+        assert [*bound.stream("a", callbacks=callbacks)] == [("a", "b")]
+        assert (bound | RunnableLambda(list)).invoke("a", {"callbacks": callbacks}) == ["a", "b"]
+    assert Shelf("s").find.bind(query="q")() == ["s", "q"]
+    assert {span.name for span in memory.get_finished_spans()} == {"both", "Sequence", "list"}
 
 
 def test_methods_keep_their_object(handler: OtelHandler, memory: InMemorySpanExporter) -> None:

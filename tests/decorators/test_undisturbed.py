@@ -281,6 +281,8 @@ def test_pickling(protocol: int) -> None:
     assert again(Box(5).method)(1) == 6
     assert again(Box(5).method.with_config(tags=["a"]))(1) == 6
     assert again(function.with_config(run_name="x"))._bound == ({"run_name": "x"},)
+    assert again(function.bind(x=1).bind(x=2))() == function(2)
+    assert again(Box(5).method.bind(x=1))() == 6
     assert again(function | renamed | {"a": renamed}).invoke(1) == {"a": 1}
     assert copy.deepcopy(function) is function
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from types import MethodType
 from typing import Any
 
-__all__ = ["function_of", "named_so", "source_of"]
+__all__ = ["Bound", "function_of", "named_so", "source_of"]
+
+
+class Bound(partial[Any]):
+    """A step's function with some arguments given already."""
 
 
 def named_so(named: Any) -> Any:
@@ -26,6 +30,8 @@ def source_of(function: Callable[..., Any]) -> Any:
 
     Pickle wants to find a function under its name, where for a decorated one stands the step.
     """
+    if isinstance(function, Bound):
+        return Bound(source_of(function.func), *function.args, **function.keywords)
     if isinstance(function, MethodType):
         found = getattr(function.__self__, function.__name__, None)
     else:
@@ -35,6 +41,8 @@ def source_of(function: Callable[..., Any]) -> Any:
 
 def function_of(source: Any) -> Callable[..., Any]:
     """Return the function again, of what `source_of` returned."""
+    if isinstance(source, Bound):
+        return Bound(function_of(source.func), *source.args, **source.keywords)
     function: Callable[..., Any] = _inner(source) or source
     return function
 

@@ -31,7 +31,7 @@ from ._kinds import Kind, Own
 from ._method import Method
 from ._options import CallOptions, Config
 from ._passing import InThreads, alone, in_thread, passed_on
-from ._pickling import function_of, named_so, source_of
+from ._pickling import Bound, function_of, named_so, source_of
 from ._step import Step
 from ._undone import given_up
 
@@ -135,6 +135,10 @@ class Traced(Step, Generic[P, R_co]):
     def bound_to(self, instance: object) -> Traced[..., R_co]:
         """Return the step that a method of an object is."""
         return self._of(MethodType(self._function, instance))
+
+    def bind(self, **arguments: Any) -> Traced[..., R_co]:
+        """Return the step with some keyword arguments of its function given already."""
+        return self._of(Bound(self._function, **arguments))
 
     def _of(self, target: Callable[..., R_co]) -> Traced[..., R_co]:
         if target is self._function:
