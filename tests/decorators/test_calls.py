@@ -450,6 +450,13 @@ def test_what_is_no_option_is_refused() -> None:
         tool("add")  # type: ignore[call-overload]
 
 
+@pytest.mark.parametrize("attribute", [property(str), functools.cached_property(str)])
+def test_what_is_looked_up_but_never_called_is_refused(attribute: Any) -> None:
+    """A property is no function: what makes it is decorated, below it."""
+    with pytest.raises(ConfigurationError, match="@chain: expected a function, got"):
+        chain(attribute)
+
+
 def test_configs_that_cannot_be_bound_are_refused() -> None:
     """Handlers are bound as what they are, and not as their exporters."""
     step = chain(lambda x: x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from chainspan._errors import require, require_type
@@ -115,7 +116,7 @@ def _are_several(given: object) -> bool:
 
 def _is_function(given: object) -> bool:
     """Return whether something can be called, or is looked up by a class as its methods are."""
-    return callable(given) or (hasattr(given, "__get__") and not isinstance(given, property))
+    return callable(given) or (hasattr(given, "__get__") and not isinstance(given, (property, cached_property)))
 
 
 chain: Decorator = _decorator(
