@@ -11,6 +11,8 @@ from functools import partial, partialmethod
 from types import FunctionType, MethodType
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from chainspan._encode import attempt
+
 if sys.version_info >= (3, 14):  # annotations are evaluated when asked for, and may name what only type checkers know
     from annotationlib import Format
 
@@ -18,10 +20,23 @@ if sys.version_info >= (3, 14):  # annotations are evaluated when asked for, and
 else:
     _inspected = inspect.signature
 
-__all__ = ["NOTHING", "Arguments", "Binds", "Flavor", "bind", "binds_of", "flavor_of", "named", "whole_of"]
+__all__ = [
+    "NOTHING",
+    "Arguments",
+    "Binds",
+    "Flavor",
+    "bind",
+    "binds_of",
+    "flavor_of",
+    "named",
+    "takes_config",
+    "whole_of",
+]
 
 NOTHING: Final[Any] = inspect.Parameter.empty  # the input of a call that has none
 _VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_NAMED: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_CONFIG: Final = "config"  # what LangChain and LangGraph call the parameter that they hand a config to
 
 
 class Arguments(NamedTuple):
@@ -106,26 +121,47 @@ def _told_by(function: Callable[..., Any]) -> Flavor:
     return Flavor.FUNCTION
 
 
-def bind(function: Callable[..., Any], given: Any) -> Arguments:
+def takes_config(function: Callable[..., Any]) -> bool:
+    """Return whether a function has a parameter for LangChain's config, beside what it does something with.
+
+    It is called ``config``, and has no default, or is annotated as a RunnableConfig.
+    """
+    signature = _signature(function)
+    names = () if signature is None else tuple(signature.parameters)
+    if signature is None or _CONFIG not in names[1:] or signature.parameters[_CONFIG].kind not in _NAMED:
+        return False
+    nothing: dict[str, Any] = {}
+    annotations = attempt(lambda: whole_of(function).__annotations__, nothing)
+    is_required = signature.parameters[_CONFIG].default is inspect.Parameter.empty
+    return is_required or "RunnableConfig" in str(annotations.get(_CONFIG))
+
+
+def bind(function: Callable[..., Any], given: Any, config: Mapping[str, Any] | None = None) -> Arguments:
     """Return the arguments that an input stands for.
 
     A mapping is spread onto the parameters where it fits: where every key is the name of a
     parameter and no parameter without a default is left out, and an empty one where there is
     no parameter that could take it. Everything else, a mapping that does not fit too, is the
     first positional argument. No input is no argument.
+
+    Args:
+        function: What is called.
+        given: The input.
+        config: What a function that takes LangChain's config is handed, unless the input has one for it.
     """
+    beside = {} if config is None else {_CONFIG: config}
     if given is NOTHING:
-        return Arguments((), {})
-    if isinstance(given, Mapping) and _fits(function, given):
-        return Arguments((), dict(given))
-    return Arguments((given,), {})
+        return Arguments((), beside)
+    if isinstance(given, Mapping) and _fits(function, given, beside):
+        return Arguments((), {**beside, **given})
+    return Arguments((given,), beside)
 
 
-def _fits(function: Callable[..., Any], given: Mapping[Any, Any]) -> bool:
+def _fits(function: Callable[..., Any], given: Mapping[Any, Any], beside: Mapping[str, Any]) -> bool:
     signature = _signature(function)
     if signature is None or not all(isinstance(key, str) for key in given):
         return False
-    return _binds(signature, **given) and bool(given or not _binds(signature, given))
+    return _binds(signature, **{**beside, **given}) and bool(given or not _binds(signature, given, **beside))
 
 
 def _binds(signature: inspect.Signature, /, *args: Any, **kwargs: Any) -> bool:
