@@ -156,7 +156,10 @@ def test_handler_of_another_signal_that_raises_meanwhile(
 
     assert seen == [threading.main_thread()]
     assert "TimeoutError" in caplog.text
-    assert holders
+    until = time.monotonic() + 5
+    while any("flush" not in holder.asked for holder in holders) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert [holder.asked for holder in holders] == [["begin", "flush"]] * 2
 
 
 @pytest.mark.usefixtures("sigterm")

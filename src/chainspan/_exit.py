@@ -147,8 +147,14 @@ class _SigtermHandler:
             with _at_sigterm:
                 _flush_open(self._timeout_s)
             flushed.set()
-            for go_on in left_to_do:
-                go_on()
+            go_on()
+
+        def go_on() -> None:
+            try:
+                rest = left_to_do.pop()
+            except IndexError:  # there is none, or the other thread has taken it
+                return
+            rest()
 
         with _at_sigterm:
             # The signal may have interrupted a holder of one of our locks, in this very
@@ -158,6 +164,8 @@ class _SigtermHandler:
                 flushed.wait(self._timeout_s)
             except AssertionError:  # of gevent: the loop of its greenlets took the signal, and cannot wait
                 left_to_do.append(lambda: self._go_on(number, frame))
+                if flushed.is_set():
+                    go_on()
                 return
         self._go_on(number, frame)
 
