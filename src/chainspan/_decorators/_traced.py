@@ -8,7 +8,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Coroutine,
     Generator,
     Iterator,
     Mapping,
@@ -17,7 +16,7 @@ from collections.abc import (
 from copy import copy
 from functools import update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from typing_extensions import Self, Unpack, override
 
@@ -32,7 +31,7 @@ from ._method import Method
 from ._options import CallOptions, Config
 from ._passing import InThreads, alone, in_thread, passed_on
 from ._pickling import Bound, function_of, named_so, source_of
-from ._step import Step
+from ._typed import Typed
 from ._undone import given_up
 
 __all__ = ["Traced", "name_of"]
@@ -55,7 +54,7 @@ class _Annotations:
         return {} if instance is None else getattr(instance._function, "__annotations__", {})  # noqa: SLF001 - its own
 
 
-class Traced(Step, Generic[P, R_co]):
+class Traced(Typed[P, R_co]):
     """A function that is called as ever, and is a step of a trace where handlers listen.
 
     It looks like the function that it wraps: its name, signature and documentation, and what
@@ -254,93 +253,6 @@ class Traced(Step, Generic[P, R_co]):
             if isinstance(value, Iterator):
                 return InThreads(value)
         return alone(value)
-
-    if TYPE_CHECKING:  # the same methods, with the types of the function
-        # A function that is annotated to return an iterator may be a generator, whose values
-        # are joined, or return a stream, which is handed on: `invoke` cannot know.
-
-        @overload
-        def invoke(
-            self: Traced[..., Iterator[Any]],
-            input: Any = ...,
-            config: Config | None = None,
-            **options: Unpack[CallOptions],
-        ) -> Any: ...
-        @overload
-        def invoke(
-            self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
-        ) -> V: ...
-        @override
-        def invoke(self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]) -> Any: ...
-
-        @overload
-        async def ainvoke(
-            self: Traced[..., Coroutine[Any, Any, V]],
-            input: Any = ...,
-            config: Config | None = None,
-            **options: Unpack[CallOptions],
-        ) -> V: ...
-        @overload
-        async def ainvoke(
-            self: Traced[..., AsyncIterator[Any]] | Traced[..., Iterator[Any]],
-            input: Any = ...,
-            config: Config | None = None,
-            **options: Unpack[CallOptions],
-        ) -> Any: ...
-        @overload
-        async def ainvoke(
-            self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
-        ) -> V: ...
-        @override
-        async def ainvoke(
-            self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
-        ) -> Any: ...
-
-        @overload
-        def stream(
-            self: Traced[..., Iterator[V]],
-            input: Any = ...,
-            config: Config | None = None,
-            **options: Unpack[CallOptions],
-        ) -> Iterator[V]: ...
-        @overload
-        def stream(
-            self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
-        ) -> Iterator[V]: ...
-        @override
-        def stream(
-            self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
-        ) -> Iterator[Any]: ...
-
-        @overload
-        def astream(
-            self: Traced[..., Coroutine[Any, Any, V]],
-            input: Any = ...,
-            config: Config | None = None,
-            **options: Unpack[CallOptions],
-        ) -> AsyncIterator[V]: ...
-        @overload
-        def astream(
-            self: Traced[..., AsyncIterator[V]],
-            input: Any = ...,
-            config: Config | None = None,
-            **options: Unpack[CallOptions],
-        ) -> AsyncIterator[V]: ...
-        @overload
-        def astream(
-            self: Traced[..., Iterator[V]],
-            input: Any = ...,
-            config: Config | None = None,
-            **options: Unpack[CallOptions],
-        ) -> AsyncIterator[V]: ...
-        @overload
-        def astream(
-            self: Traced[..., V], input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
-        ) -> AsyncIterator[V]: ...
-        @override
-        def astream(
-            self, input: Any = ..., config: Config | None = None, **options: Unpack[CallOptions]
-        ) -> AsyncIterator[Any]: ...
 
 
 _DRIVERS: Mapping[Flavor, Callable[..., Any]] = {
