@@ -200,7 +200,13 @@ SAID = {"configurable": {"session_id": "1"}, "recursion_limit": 7, "tags": ["a"]
 def session(_: str = "") -> Any:
     """Return what LangChain hands on to a function of its own that is called inside."""
     made: Any = RunnableLambda
-    return made(lambda _, config: tuple(config[key] for key in SAID)).invoke("")
+    return made(lambda _, config: tuple(_own(config)[key] for key in SAID)).invoke("")
+
+
+def _own(config: Any) -> dict[str, Any]:
+    """Return a config without what older versions of langchain-core repeat of its `configurable`."""
+    repeated = config["configurable"]
+    return {**config, "metadata": {key: value for key, value in config["metadata"].items() if key not in repeated}}
 
 
 async def _first(stream: AsyncIterator[Any]) -> Any:
