@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from chainspan import ConsoleHandler, OtelHandler, _ending, _feeding, _pipeline, chain, llm
 from chainspan._profiles import _receivers
-from chainspan.exporters import ConsoleProcessor, _spool_open, otlp, spool
+from chainspan.exporters import ConsoleProcessor, _spools, otlp, spool
 
 METERS = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
 PROCESSOR = ConsoleProcessor(lambda _: None)
@@ -28,7 +28,7 @@ HELD: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "given-processors": lambda: _ending._lock,
     "instruments": lambda: _receivers._kept_lock,
     "claims": lambda: _receivers.claims_of(METERS, "metrics")._lock,
-    "spools": lambda: _spool_open._open_lock,
+    "spools": lambda: _spools._open_lock,
     "printed-runs": lambda: PROCESSOR._runs._lock,
 }
 

@@ -22,7 +22,7 @@ from opentelemetry.trace import Tracer
 from chainspan._exit import flush_on_sigterm
 from chainspan._feeding import processor_for
 from chainspan.exporters._otlp import otlp
-from chainspan.exporters._spool_open import spool
+from chainspan.exporters._spools import spool
 
 if TYPE_CHECKING:
     from chainspan import OtelHandler

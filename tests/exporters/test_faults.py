@@ -20,7 +20,7 @@ from chainspan._batching import BatchingProcessor
 from chainspan._delivery import Delivery
 from chainspan._feeding import DirectProcessor, processor_for
 from chainspan.exporters._otlp import otlp
-from chainspan.exporters._spool_open import spool
+from chainspan.exporters._spools import spool
 
 from ._otlp_server import Accept, Behaviour, Hang, OtlpServer, Partial, Refuse, Reset, SlowRead, Status, spans_of
 

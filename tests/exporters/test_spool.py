@@ -30,7 +30,7 @@ from chainspan.exporters._otlp import OtlpExporter, otlp
 from chainspan.exporters._senders import Answer, Verdict
 from chainspan.exporters._spool import MAX_SPOOL_BYTES, SpoolExporter
 from chainspan.exporters._spool_files import SpoolFile, SpoolFiles
-from chainspan.exporters._spool_open import spool
+from chainspan.exporters._spools import spool
 
 from ._otlp_server import Accept, OtlpServer, Partial, Refuse, Status, spans_of
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ._gated import gated
     from ._otlp import OtlpExporter, otlp
     from ._spool import SpoolExporter
-    from ._spool_open import spool
+    from ._spools import spool
 
 __all__ = [
     "ConsoleProcessor",
@@ -34,7 +34,7 @@ if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name
         "flush_on_sigterm": ".._exit",
         "gated": "._gated",
         "otlp": "._otlp",
-        "spool": "._spool_open",
+        "spool": "._spools",
     }
 
     def __getattr__(name: str) -> object:
