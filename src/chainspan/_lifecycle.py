@@ -22,7 +22,6 @@ from ._guard import Guard
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
 from ._orphans import FORGOTTEN, Orphans
 from ._placement import find_caller, place, place_apart
-from ._profiles import keep_session
 from ._recording import (
     Attributes,
     Recording,
@@ -32,6 +31,7 @@ from ._recording import (
     describe_start,
     is_news,
     is_reported,
+    keep_for_events,
     links_to_caller,
     note,
     record_event,
@@ -220,8 +220,7 @@ class Lifecycle:
             run.span = self._spans.start(where, describe_start, run, run.started_ns)
             if type(run.span) is not RunSpan:
                 run.drops = type(run.span) is NonRecordingSpan and self._spans.drops_below_dropped
-                if recording.report is not None and recording.report.with_events:
-                    keep_session(start)
+                keep_for_events(start, recording)
         elif parent is not None:
             run.drops = parent.drops
         return run

@@ -13,7 +13,7 @@ from ._content import Gate
 from ._counting import counted, handed_on
 from ._guard import Guard
 from ._model import AttributeValue, Outcome, RunEnd, RunEvent, RunFailure, RunKind, RunStart
-from ._profiles import METERED, Ended, Price, Profile, Report
+from ._profiles import METERED, Ended, Price, Profile, Report, keep_session
 from ._profiles._hints import hint_at_missing_usage
 from ._run_span import RunSpan
 from ._runs import Run
@@ -27,6 +27,7 @@ __all__ = [
     "describe_start",
     "is_news",
     "is_reported",
+    "keep_for_events",
     "links_to_caller",
     "note",
     "record_event",
@@ -187,6 +188,12 @@ def conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
 def is_reported(start: RunStart, recording: Recording) -> bool:
     """Return whether anything is told of a run apart from its span."""
     return recording.report is not None and recording.report.wants(start)
+
+
+def keep_for_events(start: RunStart, recording: Recording) -> None:
+    """Keep of a run without a span of ours what its events say, and what is not to be had at its end any more."""
+    if recording.report is not None and recording.report.with_events:
+        keep_session(start)
 
 
 def report_end(run: Run, read: Callable[[], RunEnd | RunFailure]) -> None:
