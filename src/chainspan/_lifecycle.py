@@ -6,7 +6,6 @@ until its end is reported, and ends each span exactly once, whatever raises in b
 
 from __future__ import annotations
 
-import contextvars
 from collections.abc import Callable
 from dataclasses import replace
 from types import FrameType
@@ -43,12 +42,13 @@ from ._runs import Run, RunRegistry
 from ._scope_span import ScopeSpan, raw_span
 from ._seat import GENERATORS, Seat
 from ._spans import Spans
+from ._stack import starter_above
+from ._tasks import current_task
 from ._trace import Trace
 
 __all__ = ["Lifecycle"]
 
 _END, _FAIL, _FINISH = Guard("lifecycle.end"), Guard("lifecycle.fail"), Guard("lifecycle.finish")
-_ATTACH = Guard("lifecycle.attach")
 _OK = Outcome.OK  # a member is found far more slowly by its class
 _SUPPRESSING = frozenset({_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation"})
 """What is set in a context in which nothing is to be traced; opentelemetry-instrumentation sets both."""
@@ -98,14 +98,16 @@ class Lifecycle:
             return
         if self._orphans.overdue:
             self._orphans.sweep()
-        frame, task, elsewhere = find_caller(start)
+        frame, task, elsewhere = starter_above(1), current_task(), None
+        if frame is None and start.run_type == "llm":
+            frame, task, elsewhere = find_caller(task)
         if self._has_scope and context and (parent is None or not _scope.is_settled(context)):
             context = self._settled(context, start, frame)
         run = self._open(start, recording, parent, context, frame)
         run.seat = Seat(frame, task)
         self._runs.add(run)
         if self._has_scope:
-            _make_current(run, frame, context, elsewhere)
+            _scope.attach(run, frame, context, elsewhere)
         is_stream = frame is not None and frame.f_code.co_flags & GENERATORS
         if parent is None or start.run_type in FORGOTTEN or is_stream:
             self._orphans.watch(run, run.seat)
@@ -214,7 +216,8 @@ class Lifecycle:
         run.natives = where.natives
         run.own = recording.keeps is None or recording.keeps(start)
         if run.own:
-            run.gate = recording.gate.for_run(start)
+            gate = recording.gate
+            run.gate = gate if gate.is_silent else gate.for_run(start)
             if start.tool is not None:
                 where.links = (*where.links, *links_to_caller(run, start))
             run.span = self._spans.start(where, describe_start, run, run.started_ns)
@@ -255,7 +258,7 @@ class Lifecycle:
                     _conclude(run, outcome, attributes)
                 run.span.end(max(run.trace.now_ns(), run.started_ns))
         finally:
-            if self._has_scope:
+            if run.attached is not None:
                 _scope.restore(run)
             if run.is_watched or run.parent is None or run.witness is not None:
                 self._orphans.forget(run)
@@ -288,17 +291,6 @@ def _conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
         conclude(run, outcome, attributes)
     except Exception as fault:
         _FINISH.caught(fault)
-
-
-def _make_current(run: Run, frame: FrameType | None, context: Context, elsewhere: contextvars.Context | None) -> None:
-    """Put a run's scope in place: here, or in the context of the code that started the run."""
-    try:
-        if elsewhere is None:
-            _scope.attach(run, frame, context)
-        else:
-            elsewhere.run(_scope.attach, run, frame)
-    except Exception as fault:
-        _ATTACH.caught(fault)
 
 
 def _is_suppressed(context: Context) -> bool:

@@ -11,30 +11,23 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span
 
-from . import _scope, _stack, _word
-from ._model import RunStart
+from . import _scope, _word
 from ._runs import Run
 from ._scope_span import with_span
-from ._tasks import current_task
 from ._waiting import waiting
 
 __all__ = ["Place", "find_caller", "place", "place_apart"]
 
 
 def find_caller(
-    start: RunStart,
+    task: asyncio.Task[Any] | None,
 ) -> tuple[FrameType | None, asyncio.Task[Any] | None, contextvars.Context | None]:
-    """Return the code that started a run: its frame and task, and its context where that is not the one of here.
+    """Return the code that started a run which is reported from a task of its own: frame, task and context.
 
-    To be called by what the run is reported to.
+    Where no task waits for the given one, it is that.
     """
-    frame = _stack.starter_above(2)
-    task = current_task()
-    if frame is None and start.run_type == "llm":
-        waiter = waiting(task)
-        if waiter is not None:
-            return waiter.frame, waiter.task, waiter.context
-    return frame, task, None
+    waiter = waiting(task)
+    return (None, task, None) if waiter is None else (waiter.frame, waiter.task, waiter.context)
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ context left behind in a caller is therefore harmless.
 
 from __future__ import annotations
 
+import contextvars
 from types import FrameType
 
 from opentelemetry import context as otel_context
@@ -30,6 +31,7 @@ from opentelemetry.trace import (
     Span,
 )
 
+from ._guard import Guard
 from ._inheritance import carry
 from ._runs import Run
 from ._scope_span import ScopedContext, ScopeSpan, live, raw_span, resolved, scoped, with_span
@@ -47,6 +49,8 @@ __all__ = [
     "take_along",
     "without_past",
 ]
+
+_ATTACH = Guard("lifecycle.attach")
 
 
 def ambient_span(context: Context, above: FrameType | None) -> Span | None:
@@ -69,6 +73,8 @@ def native_span(context: Context, parent: Run) -> Span | None:
     Over it there may be the scopes of others that started there: of a batch, or of a stream
     between two of whose chunks the new run starts.
     """
+    if type(context) is ScopedContext and context.scope.run is parent:
+        return None
     span = raw_span(context)
     while type(span) is ScopeSpan and span.run is not parent and not parent.is_within(span.run):
         span = span.under
@@ -106,7 +112,12 @@ def displaced_run(context: Context, run_id: int) -> Run | None:
     return None
 
 
-def attach(run: Run, frame: FrameType | None, current: Context | None = None) -> None:
+def attach(
+    run: Run,
+    frame: FrameType | None,
+    current: Context | None = None,
+    elsewhere: contextvars.Context | None = None,
+) -> None:
     """Make a run's scope current from here on, for whoever turns out to be inside the run.
 
     Where another pipeline has put a scope in place for the same run, that one stays: only
@@ -117,15 +128,24 @@ def attach(run: Run, frame: FrameType | None, current: Context | None = None) ->
         run: The run.
         frame: The frame that started it.
         current: The context that is current here, without past scopes; None: to be looked up.
+        elsewhere: The context of the code that started the run, where that is not the one of here.
     """
-    if current is None:
-        current = without_past(otel_context.get_current())
-    top = raw_span(current)
-    if type(top) is ScopeSpan and (top.run.id == run.id or (top.run is run.parent and is_named_throughout(run, frame))):
-        return
-    run.attached = scoped(current, run, top)
-    otel_context.attach(run.attached)  # never detached: see the module's docstring
-    take_seat(run, frame)
+    try:
+        if elsewhere is not None:
+            elsewhere.run(attach, run, frame)
+            return
+        if current is None:
+            current = without_past(otel_context.get_current())
+        top = current.scope if type(current) is ScopedContext else raw_span(current)
+        if type(top) is ScopeSpan and (
+            top.run.id == run.id or (top.run is run.parent and is_named_throughout(run, frame))
+        ):
+            return
+        run.attached = scoped(current, run, top)
+        otel_context.attach(run.attached)  # never detached: see the module's docstring
+        take_seat(run, frame)
+    except Exception as fault:  # noqa: BLE001 - the run goes on without being current
+        _ATTACH.caught(fault)
 
 
 def restore(run: Run) -> None:
@@ -134,8 +154,6 @@ def restore(run: Run) -> None:
     What ends inside of an open run leaves its scope behind: the next start takes it out, or the
     end of that run does.
     """
-    if run.attached is None:
-        return
     leave_seat(run)
     if run.parent is not None and run.parent.open:
         return
