@@ -66,6 +66,11 @@ class Orphans:
         """
         if seat.package not in _FRAMEWORKS:
             return
+        if seat.is_called:
+            run.is_watched = run.start is not None and run.start.run_type in FORGOTTEN
+            if run.parent is None or not run.is_watched:
+                self._watch_manager(run, seat)
+            return
         if run.start is not None and run.start.run_type in FORGOTTEN and not (seat.is_generator or seat.only_starts):
             run.is_watched = True
         if _is_awaited(seat) and seat.task is not None and self._note_task(seat.task, run):

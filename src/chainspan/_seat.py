@@ -25,6 +25,7 @@ _ONLY_STARTS = "ensure_started"  # inside BaseChatModel.stream_events and .astre
 _NODE_STREAMS = "langgraph._internal._runnable"  # the module of the generators (RunnableSeq) that a node streams in
 GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
 """The flags of the code of a generator, of which it has one."""
+_SUSPENDED = GENERATORS | CO_COROUTINE
 
 
 class Seat:
@@ -55,6 +56,12 @@ class Seat:
     def package(self) -> str:
         """The top-level package of the code that started the run, such as ``langgraph``."""
         return self.module.partition(".")[0]
+
+    @property
+    def is_called(self) -> bool:
+        """Whether the run lives in a plain function, and is over when that returns."""
+        code = self.code
+        return code is not None and not code.co_flags & _SUSPENDED and code.co_name != _ONLY_STARTS
 
     @property
     def is_generator(self) -> bool:
