@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from types import FrameType
 from typing import Any
+from uuid import UUID
 
 from chainspan._encode import attempt, label
 from chainspan._guard import Guard
@@ -97,7 +98,8 @@ class CallbackAdapter(HandlerBase):
         """Close the run of a chain."""
         try:
             inputs = kwargs.get("inputs")
-            self._sink.end(uuid_of(run_id), lambda: RunEnd(outputs=outputs, inputs=inputs))
+            known = run_id if type(run_id) is UUID else uuid_of(run_id)
+            self._sink.end(known, lambda: RunEnd(outputs=outputs, inputs=inputs))
         except Exception as fault:
             _END.caught(fault)
 
@@ -156,7 +158,7 @@ class CallbackAdapter(HandlerBase):
         """Close the run of a model."""
         try:
             self._sink.end(
-                uuid_of(run_id),
+                run_id if type(run_id) is UUID else uuid_of(run_id),
                 lambda: RunEnd(outputs=response, response=_responses.model_response(response)),
             )
         except Exception as fault:

@@ -35,7 +35,7 @@ _IDENTITY_KEYS: Final = frozenset({*_CONVERSATION, "user_id", *AGENT_NAMES})
 
 def identity(metadata: Any, tags: Any) -> Identity:
     """Return who a run belongs to, from its metadata and tags."""
-    known = mapping(metadata)
+    known = metadata if type(metadata) is dict else mapping(metadata)
     attempt_number = _attempt(tags) if tags else None
     if not known or _IDENTITY_KEYS.isdisjoint(known):
         return NOBODY if attempt_number is None else Identity(attempt=attempt_number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import FrameType
 from uuid import UUID
 
@@ -22,6 +23,7 @@ _CHAIN = RunKind.CHAIN  # a member is found far more slowly by its class
 _AGENTS = frozenset({"langchain_create_agent", "deepagents"})
 AGENT_NAMES = ("lc_agent_name", "agent_name")
 _STEP_TAG = "graph:step:"
+_LONGEST_KEPT = 100  # letters of a name that is remembered
 _PLACE = "langgraph_checkpoint_ns"
 _ENGINE = "langgraph.pregel"
 
@@ -62,11 +64,16 @@ def _is_task(run: RunStart, peek: Peek) -> bool:
 def run_name(serialized: object, name: object, default: str) -> tuple[str, bool]:
     """Return a run's name, and whether it was given for this run rather than taken from a class."""
     if type(name) is str:
-        return label(name), bool(name)
+        return _given(name) if len(name) <= _LONGEST_KEPT else (label(name), bool(name))
     try:
         return _class_name(serialized, name) or default, False
     except Exception:  # noqa: BLE001 - of a mapping that is none
         return default, False
+
+
+@lru_cache(maxsize=1_024)
+def _given(name: str) -> tuple[str, bool]:
+    return label(name), bool(name)
 
 
 def _class_name(serialized: object, name: object) -> str | None:
