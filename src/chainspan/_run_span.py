@@ -68,17 +68,7 @@ class _Checked(BoundedAttributes):
     max_value_len: int | None = None
     _immutable = _extended_attributes = False
     _lock: Any = _WhenAsked(lambda _: threading.RLock())
-
-    def __init__(self, attributes: Attributes, most: int | None) -> None:  # as the base's, which is not called
-        self._dict: dict[str, Any] = attributes
-        self.maxlen = most
-
-    def take(self, attributes: Attributes) -> bool:
-        """Keep more attributes that are checked, and return True, unless they may be too many."""
-        if self.maxlen is not None and len(self._dict) + len(attributes) > self.maxlen:
-            return False
-        self._dict.update(attributes)
-        return True
+    _dict: dict[str, Any]
 
 
 class RunSpan(SdkSpan):
@@ -91,13 +81,19 @@ class RunSpan(SdkSpan):
     _record_exception = _set_status_on_exception = True
     _record_end_metrics: Callable[[], None] | None = None
 
+    @override
+    def get_span_context(self) -> SpanContext:
+        """Return the span's identity, as the base does by way of a cast."""
+        return self._context  # type: ignore[return-value]  # which a span that has started has
+
     def take(self, attributes: Attributes) -> None:
         """Set attributes that are checked, as those at the start."""
         held = self._attributes
         with self._lock:
             if self._end_time is not None:
                 return
-            if type(held) is _Checked and held.take(attributes):
+            if type(held) is _Checked and (held.maxlen is None or len(held._dict) + len(attributes) <= held.maxlen):
+                held._dict.update(attributes)
                 return
         self.set_attributes(attributes)
 
@@ -164,7 +160,10 @@ def started(  # noqa: PLR0913, PLR0917 - what a span is made of
     span._limits = limits = tracer._span_limits
     most, longest = limits.max_span_attributes, limits.max_span_attribute_length
     if checked and longest is None and (most is None or len(attributes) <= most):
-        span._attributes = _Checked(attributes, most)
+        held = object.__new__(_Checked)
+        held._dict = attributes
+        held.maxlen = most
+        span._attributes = held
     else:
         span._attributes = BoundedAttributes(most, attributes, immutable=False, max_value_len=longest)
     if links:

@@ -168,7 +168,7 @@ class Run:
         """Mark the run as ended, and take it out of the tree, with each run above it that waited for it."""
         self.open = False
         run = self
-        while run.parent is not None and run.is_past:
+        while run.parent is not None and not (run.open or run.children):  # is past
             run.parent.children.pop(run.id, None)
             run = run.parent
 

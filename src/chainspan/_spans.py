@@ -81,7 +81,9 @@ class Spans:
                 return NonRecordingSpan(made)
         name, kind, attributes = describe(run)
         span = started(tracer, name, made, above, kind, attributes, where.links, start_ns, checked=True)
-        return self._told(span, where)
+        if self._listeners.hear_starts():
+            self._tell(span, where)
+        return span
 
     def _start_described(self, where: Place, name: str, kind: SpanKind, attributes: Attributes, start_ns: int) -> Span:
         """Start a span where the sampler, or a tracer that is not known, looks at all of it."""
@@ -99,13 +101,13 @@ class Spans:
         parent = where.around.get_span_context()
         above = parent if parent.is_valid else None
         span = started(tracer, name, made, above, kind, kept, where.links, start_ns, checked=checked)
-        return self._told(span, where)
-
-    def _told(self, span: RunSpan, where: Place) -> RunSpan:
-        """Tell the processors that a span has started."""
         if self._listeners.hear_starts():
-            self._tracer.span_processor.on_start(span, parent_context=where.context)
+            self._tell(span, where)
         return span
+
+    def _tell(self, span: RunSpan, where: Place) -> None:
+        """Tell the processors that a span has started."""
+        self._tracer.span_processor.on_start(span, parent_context=where.context)
 
     def _ask(
         self, where: Place, name: str, kind: SpanKind, attributes: Attributes
