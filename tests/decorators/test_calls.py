@@ -9,10 +9,11 @@ import inspect
 import re
 import weakref
 from collections import UserList
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from inline_snapshot import snapshot
@@ -455,6 +456,33 @@ def test_what_is_looked_up_but_never_called_is_refused(attribute: Any) -> None:
     """A property is no function: what makes it is decorated, below it."""
     with pytest.raises(ConfigurationError, match="@chain: expected a function, got"):
         chain(attribute)
+
+
+CALLS: dict[str, Callable[[Any], object]] = {
+    "invoke": lambda step: step.invoke("x", callback=[]),
+    "ainvoke": lambda step: asyncio.run(step.ainvoke("x", callback=[])),
+    "stream": lambda step: list(step.stream("x", callback=[])),
+    "batch": lambda step: step.batch(["x"], callback=[]),
+    "abatch": lambda step: asyncio.run(step.abatch(["x"], callback=[])),
+    "with_config": lambda step: step.with_config(callback=[]),
+    "sequence": lambda step: (step | step).invoke("x", callback=[]),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_what_is_no_option_of_a_call_is_refused(call: Callable[[Any], object]) -> None:
+    """A handler under a name that is misspelt would hear of nothing, and nobody would say so (pains #41)."""
+    with pytest.raises(TypeError, match="got an unexpected keyword argument 'callback'"):
+        call(chain(lambda x: x))
+
+
+def test_any_key_of_a_config_may_be_given_by_itself(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """So LangChain's own runnables take it in their configs."""
+    run_id = uuid4()
+    chain(lambda x: x).invoke("x", callbacks=[handler], run_id=run_id)  # type: ignore[call-arg]
+
+    [span] = memory.get_finished_spans()
+    assert (span.attributes or {})["chainspan.run.id"] == str(run_id)
 
 
 def test_configs_that_cannot_be_bound_are_refused() -> None:

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from chainspan.langchain._managers import Given
 
-__all__ = ["CallOptions", "Config", "are_handlers", "given"]
+__all__ = ["CallOptions", "Config", "are_handlers", "given", "require_known"]
 
 _CALLBACK: Final = re.compile("on_(?:agent|chain|chat_model|custom|llm|retriever|tool)_")
 
@@ -31,6 +31,24 @@ class CallOptions(TypedDict, total=False):
     tags: Sequence[str] | None
     metadata: Mapping[str, Any] | None
     run_name: str | None
+
+
+_KNOWN: Final = frozenset(
+    {*CallOptions.__annotations__, "configurable", "max_concurrency", "recursion_limit", "run_id"}
+)
+"""The keys of LangChain's config, any of which may be given by itself."""
+
+
+def require_known(name: str, options: CallOptions) -> None:
+    """Refuse what is no option of a call, such as ``callback=``, which nobody would ever hear of.
+
+    Args:
+        name: What is called.
+        options: What it is given by keyword.
+    """
+    if not _KNOWN.issuperset(options):
+        unknown = next(option for option in options if option not in _KNOWN)
+        raise TypeError(f"{name} got an unexpected keyword argument {unknown!r}")
 
 
 def are_handlers(callbacks: Any) -> bool:

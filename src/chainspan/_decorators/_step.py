@@ -24,7 +24,7 @@ from ._binding import NOTHING
 from ._drive import acall, agenerate, call, generate
 from ._joining import joined
 from ._kinds import Kind, Own
-from ._options import CallOptions, Config, are_handlers, given
+from ._options import CallOptions, Config, are_handlers, given, require_known
 from ._run import Run
 
 __all__ = ["Step", "set_sequence"]
@@ -169,6 +169,7 @@ class Step(RunnableBase):
 
     def with_config(self, config: Config | None = None, **options: Unpack[CallOptions]) -> Self:
         """Return the step with callbacks, tags, metadata or a name for all its runs to come."""
+        require_known("with_config()", options)
         require_type("with_config(config)", config, Mapping, type(None), expected="a mapping")
         for chosen in (config or {}).get("callbacks"), options.get("callbacks"):
             require(are_handlers(chosen), "with_config(callbacks=)", expected="handlers", got=chosen)
@@ -187,6 +188,7 @@ class Step(RunnableBase):
 
     # ------------------------------------------------------------ its runs
     def _open(self, given_: Any, config: Config | None, options: CallOptions) -> Run | None:
+        require_known(self.name, options)
         return self._run_of((*self._bound, config, options), lambda: self._shown(given_))
 
     def _run_of(self, configs: Sequence[Config | None], shown: Callable[[], Any]) -> Run | None:
