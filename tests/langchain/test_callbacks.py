@@ -122,6 +122,20 @@ def test_outcome_of_a_failure(
     assert [event.name for event in span.events] == (["exception"] if status == "ERROR" else [])
 
 
+def test_outcome_of_a_killed_greenlet(handler: OtelHandler, traces: Traces) -> None:
+    """A server of gevent's that gives a request up kills its greenlet; that is no error of the chain's (pains #16)."""
+    gevent = pytest.importorskip("gevent", reason="gevent is of the group `test`")
+    steps = RunnableLambda(lambda x: x).with_config(run_name="first") | RunnableLambda(lambda _: gevent.sleep(60))
+
+    request = gevent.spawn(steps.invoke, 1, {"callbacks": [handler], "run_name": "chain"})
+    gevent.sleep(0)
+    request.kill()
+
+    said = {span.name: (span.attributes or {}).get("chainspan.run.outcome") for span in traces.spans}
+    assert said == {"first": None, "RunnableLambda": "cancelled", "chain": "cancelled"}
+    assert {span.status.status_code.name for span in traces.spans} == {"UNSET"}
+
+
 RUBBISH: list[tuple[str, Callable[[OtelHandler], None]]] = [
     ("id", lambda handler: handler.on_chain_start(None, {}, run_id="no uuid")),
     ("no-id", lambda handler: handler.on_chain_end({}, run_id=None)),

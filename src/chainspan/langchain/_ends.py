@@ -17,6 +17,11 @@ from ._responses import partial_response
 __all__ = ["failure", "outcome_of", "tool_end", "uuid_of"]
 
 _CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
+# Exceptions of libraries, of which none is raised without its module being loaded.
+_CONTROL_FLOW = (
+    ("langgraph.errors", "GraphBubbleUp", Outcome.INTERRUPTED),
+    ("greenlet", "GreenletExit", Outcome.CANCELLED),
+)
 
 
 def uuid_of(value: Any) -> UUID:
@@ -51,6 +56,7 @@ def outcome_of(error: BaseException) -> Outcome:
         return Outcome.CANCELLED
     if isinstance(error, GeneratorExit):
         return Outcome.ABANDONED
-    graph = sys.modules.get("langgraph.errors")  # no exception of its without it being loaded
-    control_flow = getattr(graph, "GraphBubbleUp", ())
-    return Outcome.INTERRUPTED if isinstance(error, control_flow) else Outcome.ERROR
+    for module, name, outcome in _CONTROL_FLOW:
+        if isinstance(error, getattr(sys.modules.get(module), name, ())):
+            return outcome
+    return Outcome.ERROR
