@@ -147,6 +147,20 @@ def test_chat_models_fields(mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_fields_of_a_class_that_no_module_has(mode: Mode) -> None:
+    """A class that is made in a function, as in a test or a factory, is looked at as any other is."""
+
+    class Local(ChatElsewhere):
+        num_predict: int = 64
+
+    assert asked_for(Local(responses=["3"]), mode) == {
+        "gen_ai.request.max_tokens": 64,
+        "server.address": "elsewhere.example",
+        "server.port": 443,
+    }
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_text_models_fields(mode: Mode) -> None:
     """So are those of a text model, whose start may be reported from another task."""
     assert asked_for(CompletionHere(responses=["3"]), mode) == TEXT

@@ -45,9 +45,13 @@ def fields_of(described: Mapping[str, Any], wanted: frozenset[str], endings: tup
 def _fields(described: Mapping[str, Any], wanted: frozenset[str], endings: tuple[str, ...]) -> Mapping[str, Any]:
     *module, name = described["id"]
     made = getattr(sys.modules.get(".".join(module)), name, None)
-    names = wanted if made is None else _wanted(made, wanted, endings)
-    held = mapping(_caller(described).__dict__) if names else _NOTHING
-    return {name: held[name] for name in names if held.get(name) is not None} if held else _NOTHING
+    if made is not None and not _wanted(made, wanted, endings):
+        return _NOTHING
+    caller = _caller(described)
+    if caller is None:
+        return _NOTHING
+    held = mapping(caller.__dict__)
+    return {name: held[name] for name in _wanted(type(caller), wanted, endings) if held.get(name) is not None}
 
 
 def _wanted(made: type[Any], wanted: frozenset[str], endings: tuple[str, ...]) -> Sequence[str]:
