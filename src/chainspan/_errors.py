@@ -76,7 +76,9 @@ def require_type(where: str, got: object, *types: type, expected: str) -> None:
 
 def is_number(got: object) -> TypeGuard[float]:
     """Return whether something is a number of any sort, such as NumPy's, or 1e9 for a size."""
-    return isinstance(got, (Real, Decimal))
+    if isinstance(got, Decimal):
+        return got.is_finite()  # what is not raises where it is compared, or divided
+    return isinstance(got, Real)
 
 
 def whole_number(where: str, got: object) -> int:

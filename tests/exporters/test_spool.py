@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -506,8 +507,11 @@ def test_directory_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ({"to": "http://localhost:4318"}, "spool(to=): expected what otlp() returns, got 'http://localhost:4318'"),
         ({"max_bytes": "1"}, "spool(max_bytes=): expected a whole number above 0, got '1'"),
         ({"max_bytes": -1}, "spool(max_bytes=): expected a whole number above 0, got -1"),
+        ({"max_bytes": Decimal("NaN")}, "spool(max_bytes=): expected a whole number above 0, got Decimal('NaN')"),
+        ({"max_bytes": float("inf")}, "spool(max_bytes=): expected a whole number above 0, got inf"),
+        ({"max_bytes": Decimal("inf")}, "spool(max_bytes=): expected a whole number above 0, got Decimal('Infinity')"),
     ],
-    ids=["directory", "to", "text", "negative"],
+    ids=["directory", "to", "text", "negative", "none", "endless", "endless-decimal"],
 )
 def test_argument_that_cannot_be_used_is_refused(tmp_path: Path, options: Any, message: str) -> None:
     """Each is named when the exporter is made, and nothing is."""
