@@ -479,7 +479,7 @@ def test_what_is_no_option_of_a_call_is_refused(call: Callable[[Any], object]) -
 def test_any_key_of_a_config_may_be_given_by_itself(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
     """So LangChain's own runnables take it in their configs."""
     run_id = uuid4()
-    chain(lambda x: x).invoke("x", callbacks=[handler], run_id=run_id)  # type: ignore[call-arg]
+    chain(lambda x: x).invoke("x", callbacks=[handler], run_id=run_id)  # type: ignore[call-overload]
 
     [span] = memory.get_finished_spans()
     assert (span.attributes or {})["chainspan.run.id"] == str(run_id)
