@@ -48,5 +48,5 @@ def counted(run: Run, price: Price | None, start: RunStart, response: ModelRespo
     cost = None if price is None else cost_of(price, start, response)
     if cost is None:
         return {}
-    run.trace.cost = (run.trace.cost or 0.0) + cost
+    run.trace.charge(cost)
     return {names.CHAINSPAN_COST: cost}

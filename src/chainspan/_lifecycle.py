@@ -13,14 +13,14 @@ from uuid import UUID
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
-from opentelemetry.trace import NonRecordingSpan, Span, Tracer
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, Tracer
 
 from . import _scope
 from ._aside import aside, is_left
 from ._guard import Guard
 from ._model import Outcome, RunEnd, RunEvent, RunFailure, RunStart
 from ._orphans import FORGOTTEN, Orphans
-from ._placement import find_caller, place, place_apart
+from ._placement import enclosing, find_caller, place, place_apart
 from ._recording import (
     Attributes,
     Recording,
@@ -211,7 +211,7 @@ class Lifecycle:
         self, start: RunStart, recording: Recording, parent: Run | None, context: Context, frame: FrameType | None
     ) -> Run:
         where = place(parent, context, frame) if self._has_scope else place_apart(parent, context)
-        trace = parent.trace if parent is not None else Trace(self._clock)
+        trace = parent.trace if parent is not None else self._trace(where.around, context)
         run = Run(start, where.around, parent, trace, self._runs, recording)
         run.natives = where.natives
         run.own = recording.keeps is None or recording.keeps(start)
@@ -227,6 +227,11 @@ class Lifecycle:
         elif parent is not None:
             run.drops = parent.drops
         return run
+
+    def _trace(self, around: Span, context: Context) -> Trace:
+        """Return the trace of a new root: one inside another where the root is called in the body of a run."""
+        inside = enclosing(around, context, self._runs) if self._has_scope and around is not INVALID_SPAN else None
+        return Trace(self._clock, outer=None if inside is None else inside.trace)
 
     def _late_parent(self, run_id: int, context: Context) -> Run | None:
         """Return a run that has ended, and that another one starts in, as the work goes on."""

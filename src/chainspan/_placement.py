@@ -12,11 +12,11 @@ from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span
 
 from . import _scope, _word
-from ._runs import Run
+from ._runs import Run, RunRegistry
 from ._scope_span import with_span
 from ._waiting import waiting
 
-__all__ = ["Place", "find_caller", "place", "place_apart"]
+__all__ = ["Place", "enclosing", "find_caller", "place", "place_apart"]
 
 
 def find_caller(
@@ -75,6 +75,27 @@ def place(parent: Run | None, context: Context, frame: FrameType | None) -> Plac
     if inner is not None and _is_native_inside(inner, parent):
         return Place(inner, context, _ids(inner))
     return Place(parent.span, context)
+
+
+def enclosing(around: Span, context: Context, runs: RunRegistry) -> Run | None:
+    """Return the open run in whose body a root starts that was not told of it, as where it is given handlers anew.
+
+    Args:
+        around: The span that the root's hangs below.
+        context: The context that it starts in.
+        runs: Those that are open.
+    """
+    run = _scope.run_with(around, context)
+    if run is None:
+        word = _word.current_run()
+        run = None if word is None else runs.get(word)
+        if run is not None and (_word.lags(run) or not _hangs_in(around, run)):
+            return None
+    return run if run is not None and run.open else None
+
+
+def _hangs_in(span: Span, run: Run) -> bool:
+    return span is run.span or _is_native_inside(span, run)
 
 
 def _ids(span: Span) -> tuple[int, ...]:

@@ -175,7 +175,7 @@ def conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
     """Write what a span says at its end, with the sums of the trace on its root; all at once, which is cheapest."""
     if outcome is not _OK:
         attributes[names.CHAINSPAN_RUN_OUTCOME] = outcome.value
-    if run.parent is None and run.trace.model_calls:
+    if run.parent is None and run.trace.model_calls and run.trace.outer is None:
         attributes.update(run.trace.totals())
     if not attributes:
         return

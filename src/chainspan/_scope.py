@@ -45,6 +45,7 @@ __all__ = [
     "is_settled",
     "native_span",
     "restore",
+    "run_with",
     "stands_on_top",
     "take_along",
     "without_past",
@@ -110,6 +111,14 @@ def displaced_run(context: Context, run_id: int) -> Run | None:
             return span.run
         span = span.under
     return None
+
+
+def run_with(span: Span, context: Context) -> Run | None:
+    """Return the newest run with this span whose scope stands in a context, or None."""
+    top = raw_span(context)
+    while type(top) is ScopeSpan and top.run.span is not span:
+        top = top.under
+    return top.run if type(top) is ScopeSpan else None
 
 
 def attach(

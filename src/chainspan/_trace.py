@@ -28,6 +28,7 @@ class Trace:
         input_tokens: As all calls reported them together; None where none did.
         output_tokens: The same.
         cost: What the model calls cost; None where no price is known.
+        outer: The trace of the run in whose body the root was started without its knowing; it counts the calls too.
     """
 
     clock: Callable[[], int] | None = None
@@ -35,6 +36,7 @@ class Trace:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost: float | None = None
+    outer: Trace | None = None
     _asked: dict[str, SpanContext] | None = None  # which model's span asked for a tool call, by the call's id
     _offset_ns: int = field(init=False)
 
@@ -50,6 +52,8 @@ class Trace:
 
     def add(self, span: SpanContext, response: ModelResponse, *, is_counted: bool = False) -> None:
         """Count a model's answer in, unless that was done, and remember which tools it asked for."""
+        if self.outer is not None:
+            self.outer.add(span, response, is_counted=is_counted)
         if response.tool_call_ids:
             self._remember(span, response.tool_call_ids)
         if response.cache_hit or is_counted:
@@ -63,6 +67,12 @@ class Trace:
         if usage.output_tokens is not None:
             self.output_tokens = (self.output_tokens or 0) + usage.output_tokens
 
+    def charge(self, cost: float) -> None:
+        """Add what a model call cost."""
+        self.cost = (self.cost or 0.0) + cost
+        if self.outer is not None:
+            self.outer.charge(cost)
+
     def _remember(self, span: SpanContext, call_ids: Sequence[str]) -> None:
         asked = self._asked = {} if self._asked is None else self._asked
         for call_id in call_ids[: _MOST_CALLS - len(asked)]:
@@ -70,7 +80,8 @@ class Trace:
 
     def asked(self, call_id: str) -> SpanContext | None:
         """Return the span of the model that asked for a tool call, or None."""
-        return None if self._asked is None else self._asked.get(call_id)
+        found = None if self._asked is None else self._asked.get(call_id)
+        return self.outer.asked(call_id) if found is None and self.outer is not None else found
 
     def totals(self) -> dict[str, int | float]:
         """Return the sums as attributes of the root's span; tokens only as far as any were reported."""

@@ -1,0 +1,89 @@
+"""A call inside a run that is given handlers anew: LangChain names no parent; it is part of the trace all the same."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from langchain_core.runnables import RunnableConfig, RunnableLambda
+from tests._traces import Traces, traces
+from tests.signals._received import Counting
+
+from chainspan import OtelHandler
+
+__all__ = ["traces"]
+
+TREE = """\
+body
+  chat gpt-5
+  RunnableSequence
+    str
+    chat gpt-5"""
+ITS_OWN = {"model_calls": 1, "input_tokens": 100, "output_tokens": 20, "total_tokens": 120, "cost": 1.0}
+OF_ALL = {"model_calls": 2, "input_tokens": 200, "output_tokens": 40, "total_tokens": 240, "cost": 2.0}
+
+
+def config(traces: Traces) -> RunnableConfig:
+    """Return a config with a handler of the application's own pipeline."""
+    return {"callbacks": [OtelHandler(tracer_provider=traces.provider, price=lambda _: 1.0)]}
+
+
+def inner() -> Any:
+    """Return a chain that asks a model."""
+    return RunnableLambda(str) | Counting()
+
+
+def sums(traces: Traces) -> dict[str, dict[str, Any]]:
+    """Return what each span sums up, by the span's name."""
+    start = "chainspan.usage."
+    said = [(span.name, dict(span.attributes or {})) for span in traces.spans]
+    found = [(name, {k.removeprefix(start): v for k, v in a.items() if k.startswith(start)}) for name, a in said]
+    return {name: totals for name, totals in found if totals}
+
+
+@pytest.mark.parametrize("asks", [Counting, inner])
+@pytest.mark.parametrize("is_wrapped", [False, True], ids=["bare", "in a span of the application's"])
+def test_the_root_sums_up_what_is_called_in_its_body(traces: Traces, asks: Any, *, is_wrapped: bool) -> None:
+    """Calls below the root are in its sums, and on no other span, whichever handlers they were given."""
+    given = config(traces)
+
+    def body(word: str) -> Any:
+        Counting().invoke(word)
+        if not is_wrapped:
+            return asks().invoke(word, given)
+        with traces.tracer.start_as_current_span("mine"):
+            return asks().invoke(word, given)
+
+    RunnableLambda(body).invoke("x", given)
+
+    assert sums(traces) == {"body": OF_ALL}
+    root = traces.span("body").context
+    assert {span.context.trace_id for span in traces.spans} == {root.trace_id}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio cannot give a task a context before")
+async def test_asynchronous_calls_are_in_the_sums(traces: Traces) -> None:
+    """So it is in asynchronous code."""
+    given = config(traces)
+
+    async def body(word: str, config: RunnableConfig) -> Any:
+        await Counting().ainvoke(word, config)
+        return await inner().ainvoke(word, given)
+
+    await RunnableLambda(body).ainvoke("x", given)
+
+    assert traces.tree == TREE
+    assert sums(traces) == {"body": OF_ALL}
+
+
+def test_what_a_streams_consumer_calls_is_its_own(traces: Traces) -> None:
+    """Between two chunks of a stream, a call is in no sums but its own."""
+    given = config(traces)
+
+    with traces.tracer.start_as_current_span("GET /chat"):
+        for chunk in inner().stream("x", given):
+            if chunk.content:
+                Counting().invoke("y", given)
+
+    assert sums(traces) == {"RunnableSequence": ITS_OWN, "chat gpt-5": ITS_OWN}
