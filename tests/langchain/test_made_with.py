@@ -50,6 +50,12 @@ class CompletionHere(FakeStreamingListLLM):
     top_k: int = 5
 
 
+class ChatOfAHub(FakeListChatModel):
+    """A chat model that says in a field of its own alone which model answers."""
+
+    model_id: str
+
+
 class GoogleGenerativeAI(CompletionHere):
     """A text model that either of Google's services serves."""
 
@@ -184,6 +190,19 @@ def test_which_of_googles_services_completes(project: str | None, provider: str)
 
     [span] = memory.get_finished_spans()
     assert (span.attributes or {})["gen_ai.provider.name"] == provider
+
+
+@pytest.mark.parametrize(
+    ("model_id", "name"), [("owner/model", "chat owner/model"), ("https://endpoint.example/v1", "chat")]
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_which_model_a_hub_is_asked_for(mode: Mode, model_id: str, name: str) -> None:
+    """A model that neither the call nor LangChain names is named by what it was made with, unless by an address."""
+    memory = InMemorySpanExporter()
+    with OtelHandler(memory) as handler:
+        run(mode, ChatOfAHub(responses=["3"], model_id=model_id), handler)
+
+    assert name in [span.name for span in memory.get_finished_spans()]
 
 
 def test_fields_are_read_each_time() -> None:

@@ -69,6 +69,7 @@ _URLS: Final = ("base_url", "azure_endpoint", "endpoint", "endpoint_url", "api_b
 _URL_ENDINGS: Final = ("_api_base", "_api_url")  # of OpenAI, Anthropic, Groq, OpenRouter and others, after their names
 _READ: Final = frozenset(
     (
+        "model_id",
         *_URLS,
         *GOOGLES,
         *(path[0] for path in _FORMATS),
@@ -163,7 +164,8 @@ def _request(
     _collect(parameters, params, shape.parameters)
     _collect(parameters, metadata, _FROM_METADATA)
     _collect(parameters, made_with, made_shape.parameters)  # Anthropic's stop sequences are only here
-    request = ModelRequest(provider=provider, model=_model(params, shape.models, metadata), parameters=parameters)
+    model = _model(params, shape.models, metadata) or _model_made(made_with, made_shape.models)
+    request = ModelRequest(provider=provider, model=model, parameters=parameters)
     address = _server(made_with, made_shape.urls)
     if address[0] is None:
         address = _server(params, shape.urls)
@@ -191,6 +193,12 @@ def _class_path(described: Mapping[str, Any], params: Mapping[str, Any]) -> Sequ
 def _model(params: Mapping[str, Any], keys: Sequence[str], metadata: Mapping[str, Any]) -> str | None:
     name = text_in(params, keys) or text_in(metadata, ("ls_model_name",))
     return None if name is None else name.removeprefix("models/")
+
+
+def _model_made(made_with: Mapping[str, Any], keys: Sequence[str]) -> str | None:
+    """Return which model one was made with, as Hugging Face's chat model says it alone; of an endpoint, it is a URL."""
+    name = text_in(made_with, keys)
+    return None if name is None or "://" in name else name
 
 
 def _collect(found: dict[str, object], source: Mapping[str, Any], places: Sequence[Place]) -> None:
