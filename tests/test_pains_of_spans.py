@@ -193,6 +193,30 @@ def test_a_first_piece_may_hold_no_text(piece: dict[str, Any], memory: InMemoryS
     assert 0.05 <= _only(memory)["gen_ai.response.time_to_first_chunk"] < 0.1
 
 
+@pytest.mark.skipif(
+    not hasattr(BaseChatModel, "_chat_model_stream_v3"), reason="this langchain-core has no such events"
+)
+@pytest.mark.filterwarnings("ignore:.*is in beta")
+@pytest.mark.parametrize(
+    "piece",
+    [
+        {"content": "x"},
+        {"content": "", "tool_call_chunks": [{"name": "now", "args": "", "id": "1", "index": 0}]},
+        {"content": [{"type": "image", "base64": "AAAA", "mime_type": "image/png"}]},
+        {"content": [{"type": "server_tool_call", "name": "web_search", "args": {}, "id": "1"}]},
+    ],
+    ids=["text", "call", "image", "server's call"],
+)
+def test_a_first_event_may_hold_no_text(piece: dict[str, Any], memory: InMemorySpanExporter) -> None:
+    """Nor need that of an answer whose stream is one of events, where such things come whole (pains #69)."""
+    model: Any = Model(pieces=[{"content": ""}, None, piece, None, None], delay_s=0.05)
+
+    for _ in model.stream_events("q", _config(memory), version="v3"):
+        pass
+
+    assert 0.05 <= _only(memory)["gen_ai.response.time_to_first_chunk"] < 0.1
+
+
 @pytest.mark.parametrize("order", [[0, 1, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1], [1, 0, 0, 0, 1, 1]])
 def test_each_of_several_streams_has_a_first_token(memory: InMemorySpanExporter, order: list[int]) -> None:
     """Two streams that one handler is told of in turns both say when their first token came (pains #69)."""

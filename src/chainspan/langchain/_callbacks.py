@@ -150,7 +150,8 @@ class CallbackAdapter(HandlerBase):
         """Note a piece of an answer that is streamed as protocol events."""
         try:
             kind = event.get("event") if isinstance(event, Mapping) else None
-            self._sink.chunk(uuid_of(run_id), kind == "content-block-delta")
+            is_whole = kind == "content-block-start" and _responses.starts_whole(event)
+            self._sink.chunk(uuid_of(run_id), is_whole or kind == "content-block-delta")
         except Exception as fault:
             _EVENT.caught(fault)
 

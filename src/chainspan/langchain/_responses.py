@@ -15,10 +15,11 @@ from ._parts import beside
 from ._read import mapping, text_in
 from ._usage import usage_of
 
-__all__ = ["Silent", "holds_more", "model_response", "partial_response"]
+__all__ = ["Silent", "holds_more", "model_response", "partial_response", "starts_whole"]
 
 _MODELS: Final = ("model_name", "model", "model_id")
 _IDS: Final = ("id", "response_id")
+_EMPTY_AT_FIRST: Final = frozenset({"text", "reasoning"})
 _OPENAI: Final = (
     ("service_tier", names.OPENAI_RESPONSE_SERVICE_TIER),
     ("system_fingerprint", names.OPENAI_RESPONSE_SYSTEM_FINGERPRINT),
@@ -57,6 +58,11 @@ def holds_more(token: object, chunk: Any) -> bool:
         return True
     said = getattr(chunk, "message", None)
     return said is not None and bool(getattr(said, "tool_call_chunks", None) or beside(said.__dict__))
+
+
+def starts_whole(event: Mapping[str, Any]) -> bool:
+    """Return whether the event that starts a block brings content: a call, or what comes in one piece, as an image."""
+    return mapping(event.get("content")).get("type") not in _EMPTY_AT_FIRST
 
 
 def _response(result: Any) -> ModelResponse:
