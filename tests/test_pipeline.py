@@ -432,6 +432,45 @@ def test_provider_set_up_after_the_handler_is_used() -> None:
     assert (done.stdout, done.stderr) == ("['RunnableLambda']\n", "")
 
 
+class Named(OtelHandler):
+    """A user's own handler, with a state of its own."""
+
+    def __init__(self, owner: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.owner = owner
+        self.seen = 0
+
+
+def test_handler_that_was_used_travels_to_other_processes(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bound handler is pickled with its chain, before and after its first call, and feeds what is global there."""
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", traces.provider)
+    handlers = Named("me"), OtelHandler(spans="llm", content=True)
+    handlers[0].seen = 2
+    chain = (RunnableLambda(str) | FakeListChatModel(responses=["y"])).with_config(callbacks=list(handlers))
+    chain.invoke("x")
+    assert traces.tree == "RunnableSequence\n  str\n  chat"
+
+    elsewhere = Traces()
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", elsewhere.provider)
+    again = pickle.loads(pickle.dumps(chain))
+    again.invoke("x")
+
+    assert elsewhere.tree == traces.tree
+    mine, other = again.config["callbacks"]
+    assert (type(mine), mine.owner, mine.seen) == (type(handlers[0]), "me", 2)
+    assert type(other) is type(handlers[1])
+
+
+def test_console_travels_to_other_processes(tmp_path: Path) -> None:
+    """A console that is named by its path prints there, whichever process it is in."""
+    path = tmp_path / "console.txt"
+    handler = pickle.loads(pickle.dumps(ConsoleHandler(path)))
+
+    RunnableLambda(str).invoke("x", {"callbacks": [handler]})
+
+    assert path.read_text().startswith("[chain/start] [1:chain:str]")
+
+
 def test_run_that_is_open_at_exit_is_exported() -> None:
     """A run that the end of the process cuts off is ended before the provider shuts down."""
     done = run_alone(

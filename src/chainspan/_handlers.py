@@ -35,6 +35,7 @@ __all__ = ["ConsoleHandler", "OtelHandler"]
 H = TypeVar("H", bound="OtelHandler")
 
 _GRAPH_CLASS = "_class_for_graphs"
+_OF_THIS_PROCESS = frozenset({"_arguments", "_sink", "_noted"})
 _STEPS = frozenset(RunKind) - {RunKind.PROMPT, RunKind.PARSER, RunKind.CHAIN}
 _MODELS = frozenset({RunKind.LLM, RunKind.CHAT, RunKind.EMBEDDINGS})
 
@@ -81,10 +82,13 @@ class OtelHandler(CallbackAdapter):
     """
 
     _hears_of_graphs = False
+    _arguments: tuple[tuple[Any, ...], dict[str, Any]]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ARG004 - of the subclass
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make a handler that LangGraph reports interrupts to as well, where it is in use."""
-        return object.__new__(_for_graphs(cls))
+        made = object.__new__(_for_graphs(cls))
+        made._arguments = args, kwargs
+        return made
 
     def __init__(  # noqa: PLR0913  each stands for itself, and few are ever given together
         self,
@@ -163,6 +167,12 @@ class OtelHandler(CallbackAdapter):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return the handler itself: configs are copied deep, pipelines are not."""
         return self
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process make the handler from the same arguments: it has pipelines of its own."""
+        added = {name: value for name, value in vars(self).items() if name not in _OF_THIS_PROCESS}
+        return _made_again, (_as_written(type(self)), *self._arguments), added
 
     @override
     def _meet_graph(self) -> None:
@@ -254,6 +264,15 @@ def _for_graphs(cls: type[H]) -> type[H]:
         known = type(cls.__name__, (cls, base), names)
         setattr(cls, _GRAPH_CLASS, known)  # held by nothing else, so that both can go
     return cast("type[H]", known)
+
+
+def _as_written(cls: type[OtelHandler]) -> type[OtelHandler]:
+    """Return the class that stands in its module, of one that `_for_graphs` may have made of it."""
+    return cls.__bases__[0] if cls.__dict__.get("_hears_of_graphs") else cls
+
+
+def _made_again(cls: type[H], args: tuple[Any, ...], kwargs: dict[str, Any]) -> H:
+    return cls(*args, **kwargs)
 
 
 def _console_pipeline(
