@@ -13,7 +13,7 @@ from ._runs import Run
 from ._seat import Seat
 from ._starters import PUMPED, handed, seated_in
 from ._tasks import current_task, suspended_frames
-from ._waiting import awaiters, given_context, is_state_kept
+from ._waiting import awaiters_here, given_context, is_state_kept
 from ._word import WORD_LAGS, current_run
 
 __all__ = ["carried_from", "carry", "inherits", "waiting_in"]
@@ -48,7 +48,7 @@ def inherits(run: Run, seat: Seat, frame: FrameType | None) -> bool:
         return run.is_watched or not seat.is_over()  # started by hand, it may be open for ever
     if run.is_leaf and (not run.is_streamed or current_task() is not None):
         # Once it has begun, a task that it does not wait for is its consumer's: it keeps its frame, whoever pulls it.
-        return not run.is_streamed or _is_awaited_in(run, current_task())
+        return not run.is_streamed or _is_awaited_in(run, frame)
     return _is_in_stream(run, seat.package, frame)
 
 
@@ -58,15 +58,14 @@ def _is_in_stream(run: Run, package: str, frame: FrameType | None) -> bool:
         return _stack.is_at_work(package, frame) or _is_called_in(run, frame) or is_state_kept(current_task())
     if run.is_leaf:
         answering = _stack.outermost_method_of(_MODELS, frame)
-        return answering is not None and answering.f_code.co_name == _ANSWERS
+        return (answering is not None and answering.f_code.co_name == _ANSWERS) or _is_awaited_in(run, frame)
     # A chain's body would have said so, where that is possible.
     return (WORD_LAGS and _stack.has_package(package, frame)) or _is_called_in(run, frame)
 
 
 def _is_called_in(run: Run, frame: FrameType | None) -> bool:
     """Return whether a run's body has called what nobody hears of, and what is named here."""
-    task = current_task()
-    return _is_given_by(run, frame) if task is None else _is_awaited_in(run, task)
+    return _is_given_by(run, frame) if current_task() is None else _is_awaited_in(run, frame)
 
 
 def _is_given_by(run: Run, frame: FrameType | None) -> bool:
@@ -77,9 +76,9 @@ def _is_given_by(run: Run, frame: FrameType | None) -> bool:
     return named is not None and named.is_within(run)
 
 
-def _is_awaited_in(run: Run, task: asyncio.Task[Any] | None) -> bool:
-    """Return whether a run's body waits for a task."""
-    for waiter, context in awaiters(task):
+def _is_awaited_in(run: Run, frame: FrameType | None) -> bool:
+    """Return whether a run's body waits for the task, or the worker thread, that executes here."""
+    for waiter, context in awaiters_here(frame):
         if any(found.is_within(run) for found in _open_in(waiter, run)):
             return True
         word = current_run(context)
@@ -98,7 +97,7 @@ def _open_in(task: asyncio.Task[Any], like: Run) -> Iterator[Run]:
             yield run
 
 
-def waiting_in(named: Run) -> Run | None:
-    """Return the run in the trace of another one whose code waits for the task that asks, or None."""
-    found = (run for waiter, _ in awaiters(current_task()) for run in _open_in(waiter, named))
+def waiting_in(named: Run, frame: FrameType | None) -> Run | None:
+    """Return the run in the trace of another one whose code waits for the task or the thread that asks, or None."""
+    found = (run for waiter, _ in awaiters_here(frame) for run in _open_in(waiter, named))
     return next((run for run in found if run.trace is named.trace), None)

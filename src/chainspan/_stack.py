@@ -12,6 +12,7 @@ from types import CodeType, FrameType, FunctionType
 
 __all__ = [
     "has_package",
+    "held_by",
     "is_at_work",
     "is_dispatch",
     "keeps_state",
@@ -166,9 +167,14 @@ def _role(module: str) -> _Role:
 
 
 def self_of(frame: FrameType) -> object:
-    """Return the object whose method a frame executes, or None; nothing else in the frame is kept alive by asking."""
+    """Return the object whose method a frame executes, or None."""
+    return held_by(frame, "self")
+
+
+def held_by(frame: FrameType, name: str) -> object:
+    """Return what a frame has in a variable, or None; nothing else in the frame is kept alive by asking."""
     held = frame.f_locals
-    found: object = held.get("self")
+    found: object = held.get(name)
     if sys.version_info < (3, 13) and frame.f_code.co_flags & CO_NEWLOCALS:
         held.clear()  # a copy, which the frame keeps as long as it lives
     return found

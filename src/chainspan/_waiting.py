@@ -13,7 +13,8 @@ can be entered from here.
 asyncio has no public way from a task to the one that waits for it before Python 3.14.
 What is used instead are the callbacks that ``await``, ``gather``, ``wait`` and task groups leave; where
 they look otherwise, no waiting task is found. What a worker thread executes is handed to it together
-with the context that it was called in (``run_in_executor``, ``to_thread``), as a partial function.
+with the context that it was called in (``run_in_executor``, ``to_thread``), as a partial function; the future that
+the executor gave for it, or anyio's worker has, leads to the task that waits for it.
 """
 
 from __future__ import annotations
@@ -25,15 +26,17 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from ._stack import is_dispatch, keeps_state, self_of
-from ._tasks import suspended_frames
+from ._stack import held_by, is_dispatch, keeps_state, self_of
+from ._tasks import current_task, suspended_frames
 
-__all__ = ["Waiting", "awaiters", "given_context", "is_state_kept", "waiting"]
+__all__ = ["Waiting", "awaiters", "awaiters_here", "given_context", "is_state_kept", "waiting"]
 
 _MOST_DISPATCHING = 4  # tasks of dispatch, one inside the other
 _MOST_AWAITERS = 16  # tasks that wait for one another
 _RELEASE = "_release_waiter"  # what `wait_for` leaves before Python 3.12, as a partial function with whom it wakes
 _EXECUTOR = "concurrent.futures.thread"  # the module whose `run` executes what a thread was given
+_WORKERS = "anyio._backends._asyncio"  # the module whose `run` does so for anyio, with a variable for the future
+_CHAINED = "destination"  # what the callback of an executor's future calls the one in the event loop
 _AWAITED = ("outer", "waiter")  # what the callbacks of ``gather`` and of ``wait`` call the future that is awaited
 
 
@@ -63,6 +66,20 @@ def waiting(task: asyncio.Task[Any] | None) -> Waiting | None:
         if frame is not None and is_whole:
             return Waiting(task, context, frame)
     return None
+
+
+def awaiters_here(frame: FrameType | None) -> Iterator[tuple[asyncio.Task[Any], Context]]:
+    """Return what `awaiters` does, of the task that runs here, or of what a worker thread executes.
+
+    Args:
+        frame: The innermost frame of the code that asks.
+    """
+    task = current_task()
+    found = _awaiter_of_thread(frame) if task is None else None
+    if found is not None:
+        yield found
+        task = found[0]
+    yield from awaiters(task)
 
 
 def awaiters(task: asyncio.Task[Any] | None) -> Iterator[tuple[asyncio.Task[Any], Context]]:
@@ -96,6 +113,26 @@ def given_context(frame: FrameType | None) -> Context | None:
     return None
 
 
+def _awaiter_of_thread(frame: FrameType | None) -> tuple[asyncio.Task[Any], Context] | None:
+    while frame is not None:
+        if frame.f_code.co_name == "run":
+            module = frame.f_globals.get("__name__")
+            if module == _WORKERS:
+                return next(_awaiters(held_by(frame, "future")), None)
+            future = getattr(self_of(frame), "future", None) if module == _EXECUTOR else None
+            if future is not None:
+                return next(_awaiters_of_chained(future), None)
+        frame = frame.f_back
+    return None
+
+
+def _awaiters_of_chained(future: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
+    for callback in list(getattr(future, "_done_callbacks", ())):
+        chained = _closed_over(callback, _CHAINED)
+        yield from _awaiters(chained)
+        yield from _gatherers(chained)
+
+
 def _function_of(work: object) -> object:
     """Return the function that an executor was handed, or None if this is only what executes it.
 
@@ -105,7 +142,7 @@ def _function_of(work: object) -> object:
     return getattr(work, "fn", None) or next(iter(getattr(work, "task", ())), None)
 
 
-def _gatherers(task: asyncio.Task[Any]) -> Iterator[tuple[asyncio.Task[Any], Context]]:
+def _gatherers(task: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
     for callback, _ in _callbacks(task):
         for name in _AWAITED:
             yield from _awaiters(_closed_over(callback, name))

@@ -94,8 +94,9 @@ def _named(current: int | None, run: Run) -> Run | None:
     return found if found is not None and found.is_within(run) else None
 
 
-def _pulled(named: Run, frame: FrameType | None) -> Run | None:
+def _pulled(named: Run, innermost: FrameType | None) -> Run | None:
     """Return the run that executes inside a body, pulled by it without being started by it."""
+    frame = innermost
     while frame is not None:
         run = seated_in(frame)
         if run is not None and run.trace is named.trace:
@@ -104,7 +105,7 @@ def _pulled(named: Run, frame: FrameType | None) -> Run | None:
     carried = carried_from(named)
     if carried is not None:
         return carried
-    waits = waiting_in(named)
+    waits = waiting_in(named, innermost)
     if waits is not None:
         return _inner(named, waits)
     is_left = lags(named) and named.seat is not None and named.seat.is_here()

@@ -11,6 +11,7 @@ from contextlib import aclosing, closing
 from functools import partial
 from typing import Any, cast
 
+import anyio.to_thread
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda, RunnableParallel
@@ -118,6 +119,59 @@ def test_second_request_in_a_task_of_the_models(bench: Bench, work: Callable[[An
           native:model:m1
           native:second
         native:consumer  x6
+        """,
+    )
+
+
+async def _shielded(work: Callable[[], None]) -> None:
+    await asyncio.shield(asyncio.to_thread(work))
+
+
+async def _in_executor(work: Callable[[], None]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        await asyncio.get_running_loop().run_in_executor(pool, contextvars.copy_context().run, work)
+
+
+@pytest.mark.parametrize("work", [asyncio.to_thread, _shielded, _in_executor, anyio.to_thread.run_sync])
+def test_second_request_in_a_thread_of_the_models(bench: Bench, work: Callable[[Any], Any]) -> None:
+    """So it is with a worker thread that one of them waits for."""
+
+    def mark(stage: Stage, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        is_waited_for = threading.Event()
+        loop.call_soon_threadsafe(is_waited_for.set)
+        assert is_waited_for.wait(5)
+        stage.mark(name)
+
+    async def consume(stage: Stage, stream: AsyncIterator[Any]) -> None:
+        async for _ in stream:
+            await work(partial(mark, stage, "native:consumer", asyncio.get_running_loop()))
+
+    async def scenario(stage: Stage) -> None:
+        def midway(_: Any) -> Any:
+            return work(partial(mark, stage, "native:second", asyncio.get_running_loop()))
+
+        await consume(stage, sequence(stage, midway=midway).astream(WORD, stage.config))
+        await consume(stage, (PROMPT | stage.model(midway=midway)).astream(WORD, stage.config))
+        await consume(stage, stage.model(midway=midway).astream("hi", stage.config))
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+            native:second
+          parser:StrOutputParser
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+            native:second
+        llm:m1
+          native:model:m1
+          native:second
+        native:consumer  x9
         """,
     )
 
