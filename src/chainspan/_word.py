@@ -70,6 +70,9 @@ def is_named_throughout(run: Run, frame: FrameType | None) -> bool:
 
 def lags(named: Run) -> bool:
     """Return whether the word may be an ancestor's, or that of a run which is over."""
-    if not WORD_LAGS or current_task() is None:
+    if not WORD_LAGS:
         return False
-    return named.seat is None or named.seat.package not in _KEEPS_CONTEXTS
+    seat = named.seat
+    if current_task() is None and (seat is None or seat.task is None):
+        return False
+    return seat is None or seat.package not in _KEEPS_CONTEXTS
