@@ -175,7 +175,7 @@ BATCH_OF_FOUR = """
 @pytest.mark.parametrize("limit", [None, 1], ids=["at-once", "one-by-one"])
 @modes(SYNC_ASYNC)
 def test_batch_of_four(bench: Bench, mode: Mode, limit: int | None) -> None:
-    """Each item of a batch is a tree of its own, though all their roots start before one runs."""
+    """Each item of a batch is a tree of its own, though all their roots start before one runs (pains #78)."""
 
     def scenario(stage: Stage) -> Any:
         sequence = PROMPT | stage.model() | PARSER

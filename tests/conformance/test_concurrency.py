@@ -147,7 +147,7 @@ def tool_with_threads(stage: Stage, wrap: Any) -> StructuredTool:
 
 @modes(SYNC_ASYNC)
 def test_bare_executor_with_the_helper(bench: Bench, mode: Mode) -> None:
-    """Work that ``carry_context`` wraps nests as if it had been called in place."""
+    """Work that ``carry_context`` wraps nests as if it had been called in place (pains #43)."""
 
     def scenario(stage: Stage) -> Any:
         return mode.run(tool_with_threads(stage, carry_context), {"q": "x"}, stage.config)
@@ -174,7 +174,7 @@ def test_bare_executor_without_the_helper(bench: Bench, mode: Mode) -> None:
 
 @modes(SYNC_ASYNC)
 def test_bare_thread_with_the_config(bench: Bench, mode: Mode) -> None:
-    """A bare thread that is given the config nests its runs by run id, and its own spans by ``span_of``."""
+    """A bare thread that is given the config nests its runs by run id, and its own spans by ``span_of`` (pains #43)."""
 
     def scenario(stage: Stage) -> Any:
         model = stage.model()

@@ -75,7 +75,7 @@ def asks(model: Any, mode: Mode) -> Step:
 
 @modes(CALLS)
 def test_parallel_nodes_and_a_join(bench: Bench, mode: Mode) -> None:
-    """Nodes that run at once keep their own bodies, and the join is no child of either."""
+    """Nodes that run at once keep their own bodies, and the join is no child of either (pains #1, #33)."""
 
     def scenario(stage: Stage) -> Any:
         graph = StateGraph(State)

@@ -272,7 +272,7 @@ def only_a_tag(stage: Stage, given: Any, config: RunnableConfig) -> RunnableConf
 @pytest.mark.parametrize("call", [None, passed_on, only_a_tag], ids=["no-config", "passed-on", "only-a-tag"])
 @modes(CALLS)
 def test_nested_call(bench: Bench, mode: Mode, call: Call | None) -> None:
-    """A nested call hangs below the body that makes it, whether that passes its config on or not."""
+    """A nested call hangs below the body that makes it, whether that passes its config on or not (pains #33)."""
 
     def scenario(stage: Stage) -> Any:
         return mode.run(within(stage, PROMPT | stage.model(), call=call), WORD, stage.config)
