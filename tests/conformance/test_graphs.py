@@ -197,6 +197,39 @@ def test_subgraph_as_a_node(bench: Bench, mode: Mode) -> None:
 
 
 @modes(CALLS)
+def test_five_levels_of_graphs(bench: Bench, mode: Mode) -> None:
+    """Graphs in graphs, five deep, are one trace, and each run has the parent that LangChain names (pains #42)."""
+
+    def scenario(stage: Stage) -> Any:
+        inside: Any = node(stage, "innermost", mode, asks(stage.model(), mode))
+        for level in reversed(range(5)):
+            graph = StateGraph(State)
+            graph.add_node(f"node {level}", inside)
+            graph.add_edge(START, f"node {level}")
+            inside = graph.compile(name=f"graph {level}")
+        return mode.run(inside, EMPTY, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:graph 0
+          chain:node 0
+            chain:graph 1
+              chain:node 1
+                chain:graph 2
+                  chain:node 2
+                    chain:graph 3
+                      chain:node 3
+                        chain:graph 4
+                          chain:node 4
+                            native:node:innermost
+                            llm:m1
+                              native:model:m1
+        """,
+    )
+
+
+@modes(CALLS)
 def test_subgraph_called_in_a_node(bench: Bench, mode: Mode) -> None:
     """A graph that a node calls hangs below the node."""
 
