@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda
 from langgraph.graph import START, StateGraph
+from opentelemetry import trace
 
 from ._bench import Bench
 from ._modes import CALLS, SYNC_ASYNC, Mode, modes
 from ._python310 import handed_on
 from ._stage import Stage
+from .test_cancellation import Hang, cancelled, model_chain
 from .test_chains import PROMPT, WORD
 from .test_graphs import EMPTY, State
 
@@ -397,6 +399,48 @@ def test_calls_one_after_another(bench: Bench, mode: Mode) -> None:
           llm:m1
             native:model:m1
         native:between  x3
+        """,
+    )
+
+
+def test_calls_of_all_outcomes_one_after_another(bench: Bench) -> None:
+    """Calls that end well, fail, are left or cancelled are traces of their own, none of them current later (pains #3)."""
+
+    async def scenario(stage: Stage) -> None:
+        before = trace.get_current_span()
+
+        def between() -> None:
+            assert trace.get_current_span() == before
+            stage.mark("native:between")
+
+        chain = PROMPT | stage.model()
+        for _ in range(2):
+            await chain.ainvoke(WORD, stage.config)
+            between()
+            with pytest.raises(ValueError, match="no"):
+                await (PROMPT | stage.model("m1", ValueError("no"))).ainvoke(WORD, stage.config)
+            between()
+            async for _ in chain.astream(WORD, stage.config):
+                between()
+                break
+            between()
+            for _ in chain.stream(WORD, stage.config):
+                between()
+                break
+            between()
+            hang = Hang()
+            await cancelled(stage, hang, model_chain(stage, hang).ainvoke(WORD, stage.config))
+            between()
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence  x10
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+        native:between  x14
+        native:afterwards  x2
         """,
     )
 
