@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langgraph.graph import START, StateGraph
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
@@ -16,9 +17,11 @@ from opentelemetry.trace import INVALID_SPAN, Link, SpanKind, Status, StatusCode
 from chainspan import current_span
 
 from ._bench import Bench, Observation
-from ._modes import SYNC_ASYNC, Mode, modes
+from ._modes import CALLS, SYNC_ASYNC, Mode, modes
+from ._python310 import handed_on
 from ._stage import Stage, span_of
 from ._trees import RUN_NAME
+from .test_graphs import EMPTY, State
 
 Look = Callable[[Stage, trace.Span], Any]
 
@@ -273,3 +276,57 @@ def test_span_of_a_config(bench: Bench, mode: Mode) -> None:
           native:user
         """,
     )
+
+
+@modes(CALLS)
+def test_attribute_lands_on_the_step(bench: Bench, mode: Mode) -> None:
+    """What a node, a tool and a model say of the current span, streaming or not, is said of that step (pains #51)."""
+
+    def say(*_: Any) -> None:
+        span: Any = current_span()
+        span.set_attribute("said", getattr(span, "attributes", {}).get(RUN_NAME))
+
+    def scenario(stage: Stage) -> Any:
+        tool = stage.tool(inside=say)
+        model = stage.model(inside=say, midway=lambda _: current_span().set_attribute("said.later", True))
+
+        def node(_: State, config: RunnableConfig) -> dict[str, list[str]]:
+            say()
+            tool.invoke({"q": "x"})
+            answer = "".join(chunk.text for chunk in model.stream("hi"))
+            span_of(config).set_attribute("said.of", "node")
+            return {"log": [answer]}
+
+        async def anode(_: State, config: RunnableConfig) -> dict[str, list[str]]:
+            say()
+            await tool.ainvoke({"q": "x"}, handed_on(config))
+            answer = "".join([chunk.text async for chunk in model.astream("hi", handed_on(config))])
+            span_of(config).set_attribute("said.of", "node")
+            return {"log": [answer]}
+
+        graph = StateGraph(State)
+        step: Any = anode if mode.is_async else node
+        graph.add_node("node", step)
+        graph.add_edge(START, "node")
+        return mode.run(graph.compile(), EMPTY, stage.config)
+
+    seen = bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:node
+            tool:lookup
+              native:tool:lookup
+            llm:m1
+              native:model:m1
+        """,
+    )
+
+    attributes = [span.attributes or {} for span in seen.spans]
+    runs = {str(of[RUN_NAME]): of for of in attributes if RUN_NAME in of}
+    assert {name: {key: of[key] for key in of if key.startswith("said")} for name, of in runs.items()} == {
+        "LangGraph": {},
+        "node": {"said": "node", "said.of": "node"},
+        "lookup": {"said": "lookup"},
+        "m1": {"said": "m1", "said.later": True},
+    }
