@@ -108,6 +108,29 @@ def test_handler_shared_by_threads(bench: Bench) -> None:
     assert words_by_trace(seen) == [(f"w{i:03}",) * 2 for i in range(THREADS)]
 
 
+def test_handler_shared_by_tasks_and_threads(bench: Bench) -> None:
+    """A hundred tasks and a hundred threads at once make two hundred trees, each with only its own word (pains #32)."""
+    count = 100
+
+    async def scenario(stage: Stage) -> None:
+        chain, config = marked_chain(stage), stage.config
+        loop = asyncio.get_running_loop()
+        gate = threading.Barrier(count)
+
+        def work(index: int) -> None:
+            gate.wait()
+            chain.invoke({"word": f"w{index:03}"}, config)
+
+        with ThreadPoolExecutor(count) as pool:
+            threads = [loop.run_in_executor(pool, carried(work, i)) for i in range(count)]
+            tasks = [chain.ainvoke({"word": f"w{i:03}"}, config) for i in range(count, 2 * count)]
+            await asyncio.gather(*threads, *tasks)
+
+    seen = bench.check(scenario, MARKED.format(count=2 * count))
+
+    assert words_by_trace(seen) == [(f"w{i:03}",) * 2 for i in range(2 * count)]
+
+
 def carried(work: Any, *args: Any) -> Any:
     """Return the work bound to a copy of this context, by the standard library alone."""
     context = contextvars.copy_context()
