@@ -20,6 +20,7 @@ from ._bench import Bench, Observation
 from ._modes import SYNC_ASYNC, Mode, modes
 from ._python310 import handed_on
 from ._stage import Stage, carry_context, span_of
+from .test_cancellation import Hang, cancelled, model_chain
 from .test_chains import PARSER, PROMPT
 from .test_graphs import EMPTY, State
 
@@ -129,6 +130,42 @@ def test_handler_shared_by_tasks_and_threads(bench: Bench) -> None:
     seen = bench.check(scenario, MARKED.format(count=2 * count))
 
     assert words_by_trace(seen) == [(f"w{i:03}",) * 2 for i in range(2 * count)]
+
+
+def test_hundreds_of_calls_at_once_of_which_many_are_left(bench: Bench) -> None:
+    """Of many calls some are cancelled, some streams are left, and OpenTelemetry complains of nothing (pains #4)."""
+
+    async def scenario(stage: Stage) -> None:
+        async def left(index: int) -> None:
+            stream: Any = model_chain(stage, None).astream({"word": "hi"}, stage.config)
+            await anext(stream)
+            if index % 2:  # the others are dropped, and closed by the event loop
+                await stream.aclose()
+
+        async def cut_off() -> None:
+            hang = Hang()
+            await cancelled(stage, hang, model_chain(stage, hang).ainvoke({"word": "hi"}, stage.config))
+
+        calls = [model_chain(stage, None).ainvoke({"word": "hi"}, stage.config) for _ in range(200)]
+        await asyncio.gather(*calls, *map(left, range(50)), *(cut_off() for _ in range(50)))
+
+    seen = bench.check(
+        scenario,
+        """
+        chain:RunnableSequence  x250
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+          parser:StrOutputParser
+        chain:RunnableSequence  x50
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+        native:afterwards  x50
+        """,
+    )
+
+    assert [line for line in seen.logs if " opentelemetry." in line] == []
 
 
 def carried(work: Any, *args: Any) -> Any:
