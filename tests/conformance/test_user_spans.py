@@ -404,7 +404,7 @@ def test_calls_one_after_another(bench: Bench, mode: Mode) -> None:
 
 
 def test_calls_of_all_outcomes_one_after_another(bench: Bench) -> None:
-    """Calls that end well, fail, are left or cancelled are traces of their own, none of them current later (pains #3)."""
+    """Calls that end well, fail, are left or cancelled are traces of their own; none is current later (pains #3)."""
 
     async def scenario(stage: Stage) -> None:
         before = trace.get_current_span()
