@@ -17,7 +17,7 @@ from langchain_core.language_models import FakeListChatModel, FakeListLLM
 from langchain_core.prompts import PromptTemplate
 from opentelemetry.sdk.trace import TracerProvider
 
-from chainspan import OtelHandler, _stack
+from chainspan import OtelHandler, _lifecycle, _stack
 from chainspan import chain as traced_chain
 
 Found = list[tuple[FrameType | None, FrameType | None]]
@@ -85,7 +85,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Iterator[Found]:
         both.append((real(depth + 1), _stack.starter(sys._getframe(depth + 1))))
         return both[-1][0]
 
-    monkeypatch.setattr(_stack, "starter_above", by_both_ways)
+    monkeypatch.setattr(_lifecycle, "starter_above", by_both_ways)
     yield both
     both.clear()
 
