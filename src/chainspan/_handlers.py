@@ -25,7 +25,7 @@ from ._profiles import profile as profile_named
 from ._recording import Recording
 from ._sink import GlobalPipeline, Sink
 from .exporters import ConsoleProcessor
-from .langchain import CallbackAdapter, current_run_id, graph_base, js_form
+from .langchain import CallbackAdapter, as_tracers, current_run_id, graph_base, js_form
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -256,12 +256,14 @@ def _report(profile: Profile, gate: Gate, content: bool | ContentPolicy | None, 
 
 def _for_graphs(cls: type[H]) -> type[H]:
     base = graph_base()
-    if base is None or issubclass(cls, base):
+    if base is None:
         return cls
+    if issubclass(cls, base):
+        return as_tracers(cls)
     known = cls.__dict__.get(_GRAPH_CLASS)
     if known is None:
         names = {"__module__": cls.__module__, "__doc__": cls.__doc__, "_hears_of_graphs": True}
-        known = type(cls.__name__, (cls, base), names)
+        known = as_tracers(type(cls.__name__, (cls, base), names))
         setattr(cls, _GRAPH_CLASS, known)  # held by nothing else, so that both can go
     return cast("type[H]", known)
 

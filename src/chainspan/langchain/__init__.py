@@ -9,14 +9,22 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ._base import graph_base
+from ._base import as_tracers, graph_base
 from ._callbacks import CallbackAdapter
 from ._witness import current_run_id, run_id_of
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage
 
-__all__ = ["CallbackAdapter", "current_run_id", "graph_base", "js_form", "messages_from_span", "run_id_of"]
+__all__ = [
+    "CallbackAdapter",
+    "as_tracers",
+    "current_run_id",
+    "graph_base",
+    "js_form",
+    "messages_from_span",
+    "run_id_of",
+]
 
 
 def messages_from_span(span: object) -> list[AnyMessage]:

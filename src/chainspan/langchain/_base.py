@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from langchain_core.callbacks.base import BaseCallbackHandler as HandlerBase
@@ -19,7 +19,18 @@ else:
             raise_error = False
 
 
-__all__ = ["HandlerBase", "graph_base"]
+__all__ = ["HandlerBase", "as_tracers", "graph_base"]
+
+H = TypeVar("H")
+
+
+def as_tracers(handlers: type[H]) -> type[H]:
+    """Have LangGraph take a class's handlers for tracers, and return the class.
+
+    Of a node with a `TracePolicy`, what that leaves of inputs and outputs is told to tracers alone.
+    """
+    base = getattr(sys.modules.get("langchain_core.tracers.base"), "BaseTracer", None)  # a LangGraph that asks has it
+    return handlers if base is None else base.register(handlers)
 
 
 def graph_base() -> type | None:
