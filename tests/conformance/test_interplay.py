@@ -15,6 +15,9 @@ from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.tracers import ConsoleCallbackHandler
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
+from langgraph.graph import START, StateGraph
+from langgraph.pregel.remote import RemoteGraph
+from langgraph_sdk.client import LangGraphClient, SyncLangGraphClient
 from opentelemetry import baggage, propagate, trace
 from opentelemetry import context as otel_context
 from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor
@@ -35,7 +38,7 @@ from ._stage import Stage
 from ._trees import forest_of, parse, render
 from .test_chains import PARSER, PROMPT, WORD, both
 from .test_consumers import graph_of
-from .test_graphs import EMPTY
+from .test_graphs import EMPTY, State
 from .test_streams import SEQUENCE, sequence
 
 # ------------------------------------------------------------------ other handlers
@@ -378,6 +381,13 @@ def identity_of(span: ReadableSpan) -> trace.SpanContext:
     return identity
 
 
+def traceparent(span: ReadableSpan) -> str:
+    """Return the header that names a recorded span to another service."""
+    identity = identity_of(span)
+    ids = trace.format_trace_id(identity.trace_id), trace.format_span_id(identity.span_id)
+    return f"00-{ids[0]}-{ids[1]}-{identity.trace_flags:02x}"
+
+
 @modes(CALLS)
 def test_log_records(bench: Bench, mode: Mode) -> None:
     """A log record written in a body carries the ids of that body's run (pains #3)."""
@@ -431,9 +441,7 @@ def test_propagation(bench: Bench, mode: Mode) -> None:
         def check(answer: Any) -> Any:
             if stage.watched:
                 (model,) = [span for span in stage.ledger.spans if span.name.startswith("chat")]
-                identity = identity_of(model)
-                ids = trace.format_trace_id(identity.trace_id), trace.format_span_id(identity.span_id)
-                assert carriers == [{"traceparent": f"00-{ids[0]}-{ids[1]}-{identity.trace_flags:02x}"}]
+                assert carriers == [{"traceparent": traceparent(model)}]
             return answer
 
         chain = PROMPT | stage.model(inside=inject) | PARSER
@@ -444,6 +452,84 @@ def test_propagation(bench: Bench, mode: Mode) -> None:
         return acall() if mode.is_async else check(mode.run(chain, WORD, stage.config))
 
     bench.check(scenario, SEQUENCE)
+
+
+@modes(SYNC_ASYNC)
+def test_propagation_to_a_server_of_tools(bench: Bench, mode: Mode) -> None:
+    """What a tool injects into the `_meta` of its call to an MCP server names the tool's run (pains #22)."""
+
+    def scenario(stage: Stage) -> Any:
+        requests: list[Any] = []
+
+        def ask_server(q: str) -> str:
+            meta: dict[str, str] = {}
+            propagate.inject(meta)
+            requests.append(
+                {"method": "tools/call", "params": {"name": "lookup", "arguments": {"q": q}, "_meta": meta}}
+            )
+            return "found"
+
+        def check(answer: Any) -> Any:
+            if stage.watched:
+                (tool,) = [span for span in stage.ledger.spans if span.name == "execute_tool lookup"]
+                assert [request["params"]["_meta"]["traceparent"] for request in requests] == [traceparent(tool)]
+            return answer
+
+        async def acall() -> Any:
+            return check(await mode.run(stage.tool(inside=ask_server), {"q": "x"}, stage.config))
+
+        return acall() if mode.is_async else check(mode.run(stage.tool(inside=ask_server), {"q": "x"}, stage.config))
+
+    bench.check(
+        scenario,
+        """
+        tool:lookup
+          native:tool:lookup
+        """,
+    )
+
+
+@modes(CALLS)
+def test_propagation_to_a_remote_graph(bench: Bench, mode: Mode) -> None:
+    """The request for a graph that runs elsewhere carries a span of its node's trace, right below that (pains #22)."""
+
+    def scenario(stage: Stage) -> Any:
+        carried: list[str | None] = []
+
+        def serve(request: httpx.Request) -> httpx.Response:
+            carried.append(request.headers.get("traceparent"))
+            return httpx.Response(
+                200, headers={"content-type": "text/event-stream"}, text='event: values\ndata: {"log": ["far"]}\n\n'
+            )
+
+        client = httpx.Client(base_url="http://graphs.example", transport=httpx.MockTransport(serve))
+        async_client = httpx.AsyncClient(base_url="http://graphs.example", transport=httpx.MockTransport(serve))
+        for each in (client, async_client):
+            HTTPXClientInstrumentor.instrument_client(each, tracer_provider=stage.provider)
+        graph = StateGraph(State)
+        remote = RemoteGraph("far", sync_client=SyncLangGraphClient(client), client=LangGraphClient(async_client))
+        graph.add_node("remote", remote)
+        graph.add_edge(START, "remote")
+
+        def check(answer: Any) -> Any:
+            if stage.watched:
+                (request,) = [span for span in stage.ledger.spans if span.name == "POST"]
+                assert carried == [traceparent(request)]
+            return answer
+
+        async def acall() -> Any:
+            return check(await mode.run(graph.compile(), EMPTY, stage.config))
+
+        return acall() if mode.is_async else check(mode.run(graph.compile(), EMPTY, stage.config))
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:remote
+            POST
+        """,
+    )
 
 
 REMOTE = trace.NonRecordingSpan(trace.SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=trace.TraceFlags(1)))
