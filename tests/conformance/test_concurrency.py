@@ -482,7 +482,7 @@ def test_task_that_outlives_its_root(bench: Bench) -> None:
         await left[0]
         stage.mark("native:afterwards")
 
-    bench.check(
+    seen = bench.check(
         scenario,
         """
         chain:outer
@@ -491,6 +491,8 @@ def test_task_that_outlives_its_root(bench: Bench) -> None:
         native:afterwards
         """,
     )
+
+    assert seen.stage.handlers[0].in_flight() == []  # type: ignore[attr-defined]
 
 
 def test_thread_that_outlives_its_root(bench: Bench) -> None:
