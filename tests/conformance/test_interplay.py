@@ -159,7 +159,7 @@ def test_two_handlers_of_one_provider(bench: Bench, mode: Mode) -> None:
 
 @modes(CALLS)
 def test_two_handlers_bound_and_passed(bench: Bench, mode: Mode) -> None:
-    """So do two of which one is bound to the chain, and a third to its model."""
+    """So do two of which one is bound to the chain, and a third to its model (pains #34)."""
 
     def scenario(stage: Stage) -> Any:
         model = stage.model(callbacks=stage.more_handlers())
@@ -532,30 +532,43 @@ def test_propagation_to_a_remote_graph(bench: Bench, mode: Mode) -> None:
     )
 
 
-REMOTE = trace.NonRecordingSpan(trace.SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=trace.TraceFlags(1)))
+REMOTE = trace.SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=trace.TraceFlags(1))
+
+
+@contextmanager
+def attached(context: otel_context.Context) -> Iterator[None]:
+    """Have a context in place for a while."""
+    token = otel_context.attach(context)
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
 
 
 @modes(CALLS)
 def test_remote_parent(bench: Bench, mode: Mode) -> None:
-    """A call under a parent from another service joins its trace, and leaves that parent current."""
+    """Calls under a parent that another service names join its trace, and leave that parent current (pains #39)."""
+    headers = {"traceparent": f"00-{0xA1:032x}-{0xB2:016x}-01"}
 
     def scenario(stage: Stage) -> Any:
         async def acall() -> Any:
-            with trace.use_span(REMOTE):
-                answer = await mode.run(sequence(stage), WORD, stage.config)
-                assert trace.get_current_span() == REMOTE
-                return answer
+            with attached(propagate.extract(headers)):
+                answers = [await mode.run(sequence(stage), WORD, stage.config) for _ in range(2)]
+                assert trace.get_current_span().get_span_context() == REMOTE
+                return answers
 
         if mode.is_async:
             return acall()
-        with trace.use_span(REMOTE):
-            answer = mode.run(sequence(stage), WORD, stage.config)
-            assert trace.get_current_span() == REMOTE
-            return answer
+        with attached(propagate.extract(headers)):
+            answers = [mode.run(sequence(stage), WORD, stage.config) for _ in range(2)]
+            assert trace.get_current_span().get_span_context() == REMOTE
+            return answers
 
-    seen = bench.check(scenario, SEQUENCE, alone=True)
+    # Both calls are in the one trace of the other service.
+    seen = bench.check(scenario, SEQUENCE * 2, without="T", alone=True)
 
     assert {span.context.trace_id for span in seen.spans if span.context} == {0xA1}
+    assert [span.parent for span in seen.spans if span.name == "RunnableSequence"] == [REMOTE] * 2
 
 
 @modes(CALLS)
