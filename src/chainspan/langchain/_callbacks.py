@@ -16,7 +16,7 @@ from chainspan._encode import attempt, label
 from chainspan._guard import Guard
 from chainspan._model import Outcome, RunEnd, RunEvent, RunKind
 
-from . import _kinds, _payloads, _responses
+from . import _decisions, _kinds, _payloads, _responses
 from ._base import HandlerBase
 from ._ends import failure, outcome_of, tool_end, uuid_of
 from ._retrieving import entered_retriever
@@ -86,6 +86,8 @@ class CallbackAdapter(HandlerBase):
             start.kind = _kinds.chain_kind(run_type, start, self._sink.peek)
             if start.kind in _WITH_STATE:
                 start.messages = lambda: state_messages(inputs)
+            elif run_type == "llm":
+                _decisions.describe(start)
             if isinstance(run_type, str) and run_type:
                 start.run_type = run_type
             self._sink.start(start)
@@ -99,7 +101,10 @@ class CallbackAdapter(HandlerBase):
         try:
             inputs = kwargs.get("inputs")
             known = run_id if type(run_id) is UUID else uuid_of(run_id)
-            self._sink.end(known, lambda: RunEnd(outputs=outputs, inputs=inputs))
+            if type(outputs).__module__ == _decisions.ANSWERS and self._is_model(known):
+                self._sink.end(known, lambda: RunEnd(outputs=outputs, response=_decisions.decided(outputs)))
+            else:
+                self._sink.end(known, lambda: RunEnd(outputs=outputs, inputs=inputs))
         except Exception as fault:
             _END.caught(fault)
 
@@ -266,6 +271,10 @@ class CallbackAdapter(HandlerBase):
     # ------------------------------------------------------------------ what they share
     def _meet_graph(self) -> None:
         """Be told that a graph runs, before it looks for those that hear of its interrupts."""
+
+    def _is_model(self, run_id: UUID) -> bool:
+        start = self._sink.peek(run_id)
+        return start is not None and start.kind is _CHAT
 
     def _fail(self, error: Any, run_id: Any, kwargs: Mapping[str, Any]) -> None:
         with _END:

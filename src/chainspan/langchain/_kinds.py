@@ -89,7 +89,7 @@ def _class_name(serialized: object, name: object) -> str | None:
 
 
 def is_own_name(run: RunStart) -> bool:
-    """Return whether a retriever's run is called as the retriever is; LangChain passes both in one place.
+    """Return whether a retriever's run, or a decision's, has its object's name; LangChain passes both in one place.
 
     One that reports its run itself, as an ensemble does, names itself nowhere else.
     """
