@@ -175,8 +175,11 @@ def conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
     """Write what a span says at its end, with the sums of the trace on its root; all at once, which is cheapest."""
     if outcome is not _OK:
         attributes[names.CHAINSPAN_RUN_OUTCOME] = outcome.value
-    if run.parent is None and run.trace.model_calls and run.trace.outer is None:
-        attributes.update(run.trace.totals())
+    if run.parent is None:
+        trace = run.trace
+        trace.is_over = True
+        if trace.model_calls and (trace.outer is None or trace.outer.is_over):
+            attributes.update(trace.totals())
     if not attributes:
         return
     if type(run.span) is RunSpan:

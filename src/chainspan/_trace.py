@@ -29,6 +29,7 @@ class Trace:
         output_tokens: The same.
         cost: What the model calls cost; None where no price is known.
         outer: The trace of the run in whose body the root was started without its knowing; it counts the calls too.
+        is_over: Whether the root has ended, with the sums until then.
     """
 
     clock: Callable[[], int] | None = None
@@ -37,6 +38,7 @@ class Trace:
     output_tokens: int | None = None
     cost: float | None = None
     outer: Trace | None = None
+    is_over: bool = False
     _asked: dict[str, SpanContext] | None = None  # which model's span asked for a tool call, by the call's id
     _offset_ns: int = field(init=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Any
 
@@ -75,6 +76,28 @@ async def test_asynchronous_calls_are_in_the_sums(traces: Traces) -> None:
 
     assert traces.tree == TREE
     assert sums(traces) == {"body": OF_ALL}
+
+
+async def test_a_call_that_outlives_its_root_has_sums_of_its_own(traces: Traces) -> None:
+    """The root has ended by then, and can be told nothing more."""
+    given, may_ask = config(traces), asyncio.Event()
+    later: list[asyncio.Task[Any]] = []
+
+    async def patient(word: str) -> str:
+        await may_ask.wait()
+        return word
+
+    async def body(word: str) -> str:
+        chain = RunnableLambda(patient) | Counting()
+        later.append(asyncio.create_task(chain.ainvoke(word, given)))
+        await asyncio.sleep(0)
+        return word
+
+    await RunnableLambda(body).ainvoke("x", given)
+    may_ask.set()
+    await later[0]
+
+    assert sums(traces) == {"RunnableSequence": ITS_OWN}
 
 
 def test_what_a_streams_consumer_calls_is_its_own(traces: Traces) -> None:
