@@ -14,7 +14,7 @@ from uuid import UUID
 
 from chainspan._encode import attempt, label
 from chainspan._guard import Guard
-from chainspan._model import Outcome, RunEnd, RunEvent, RunKind
+from chainspan._model import Outcome, RunEnd, RunEvent, RunKind, RunStart
 
 from . import _decisions, _kinds, _payloads, _responses
 from ._base import HandlerBase
@@ -86,8 +86,8 @@ class CallbackAdapter(HandlerBase):
             start.kind = _kinds.chain_kind(run_type, start, self._sink.peek)
             if start.kind in _WITH_STATE:
                 start.messages = lambda: state_messages(inputs)
-            elif run_type == "llm":
-                _decisions.describe(start)
+            elif (describe := _AS_CHAINS.get(run_type)) is not None:
+                describe(start)
             if isinstance(run_type, str) and run_type:
                 start.run_type = run_type
             self._sink.start(start)
@@ -288,6 +288,16 @@ class CallbackAdapter(HandlerBase):
         with _EVENT:
             if run_id is not None:
                 self._sink.event(uuid_of(run_id), RunEvent(name=name, data=data, **more))
+
+
+def _describe_tool(start: RunStart) -> None:
+    """Say of a run that is reported as a chain's, and called a tool's, what it is called with."""
+    start.named = start.named and not _kinds.is_own_name(start)
+    start.tool = _payloads.tool_request({"name": start.name}, start.inputs, {"inputs": start.inputs})
+
+
+_AS_CHAINS = {"llm": _decisions.describe, "tool": _describe_tool}
+"""What describes runs that are reported as chains', by LangChain's word for what they are."""
 
 
 def _drops_others(asker: FrameType) -> bool:
