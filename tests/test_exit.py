@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from typing_extensions import override
 
 from chainspan import ConfigurationError, _exit
+from chainspan._batching import BatchingProcessor
 from chainspan._delivery import Delivery
 
 pytestmark = pytest.mark.timeout(20)
@@ -112,6 +118,64 @@ def test_signal_handler_waits_for_no_lock(holders: list[Holder]) -> None:
         signal.raise_signal(signal.SIGTERM)
 
     assert called == [signal.SIGTERM]
+
+
+class Interrupted(deque[Any]):
+    """The queue of a processor, in which a signal comes while the processor's lock is held."""
+
+    @override
+    def append(self, item: Any) -> None:
+        """Be interrupted."""
+        signal.raise_signal(signal.SIGTERM)
+        super().append(item)
+
+
+@pytest.mark.usefixtures("sigterm", "holders")
+def test_signal_that_interrupts_the_end_of_a_span() -> None:
+    """The lock that the flush needs is let go of first, so that all spans arrive, and at once."""
+    exporter = InMemorySpanExporter()
+    processor = BatchingProcessor(exporter, delay_s=60)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    arrived: list[int] = []
+    is_over = threading.Event()
+
+    def previous(number: int, _: FrameType | None) -> None:
+        arrived.append(len(exporter.get_finished_spans()))
+        is_over.set()
+
+    signal.signal(signal.SIGTERM, previous)
+    _exit.flush_on_sigterm(5)
+    provider.get_tracer("application").start_span("before").end()
+    processor._queue = Interrupted(processor._queue)
+    began_s = time.monotonic()
+
+    provider.get_tracer("application").start_span("interrupted").end()
+
+    assert is_over.wait(4)
+    assert time.monotonic() - began_s < 4
+    assert arrived == [2]
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_signal_that_interrupts_a_long_wait_of_ours(holders: list[Holder], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is put off for a moment only, however long that goes on."""
+    called: list[float] = []
+
+    def close(_: float) -> None:
+        while not called and time.monotonic() - began_s < 3:
+            time.sleep(0.01)
+
+    for holder in holders:
+        monkeypatch.setattr(holder, "close", close)
+    signal.signal(signal.SIGTERM, lambda *_: called.append(time.monotonic()))
+    _exit.flush_on_sigterm(1)
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    began_s = time.monotonic()
+
+    _exit._close_open()
+
+    assert [called_s - began_s < 1.5 for called_s in called] == [True]
 
 
 @pytest.mark.usefixtures("sigterm")

@@ -17,7 +17,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from itertools import count
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType
 from typing import ClassVar, Protocol
 
@@ -41,6 +41,9 @@ EXIT_TIMEOUT_S = 1.8
 
 _GRACE_S = 60.0  # for an application to finish what it does when SIGTERM comes
 _SECONDS = "seconds, and not for ever"
+_MOMENT_S = 0.005  # in which code that holds a lock goes on, and lets go of it
+_MOST_PUT_OFF = 20  # times that a signal is
+_NEAR_FRAMES = 6  # between a holder of one of our locks and what it has called meanwhile
 _AFTER_ALL_OTHERS = -1_000  # that finish with a process of multiprocessing's
 _closing = Guard("exit.close")
 _at_sigterm = Guard("exit.sigterm")
@@ -137,9 +140,15 @@ class _SigtermHandler:
     def __init__(self, previous: Callable[[int, FrameType | None], object] | int, timeout_s: float) -> None:
         self._previous = previous
         self._timeout_s = timeout_s
+        self._put_off = 0  # times, since the signal came
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         _SigtermHandler.called_s = monotonic()
+        if self._put_off < _MOST_PUT_OFF and _may_hold_lock(frame):
+            self._put_off += 1
+            _thread.start_new_thread(_send_again, (number,))
+            return
+        self._put_off = 0
         flushed = threading.Event()
         left_to_do: list[Callable[[], None]] = []
 
@@ -157,8 +166,8 @@ class _SigtermHandler:
             rest()
 
         with _at_sigterm:
-            # The signal may have interrupted a holder of one of our locks, in this very
-            # thread: another thread that waits for the lock can be left behind.
+            # The signal may have interrupted a holder of a lock, in this very thread:
+            # another thread that waits for the lock can be left behind.
             _thread.start_new_thread(flush, ())
             try:
                 flushed.wait(self._timeout_s)
@@ -175,6 +184,29 @@ class _SigtermHandler:
         elif self._previous == signal.SIG_DFL:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _may_hold_lock(frame: FrameType | None) -> bool:
+    """Return whether code that a signal interrupts is our own, or what that has called: it lets go in a moment.
+
+    Our locks are not held across the code of others, which may take long and have many frames.
+    """
+    for _ in range(_NEAR_FRAMES):
+        if frame is None:
+            break
+        if frame.f_globals.get("__name__", "").startswith("chainspan."):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _send_again(number: int) -> None:
+    """Have a signal come once more: to the process, whose main thread may be waiting for something by then."""
+    sleep(_MOMENT_S)
+    if sys.platform == "win32":
+        signal.raise_signal(number)  # os.kill() ends the process there
+    else:
+        os.kill(os.getpid(), number)
 
 
 def _flush_open(timeout_s: float) -> None:
