@@ -90,3 +90,24 @@ async def test_task_that_is_handed_to_its_own_callback() -> None:
     assert alone.result() is None
     assert found is not None
     assert found[0] is asyncio.current_task()
+
+
+async def test_tasks_of_the_other_implementation() -> None:
+    """A task that is made by asyncio's own Python code, as factories and debuggers do, is one as well."""
+
+    def make(loop: asyncio.AbstractEventLoop, coroutine: Any, **settings: Any) -> Any:
+        return asyncio.tasks._PyTask(coroutine, loop=loop, **settings)  # type: ignore[attr-defined]
+
+    async def ask() -> tuple[asyncio.Task[Any], Context] | None:
+        return next(awaiters(asyncio.current_task()), None)
+
+    async def wait() -> bool:
+        found = await asyncio.create_task(ask())
+        return found is not None and found[0] is asyncio.current_task()
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(make)
+    try:
+        assert await asyncio.create_task(wait())
+    finally:
+        loop.set_task_factory(None)

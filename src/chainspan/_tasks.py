@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 from types import FrameType
-from typing import Any
+from typing import Any, TypeGuard
 
-__all__ = ["current_task", "suspended_frames"]
+__all__ = ["current_task", "is_task", "suspended_frames"]
 
 _AWAITED = (  # how to go from one awaiting object to its frame, and to what it awaits
     ("cr_frame", "cr_await"),
@@ -22,11 +22,16 @@ def current_task() -> asyncio.Task[Any] | None:
     return None if loop is None else asyncio.current_task(loop)
 
 
+def is_task(found: object) -> TypeGuard[asyncio.Task[Any]]:
+    """Return whether something is a task, of whichever implementation: ``asyncio.Task`` is one of two."""
+    return asyncio.isfuture(found) and hasattr(found, "get_coro")
+
+
 def suspended_frames(task: asyncio.Task[Any]) -> tuple[list[FrameType], bool]:
     """Return the frames of a task that is suspended, outermost first, and whether these are all."""
     frames: list[FrameType] = []
     awaiting: object = task.get_coro()
-    while awaiting is not None and not isinstance(awaiting, asyncio.Future):
+    while awaiting is not None and not asyncio.isfuture(awaiting):
         names = _attributes_of(awaiting)
         if names is None:
             awaiting = _inside(awaiting)
@@ -49,7 +54,7 @@ def _attributes_of(awaiting: object) -> tuple[str, str] | None:
 def _inside(awaiting: object, *, depth: int = 3) -> object:
     """Return what an iterator awaits that shows nothing itself: of a future, or of ``__anext__``."""
     held = gc.get_referents(awaiting)
-    found = next((one for one in held if isinstance(one, asyncio.Future) or _attributes_of(one)), None)
+    found = next((one for one in held if asyncio.isfuture(one) or _attributes_of(one)), None)
     if found is None and depth:
         wrapped = (one for one in held if hasattr(one, "__await__") or hasattr(one, "send"))
         deeper = (_inside(one, depth=depth - 1) for one in wrapped)

@@ -27,7 +27,7 @@ from types import FrameType
 from typing import Any
 
 from ._stack import held_by, is_dispatch, keeps_state, self_of
-from ._tasks import current_task, suspended_frames
+from ._tasks import current_task, is_task, suspended_frames
 
 __all__ = ["Waiting", "awaiters", "awaiters_here", "given_context", "is_state_kept", "waiting"]
 
@@ -152,7 +152,7 @@ def _awaiters(future: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
     for wakeup, context in _callbacks(future):
         owner = getattr(wakeup, "__self__", None)
         task = getattr(owner, "_parent_task", owner)  # of a task group, the task that has opened it
-        if isinstance(task, asyncio.Task):
+        if is_task(task):
             yield task, context
         if getattr(getattr(wakeup, "func", None), "__name__", None) == _RELEASE:
             yield from _awaiters(wakeup.args[0])
