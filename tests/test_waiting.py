@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
+from concurrent.futures import Future
 from contextvars import Context, copy_context
 from functools import partial
 from textwrap import dedent
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from chainspan._waiting import awaiters, given_context
+from chainspan._waiting import awaiters, awaiters_here, given_context
 
 EXECUTOR = "concurrent.futures.thread"
 UNTIL_3_13 = """
@@ -67,6 +69,30 @@ async def test_context_that_a_thread_of_asyncio_is_given() -> None:
     assert context is not None
     assert context is not copy_context()
     assert await asyncio.get_running_loop().run_in_executor(None, found) is None
+
+
+EXECUTES = """
+    class Work:
+        def __init__(self, future, fn):
+            self.future, self.fn = future, fn
+
+        def run(self):
+            self.future.set_result(self.fn())
+"""
+
+
+@pytest.mark.parametrize("module", [EXECUTOR, "asgiref.current_thread_executor"])
+async def test_task_that_waits_for_a_thread(module: str) -> None:
+    """It is found by the future of what the thread executes, whoever's the executor is, and through a shield, too."""
+    executor: dict[str, Any] = {"__name__": module}
+    exec(dedent(EXECUTES), executor)
+    outcome: Future[list[asyncio.Task[Any]]] = Future()
+    work = executor["Work"](outcome, lambda: [task for task, _ in awaiters_here(sys._getframe())])
+    asyncio.get_running_loop().call_later(0.01, threading.Thread(target=work.run).start)
+
+    found = await asyncio.shield(asyncio.wrap_future(outcome))
+
+    assert found[:1] == [asyncio.current_task()]
 
 
 async def test_task_that_is_handed_to_its_own_callback() -> None:

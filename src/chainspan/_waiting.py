@@ -35,6 +35,7 @@ _MOST_DISPATCHING = 4  # tasks of dispatch, one inside the other
 _MOST_AWAITERS = 16  # tasks that wait for one another
 _RELEASE = "_release_waiter"  # what `wait_for` leaves before Python 3.12, as a partial function with whom it wakes
 _EXECUTOR = "concurrent.futures.thread"  # the module whose `run` executes what a thread was given
+_EXECUTORS = (_EXECUTOR, "asgiref.current_thread_executor")  # where that has a `self` which has the future
 _WORKERS = "anyio._backends._asyncio"  # the module whose `run` does so for anyio, with a variable for the future
 _CHAINED = "destination"  # what the callback of an executor's future calls the one in the event loop
 _AWAITED = ("outer", "waiter")  # what the callbacks of ``gather`` and of ``wait`` call the future that is awaited
@@ -119,7 +120,7 @@ def _awaiter_of_thread(frame: FrameType | None) -> tuple[asyncio.Task[Any], Cont
             module = frame.f_globals.get("__name__")
             if module == _WORKERS:
                 return next(_awaiters(held_by(frame, "future")), None)
-            future = getattr(self_of(frame), "future", None) if module == _EXECUTOR else None
+            future = getattr(self_of(frame), "future", None) if module in _EXECUTORS else None
             if future is not None:
                 return next(_awaiters_of_chained(future), None)
         frame = frame.f_back
