@@ -114,10 +114,10 @@ def test_answer_of_a_model_ends_with_the_id_of_its_run() -> None:
 
 def test_joined_chunks_keep_the_order_of_joining() -> None:
     """A streamed answer lists its fields in the order that joining its pieces leaves."""
-    message = AIMessageChunk(content="1 +", id="run-1") + AIMessageChunk(content=" 2")
+    message = AIMessageChunk(content="1 +", id="run-1") + AIMessageChunk(content=" 2", usage_metadata=USAGE)
 
     kwargs = {"content": "1 + 2", **ALWAYS, "tool_call_chunks": [], "tool_calls": []}
-    kwargs = {**kwargs, "id": "run-1", "invalid_tool_calls": []}
+    kwargs = {**kwargs, "id": "run-1", "usage_metadata": USAGE, "invalid_tool_calls": []}
     assert_same_text(message, constructor("messages", "AIMessageChunk", kwargs))
 
 

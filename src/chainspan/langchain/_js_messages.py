@@ -24,8 +24,8 @@ _JOINED_FIELDS = (
     *_LAST_FIELDS,
     "tool_call_chunks",
     "tool_calls",
-    "usage_metadata",
     "id",
+    "usage_metadata",
     "invalid_tool_calls",
 )
 _RUN_ID_PREFIXES = ("lc_run-", "run-")
