@@ -9,6 +9,7 @@ from opentelemetry.trace import SpanKind
 
 from ._content import Gate, ShownGate
 from ._encode import plain as as_plain
+from ._jstext import stringify
 from ._model import AttributeValue, RunEnd, RunFailure, RunStart
 
 __all__ = ["ConsoleProfile"]
@@ -56,7 +57,7 @@ class ConsoleProfile:
 
     def event(self, data: object, gate: Gate) -> str | None:
         """Return an event's data as JSON, or None where content is off."""
-        return _written(self._shown(data, gate)) if gate.on else None
+        return _written(self._shown(data, gate), _as_data) if gate.on else None
 
     def _shown(self, value: object, gate: Gate) -> object:
         plain = self._form(value)
@@ -68,16 +69,29 @@ class ConsoleProfile:
         plain = self._shown(value, gate)
         if isinstance(plain, str):
             return {f"{side}.value": plain, f"{side}.mime_type": _TEXT}
-        separators = (",", ":") if is_compact else None
-        text = _written(plain, separators)
-        return {f"{side}.value": text, f"{side}.mime_type": _TEXT if is_compact else _JSON}
+        if is_compact and not _is_only_input(plain):
+            return {f"{side}.value": _written(plain, _on_one_line), f"{side}.mime_type": _TEXT}
+        return {f"{side}.value": _written(plain, _as_data), f"{side}.mime_type": _JSON}
 
 
-def _written(tree: object, separators: tuple[str, str] | None = None) -> str:
+def _written(tree: object, write: Callable[[object], str]) -> str:
     try:
-        return json.dumps(tree, ensure_ascii=False, separators=separators)
+        return write(tree)
     except (ValueError, TypeError, RecursionError):  # too deep, a circle, a number of 5,000 digits
-        return json.dumps(as_plain(tree), ensure_ascii=False, separators=separators)
+        return write(as_plain(tree))
+
+
+def _as_data(tree: object) -> str:
+    return json.dumps(tree, ensure_ascii=False)
+
+
+def _on_one_line(tree: object) -> str:
+    return stringify(tree, indent=None)
+
+
+def _is_only_input(arguments: object) -> bool:
+    """Return whether a tool's only argument is named ``input``, which is printed alone, as LangChain.js does."""
+    return isinstance(arguments, dict) and arguments.keys() == {"input"}
 
 
 def _is_chain(run: RunStart) -> bool:

@@ -30,8 +30,8 @@ _ARRAY_INDEX = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 _LAST_ARRAY_INDEX = 2**32 - 2
 
 
-def stringify(value: object) -> str:
-    """Write plain data as ``JSON.stringify(value, null, 2)`` does.
+def stringify(value: object, indent: int | None = 2) -> str:
+    """Write plain data as ``JSON.stringify(value, null, 2)`` does; without an indent, as with no third argument.
 
     Plain data is None, bool, int, float, str, list, and dict with str keys. A float that
     is whole and an int beyond 2**53 keep Python's form, which says more.
@@ -40,18 +40,19 @@ def stringify(value: object) -> str:
         ValueError: The value nests too deep, or holds an int with too many digits.
     """
     try:
-        text = to_json(value, indent=2, inf_nan_mode="null").decode()
+        text = to_json(value, indent=indent, inf_nan_mode="null").decode()
     except (PydanticSerializationError, ValueError):
-        return _stringify_slowly(value)
+        return _stringify_slowly(value, indent)
     return _TOKENS.sub(_javascript_token, text) if "e-" in text else text
 
 
-def _stringify_slowly(value: object) -> str:
+def _stringify_slowly(value: object, indent: int | None) -> str:
     """Write what pydantic's encoder refuses: lone surrogates and more than 200 levels."""
     if _is_too_deep(value):  # Python's encoder goes tens of thousands of levels down from 3.14 on
         raise ValueError(f"nests more than {_MOST_LEVELS} levels deep")
     try:
-        text = json.dumps(value, indent=2, ensure_ascii=False)
+        separators = (",", ":") if indent is None else None
+        text = json.dumps(value, indent=indent, separators=separators, ensure_ascii=False)
     except (RecursionError, TypeError) as error:
         raise ValueError(str(error)) from error
     return _SURROGATES.sub(_well_formed, _TOKENS.sub(_javascript_token, text))

@@ -232,6 +232,30 @@ def test_console_prints_what_langchain_js_prints(name: str, driver: type[SpanDri
     assert "\n".join([*lines[False], ""]) == without_color(EXPECTED[name])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        ({"input": " x "}, "x"),
+        ({"input": {"a": [1]}}, '{\n  "a": [\n    1\n  ]\n}'),
+        ({"input": None}, "null"),
+        ({"input": "x", "k": 2}, '{"input":"x","k":2}'),
+        ({}, "{}"),
+        ({"a": float("nan"), "b": [float("-inf")]}, '{"a":null,"b":[null]}'),
+        ({"a": 0.00001, "b": 1e-7, "c": 1.5e300}, '{"a":0.00001,"b":1e-7,"c":1.5e+300}'),
+        ({"a": "1e-05 NaN", "b": "\ud83d"}, '{"a":"1e-05 NaN","b":"\\ud83d"}'),
+    ],
+    ids=["only-input", "record", "none", "input-and-more", "nothing", "not-finite", "small", "texts"],
+)
+def test_arguments_of_a_tool_are_json_of_javascript(arguments: dict[str, Any], printed: str) -> None:
+    """Arguments are printed as LangChain.js prints their JSON, and one that is named ``input`` alone."""
+    lines: list[str] = []
+    handler = ConsoleHandler(lines.append)
+
+    handler.on_tool_start(None, str(arguments), run_id=UUID(int=1), name="t", inputs=arguments)
+
+    assert lines == [f'[tool/start] [1:tool:t] Entering Tool run with input: "{printed}"']
+
+
 def test_console_masks_secrets_and_what_the_user_redacts() -> None:
     """The console shows content, and neither keys nor what a policy hides (pains #6, #53)."""
     lines: list[str] = []
