@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import logging
+import subprocess
 import sys
 import threading
 import time
@@ -323,6 +324,58 @@ def test_no_thread_waits_for_a_slow_place(caplog: pytest.LogCaptureFixture) -> N
     assert written == ["first", *map(str, range(1_000))]
     assert [record.name for record in caplog.records] == ["chainspan"]
     assert "takes no more text" in caplog.text
+
+
+def test_flush_waits_for_the_piece_that_is_being_written() -> None:
+    """Text is written when the place has taken it, not when a thread has begun to hand it over."""
+    entered, release = threading.Event(), threading.Event()
+    flushed_inside: list[bool] = []
+
+    def slow(text: str) -> None:
+        entered.set()
+        release.wait(10)
+        flushed_inside.append(outlet.flush(10))
+
+    outlet = Outlet(slow, color=None)
+    stuck = threading.Thread(target=outlet.write, args=("only",))
+    stuck.start()
+    entered.wait(10)
+    flushed_early = outlet.flush(0.01)
+    release.set()
+    flushed = outlet.flush(10)
+    stuck.join()
+
+    assert (flushed_early, flushed_inside, flushed) == (False, [True], True)
+
+
+SLOW_DAEMON = """
+import sys, threading, time
+from chainspan import ConsoleHandler, chain
+
+started = threading.Event()
+
+def write(text):
+    started.set()
+    time.sleep(0.2)
+    print(text, flush=True)
+
+@chain
+def step(input):
+    return input
+
+daemon = threading.Thread(target=lambda: step.invoke("daemon", callbacks=[ConsoleHandler(write)]), daemon=True)
+daemon.start()
+started.wait()
+step.invoke("main", callbacks=[ConsoleHandler(write)])
+"""
+
+
+def test_text_that_a_daemon_thread_took_over_is_written_before_the_process_ends() -> None:
+    """The main thread's own runs are printed, though another thread was writing when it ended."""
+    done = subprocess.run([sys.executable, "-c", SLOW_DAEMON], capture_output=True, text=True, timeout=30, check=True)
+
+    assert done.stderr == ""
+    assert [done.stdout.count(text) for text in ('"input": "main"', '"output": "main"')] == [1, 1]
 
 
 def test_file_is_where_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from chainspan import _semconv as names
 from chainspan._delivery import Delivery
 from chainspan._encode import mask_text
 from chainspan._errors import require_flags, whole_number
+from chainspan._exit import close_at_exit
 from chainspan._guard import Guard
 
 from . import _console_text as text
@@ -57,6 +58,7 @@ class ConsoleProcessor(SpanProcessor):
         require_flags("ConsoleProcessor", may_be_none=True, color=color)
         self._outlet = Outlet(to, color)
         self._runs = OpenRuns(whole_number("ConsoleProcessor(max_open=)", max_open))
+        close_at_exit(self)
 
     @override
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -102,6 +104,10 @@ class ConsoleProcessor(SpanProcessor):
         """Wait until all text is written, for so long at most. A Delivery counts no spans that are printed."""
         is_written = self._outlet.flush(timeout_s)
         return Delivery() if is_written else Delivery(unverified=(type(self).__name__,))
+
+    def close(self, timeout_s: float) -> None:
+        """Wait for text that a thread is writing which ends with the process; what comes later is printed as well."""
+        self._outlet.flush(timeout_s)
 
     def _write(self, line: str) -> None:
         self._outlet.write(mask_text(line, keep_data=True))

@@ -91,17 +91,19 @@ class Outlet:
         self._waiting.append(text)
         # Asked again after the lock was given back: a text may have come in between.
         while self._waiting and self._writing.acquire(blocking=False):
+            self._writer = threading.get_ident()
             try:
                 self._write_waiting()
             finally:
+                self._writer = None
                 self._writing.release()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until the text that other threads took over is written."""
         give_up_at = time.monotonic() + timeout_s
-        while self._waiting and time.monotonic() < give_up_at:
+        while self._is_busy() and time.monotonic() < give_up_at:
             time.sleep(0.001)
-        return not self._waiting
+        return not self._is_busy()
 
     def close(self) -> None:
         """Close what was opened here; a stream, logger or function of the user stays open."""
@@ -111,6 +113,11 @@ class Outlet:
         """Let no text wait: at first, and in a forked child, where it is the parent's to write."""
         self._waiting: deque[str] = deque()
         self._writing = threading.Lock()
+        self._writer: int | None = None
+
+    def _is_busy(self) -> bool:
+        """Return whether text waits, or another thread is at its last piece."""
+        return bool(self._waiting) or (self._writing.locked() and self._writer != threading.get_ident())
 
     def _write_waiting(self) -> None:
         while self._waiting:
