@@ -67,6 +67,7 @@ class Outlet:
         self._sink = _sink_for(to)
         self._color = color
         self._reported = False
+        self._writer: int | None = None
         self._start_afresh()
         after_fork(self._start_afresh)
 
@@ -113,7 +114,7 @@ class Outlet:
         """Let no text wait: at first, and in a forked child, where it is the parent's to write."""
         self._waiting: deque[str] = deque()
         self._writing = threading.Lock()
-        self._writer: int | None = None
+        self._writer = None
 
     def _is_busy(self) -> bool:
         """Return whether text waits, or another thread is at its last piece."""
