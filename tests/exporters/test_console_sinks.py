@@ -150,6 +150,23 @@ def test_file_of_a_dropped_handler_is_closed(tmp_path: Path) -> None:
     assert file.closed
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_file_on_a_full_disk_is_reported_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What could not be written cannot be when the handler is dropped either, which is not said again."""
+    unraisable: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    outlet = Outlet("/dev/full", color=None)
+
+    outlet.write("text")
+    del outlet
+    gc.collect()
+
+    assert len(caplog.records) == 1
+    assert unraisable == []
+
+
 def test_closing_leaves_what_belongs_to_the_user_open(tmp_path: Path) -> None:
     """A stream, a logger and a function go on working after the shutdown."""
     stream, calls = io.StringIO(), list[str]()

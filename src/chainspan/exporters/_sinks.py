@@ -227,7 +227,8 @@ class _FileSink:
 
     def _open(self) -> BinaryIO:
         file = self._file = open(self._path, "ab")  # noqa: PTH123, SIM115 - any path; it stays open
-        weakref.finalize(self, file.close)  # for a handler that is dropped and never shut down
+        # For a handler that is dropped and never shut down. A disk that is full has been reported by then.
+        weakref.finalize(self, attempt, file.close, None)
         return file
 
 
