@@ -26,6 +26,7 @@ class ConsoleProfile:
 
     name = "console"
     schema_url: str | None = None
+    cost: str | None = None
 
     def __init__(self, form: Callable[[object], object]) -> None:
         self._form = form

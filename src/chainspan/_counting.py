@@ -42,11 +42,11 @@ def handed_on(run: Run, end: RunEnd | RunFailure) -> Attributes:
     return {names.CHAINSPAN_COUNTED_BY: "chainspan", **{key: count for key, count in told.items() if count is not None}}
 
 
-def counted(run: Run, price: Price | None, start: RunStart, response: ModelResponse) -> Attributes:
-    """Count a model's answer into the sums of its trace, and return what it cost."""
+def counted(run: Run, price: Price | None, start: RunStart, response: ModelResponse, name: str | None) -> Attributes:
+    """Count a model's answer into the sums of its trace, and return what it cost, under our name and another."""
     run.trace.add(run.context, response)
     cost = None if price is None else cost_of(price, start, response)
     if cost is None:
         return {}
     run.trace.charge(cost)
-    return {names.CHAINSPAN_COST: cost}
+    return {names.CHAINSPAN_COST: cost} if name is None else {names.CHAINSPAN_COST: cost, name: cost}

@@ -70,7 +70,8 @@ class OtelHandler(CallbackAdapter):
             ``CHAINSPAN_METRICS`` is ``false``. Without a MeterProvider nothing is.
         meter_provider: Record to this provider instead of the global one.
         price: Called with a `ModelCall` for each model call that was billed; returns what it
-            cost, or None. Recorded on the call's span as ``chainspan.cost``, and summed up on the root.
+            cost, or None. Recorded on the call's span as ``chainspan.cost``, and as ``gen_ai.usage.cost``
+            or ``llm.cost.total``, which backends show as US dollars; summed up on the root.
         events: Whether each model call gives the event ``gen_ai.client.inference.operation.details``
             by the Logs API. None: what ``OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT`` says, else whether the
             variable of ``content`` is ``EVENT_ONLY`` or ``SPAN_AND_EVENT``. False: no event at all, where

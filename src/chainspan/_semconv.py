@@ -71,6 +71,7 @@ GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS = "gen_ai.usage.cache_write.input_tokens" 
 GEN_AI_USAGE_REASONING_OUTPUT_TOKENS = "gen_ai.usage.reasoning.output_tokens"  # 1.41
 GEN_AI_USAGE_AUDIO_INPUT_TOKENS = "gen_ai.usage.audio.input_tokens"  # next
 GEN_AI_USAGE_AUDIO_OUTPUT_TOKENS = "gen_ai.usage.audio.output_tokens"  # next
+GEN_AI_USAGE_COST = "gen_ai.usage.cost"  # of no release; what Langfuse, Laminar and OpenLIT read
 
 # ------------------------------------------------------------------ GenAI: content
 GEN_AI_SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"  # 1.37
@@ -138,6 +139,7 @@ OUTPUT_MIME_TYPE = "output.mime_type"
 MIME_JSON = "application/json"
 MIME_TEXT = "text/plain"
 OI_AGENT_NAME = "agent.name"
+OI_COST_TOTAL = "llm.cost.total"
 OI_DOCUMENTS = "retrieval.documents"
 OI_EMBEDDING_MODEL_NAME = "embedding.model_name"
 OI_FINISH_REASON = "llm.finish_reason"

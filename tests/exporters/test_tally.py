@@ -158,6 +158,19 @@ def test_totals_of_the_root_stay() -> None:
     assert left["span 1"] == {**moved, **totals}
 
 
+@pytest.mark.parametrize(
+    ("name", "moved"),
+    [("gen_ai.usage.cost", "chainspan.counted.cost"), ("llm.cost.total", "chainspan.counted.cost.total")],
+)
+def test_a_cost_goes_with_its_tokens(name: str, moved: str) -> None:
+    """Backends put a price to the tokens that are left, so that ours would be a second one."""
+    model = made(1, attributes={**usage(OURS, 5), name: 0.5, "chainspan.cost": 0.5})
+
+    left = sent(Tally(), [made(2, above=1, scope=THEIRS, attributes=usage(THEIRS, 5)), model])
+
+    assert left["span 1"] == {**MOVED, moved: 0.5, "chainspan.cost": 0.5, "chainspan.counted.by": THEIRS}
+
+
 def test_all_else_of_a_span_is_kept() -> None:
     """Identity, times, status, events, links and what limits dropped leave as they were."""
     memory = InMemorySpanExporter()

@@ -53,6 +53,22 @@ def test_each_call_has_its_cost_and_the_root_their_sum(profile: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("profile", "name"), [("compat", "gen_ai.usage.cost"), ("latest", None), ("openinference", "llm.cost.total")]
+)
+def test_a_cost_stands_where_backends_read_it(profile: str, name: str | None) -> None:
+    """Where a profile's readers look for a call's cost they find it, once for each call and not at the root."""
+    exporter = InMemorySpanExporter()
+    with OtelHandler(exporter, price=by_token, profile=profile) as handler:
+        _chain(handler)
+
+    told = [dict(span.attributes or {}) for span in exporter.get_finished_spans()]
+    assert [{key: cost for key, cost in said.items() if "cost" in key} for said in told] == [
+        *[{"chainspan.cost": 3.0} | ({} if name is None else {name: 3.0})] * 2,
+        {"chainspan.usage.cost": 6.0},
+    ]
+
+
 def test_the_function_is_told_what_prices_depend_on() -> None:
     """A price function gets kind, provider, both models and the usage."""
     calls: list[ModelCall] = []

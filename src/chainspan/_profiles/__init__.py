@@ -52,6 +52,7 @@ class Profile(Protocol):
     Attributes:
         name: What it is chosen by.
         schema_url: The schema of its names, where one is published.
+        cost: What backends read a call's cost from, beside ``chainspan.cost``, where there is such a name.
     """
 
     @property
@@ -61,6 +62,10 @@ class Profile(Protocol):
     @property
     def schema_url(self) -> str | None:
         """Return the schema of its names, where one is published."""
+
+    @property
+    def cost(self) -> str | None:
+        """Return what backends read a call's cost from, where there is such a name."""
 
     def name_and_kind(self, run: RunStart) -> tuple[str, SpanKind]:
         """Return the name and the kind of the run's span."""

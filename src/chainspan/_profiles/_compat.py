@@ -64,6 +64,7 @@ class GenAiProfile:
         wrap_results: Whether a tool's result that is no object is put into one.
         prompts: Whether the names of prompt templates are written. Langfuse takes every key
             that begins with ``gen_ai.prompt`` for the input, and then hides the messages.
+        cost: What a call's cost is called besides; the conventions have no name for it.
     """
 
     name: str
@@ -72,6 +73,7 @@ class GenAiProfile:
     finish_reason_in_messages: bool = True
     wrap_results: bool = False
     prompts: bool = False
+    cost: str | None = None
 
     name_and_kind = staticmethod(shared.name_and_kind)
 
@@ -256,4 +258,4 @@ _STARTS: Final[Mapping[RunKind, Callable[[Any, RunStart, Gate], None]]] = {
     RunKind.WORKFLOW: _workflow,
 }
 
-COMPAT: Final = GenAiProfile(name="compat", schema_url=names.SCHEMA_URL, usage=_USAGE)
+COMPAT: Final = GenAiProfile(name="compat", schema_url=names.SCHEMA_URL, usage=_USAGE, cost=names.GEN_AI_USAGE_COST)

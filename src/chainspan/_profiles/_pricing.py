@@ -40,7 +40,7 @@ class ModelCall:
 
 
 Price: TypeAlias = Callable[[ModelCall], SupportsFloat | None]
-"""Says what a call cost, in a currency of the user's; None where that is not known."""
+"""Says what a call cost, in a currency of the user's, taken for US dollars by backends; None where it is not known."""
 
 
 def cost_of(price: Price, run: RunStart, response: ModelResponse) -> float | None:

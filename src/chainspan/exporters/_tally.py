@@ -26,8 +26,14 @@ __all__ = ["Tally"]
 _GUARD = Guard("exporters.tally")
 _SCOPE: Final = "chainspan"
 _MOST_KEPT: Final = 10_000  # of calls that run at the same time, which is what has to be remembered
-# Where token counts stand: by the conventions, by OpenInference, and by OpenLLMetry of old.
-_COUNTS: Final = ("gen_ai.usage.", "llm.token_count.", "llm.usage.")
+# Where tokens and costs stand: by the conventions, by OpenInference, and by OpenLLMetry of old; and where they go.
+_MOVES: Final = {
+    "gen_ai.usage.": names.CHAINSPAN_COUNTED,
+    "llm.token_count.": names.CHAINSPAN_COUNTED,
+    "llm.usage.": names.CHAINSPAN_COUNTED,
+    "llm.cost.": f"{names.CHAINSPAN_COUNTED}cost.",
+}
+_COUNTS: Final = tuple(_MOVES)
 # What makes them those of an embedding, which may lie below a model call that it is no part of: that of a cache.
 _EMBEDDINGS: Final = {
     names.GEN_AI_OPERATION_NAME: names.OPERATION_EMBEDDINGS,
@@ -139,9 +145,9 @@ def _moved(span: ReadableSpan, counter: str) -> ReadableSpan:
 
 
 def _name(key: str) -> str:
-    for prefix in _COUNTS:
+    for prefix, moved in _MOVES.items():
         if key.startswith(prefix):
-            return names.CHAINSPAN_COUNTED + key[len(prefix) :]
+            return moved + key[len(prefix) :]
     return key
 
 
