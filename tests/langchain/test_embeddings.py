@@ -138,6 +138,7 @@ def test_embeddings_say_whose_they_are(exporter: InMemorySpanExporter, handler: 
         "gen_ai.agent.name": "librarian",
         "chainspan.metadata.tenant": "acme",
         "chainspan.tags": ("nightly",),
+        "tag.tags": ("nightly",),
     }
 
 

@@ -172,7 +172,7 @@ def _of_anyone(extra: Mapping[str, AttributeValue]) -> Mapping[str, AttributeVal
 
 def _add_users_own(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
     if run.tags and (tags := shared.user_tags(run, gate)):
-        attributes[names.CHAINSPAN_TAGS] = tags
+        attributes[names.CHAINSPAN_TAGS] = attributes[names.OI_TAGS] = tags
     if run.metadata:
         for key, value in shared.user_metadata(run, gate).items():
             attributes[f"{names.CHAINSPAN_METADATA}.{key}"] = value
