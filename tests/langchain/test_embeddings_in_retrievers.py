@@ -135,6 +135,27 @@ def test_each_search_of_a_batch_has_its_own(traces: Traces, config: RunnableConf
     assert traces.tree == "\n".join([SEARCH] * 5)
 
 
+def test_tags_are_the_users_and_not_the_classes_that_langchain_names(traces: Traces, store: ListStore) -> None:
+    """The classes of a store and its embeddings, with which LangChain tags a retriever, are no tags of the user's."""
+
+    class Known(ListStore):
+        """A store that tells its embeddings."""
+
+        @property
+        @override
+        def embeddings(self) -> Embeddings:
+            return self.own
+
+    handler = OtelHandler(tracer_provider=traces.provider, content=True)
+    retriever = Known(store.own).as_retriever()
+    assert retriever.tags == ["Known", "_TracedEmbeddings"]
+
+    retriever.invoke("question", {"callbacks": [handler], "tags": ["prod"]})
+
+    told = {span.name: (span.attributes or {}).get("chainspan.tags") for span in traces.memory.get_finished_spans()}
+    assert told == {"retrieval VectorStoreRetriever": ("prod",), "embeddings te-3": ("prod",), "POST": None}
+
+
 def test_a_retriever_alone_is_enough(traces: Traces, config: RunnableConfig, store: ListStore) -> None:
     """Outside of every chain a retriever's embeddings are below it, and those after it are nobody's."""
     store.as_retriever().invoke("question", config)

@@ -91,6 +91,8 @@ _THEIR_METADATA: Final = (
     "conversation_id",
     "user_id",
 )
+# What a vector store's retriever is tagged with by LangChain: the classes of its store and of its embeddings.
+_CLASSES: Final = ("ls_vector_store_provider", "ls_embedding_provider")
 _THEIR_TAGS: Final = ("seq:step:", "graph:step:", "map:key:", "retry:attempt:", "langsmith:", "chainspan")
 # Of the template that a model's input was made with; the latter two are LangChain's own, of its hub.
 PROMPT_NAMES: Final = ("prompt_name", "lc_hub_repo")
@@ -164,7 +166,8 @@ def user_tags(run: RunStart, gate: Gate) -> list[str]:
     tags: Sequence[object] = run.tags
     if len(tags) == 1 and type(tags[0]) is str and tags[0].startswith(_THEIR_TAGS):
         return []  # as of each step of a sequence and each node of a graph
-    mine = [tag for tag in tags if isinstance(tag, str) and not tag.startswith(_THEIR_TAGS)]
+    theirs = [name for name in map(run.metadata.get, _CLASSES) if isinstance(name, str)]
+    mine = [tag for tag in tags if isinstance(tag, str) and tag not in theirs and not tag.startswith(_THEIR_TAGS)]
     return gate.tags(mine) if mine else []
 
 
