@@ -383,6 +383,7 @@ def test_json_is_suspected_wherever_a_text_is_masked(secret: str, around: str) -
         "a-slug-of-many-words-" * 6,
         "https://example.com/a/page?id=12345678-1234-1234-1234-123456789012",
         "call_abcdefghijklmnopqrstuvwx",
+        "the signature: def f(sig=design, signature=None); sigma=5 and https://h/?design=plain&sigil=plain",
     ],
 )
 def test_ordinary_texts_are_left_alone(text: str) -> None:

@@ -50,6 +50,20 @@ MASKED = [
     ("AccountName=a;AccountKey=hunter22==;EndpointSuffix=b", "AccountName=a;AccountKey=[secret];EndpointSuffix=b"),
     ("the password: must be changed", "the password: [secret] be changed"),
     ("https://h/?api_key=hunter22&x=1", "https://h/?api_key=[secret]&x=1"),
+    (
+        "https://h/x?X-Amz-Expires=9&X-Amz-Signature=5d672d79&x=1",
+        "https://h/x?X-Amz-Expires=9&X-Amz-Signature=[secret]&x=1",
+    ),
+    ("![plot](https://h/x?X-Goog-Signature=5d672d79)", "![plot](https://h/x?X-Goog-Signature=[secret])"),
+    ("https://h/c?sv=1&sig=ab%2Bc%3D&se=2", "https://h/c?sv=1&sig=[secret]&se=2"),
+    (
+        '<img src="https://h/x?Expires=9&amp;Signature=ab~c_-">',
+        '<img src="https://h/x?Expires=9&amp;Signature=[secret]">',
+    ),
+    (
+        '{"url": "https://h/x?a=1\\u0026sig=abcdef\\u0026b=1"}',
+        '{"url": "https://h/x?a=1\\u0026sig=[secret]\\u0026b=1"}',
+    ),
     ("Cookie: theme=dark; session=abc123\r\nHost: h", "Cookie: [secret]\r\nHost: h"),
     ("Set-Cookie: id=a3fWa; Expires=Wed, 21 Oct 2015\nX: y", "Set-Cookie: [secret]\nX: y"),
     ("curl -H 'Cookie: a=b; c=d' https://h", "curl -H 'Cookie: [secret]' https://h"),
@@ -154,14 +168,21 @@ def test_a_header_of_a_list_is_masked(wrap: Any) -> None:
     assert seen == {"headers": [["x-api-key", "[secret]"], ["accept", "*/*"]]}
 
 
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ('{before}{{"api_key"\n\t: "{secret}"}} {before}', "two words"),
+        ("{before}?x-amz-signature={secret} {before}", "5d67"),
+    ],
+    ids=["key", "signature"],
+)
 @pytest.mark.parametrize("blank", ["x ", "é ", "\U0001f43b ", "\ud800 "], ids=ascii)
 @pytest.mark.parametrize("offset", range(-48, 16))
-def test_a_named_secret_is_masked_wherever_it_stands(blank: str, offset: int) -> None:
+def test_a_named_secret_is_masked_wherever_it_stands(text: str, secret: str, blank: str, offset: int) -> None:
     """A long text is searched in blocks, none of which ends a name, its sign or a character too early."""
     before = blank * ((3 * 4_096 + offset) // len(blank.encode("utf-8", "replace")))
-    text = '{before}{{"api_key"\n\t: "{secret}"}} {before}'
 
-    masked = mask_text(text.format(before=before, secret="two words"))
+    masked = mask_text(text.format(before=before, secret=secret))
 
     assert masked == text.format(before=before, secret="[secret]")
 

@@ -33,12 +33,14 @@ _LONGEST_NAME: Final = 64
 _WORDS: Final = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*")  # what the next of a list of names is as well
 
 # How an assignment may begin: every name above ends in one of these, in lower case.
-_HINTS: Final = (b"key", b"secret", b"pass", b"token", b"authorization", b"credential", b"cookie")
+_HINTS: Final = (b"key", b"secret", b"pass", b"token", b"authorization", b"credential", b"cookie", b"sig", b"signature")
 _HINT_END: Final = re.compile(  # quotes of any depth
     rb"(w(?:or)?d|phrase|s)?([\"'\\]*)\s*(=>|:=|={2,3}(?=\s*[bB]?\\*[\"'])|[:=,])\s*"
 )
 _LAST_QUOTE: Final = re.compile(rb"\\*[\"']\Z")
-_NAME: Final = re.compile(rf"(?:{_NAMES}|[?&]key)\Z".encode())
+_IN_ADDRESS: Final = r"(?:[?&]|&amp;|\\u0026)"  # where a parameter of an address begins, in HTML and in JSON too
+_SIGNATURE: Final = r"(?:[a-z-]{1,9}-)?sig(?:nature)?"  # what lets anybody in whom a signed address is shown to
+_NAME: Final = re.compile(rf"(?:{_NAMES}|{_IN_ADDRESS}(?:key|{_SIGNATURE}))\Z".encode())
 
 # In JSON a line's end is a backslash and a letter.
 _SPACE: Final = rb"(?:\s|\\+[nrt])*"
@@ -76,7 +78,8 @@ _LONGEST_SIGN: Final = 512  # bytes from a hint to the sign of its assignment
 
 ASSIGNMENT: Final = r"""
         (?i: (?:key|secret|pass|token|authorization|credential|cookie)(?:w(?:or)?d|phrase|s)?
-             (?: ["'\\nrtfu0b\s]*[:=] | \\*["']["'\\nrtfu0b\s]*, ) )
+             (?: ["'\\nrtfu0b\s]*[:=] | \\*["']["'\\nrtfu0b\s]*, )
+           | sig(?:nature)?= )
 """
 """What any of this begins with, a little wider, and in JSON too, for `search`."""
 _is_assigning: Final = search(ASSIGNMENT)
