@@ -383,6 +383,61 @@ def test_no_span_is_too_large_for_a_request(memory: InMemorySpanExporter) -> Non
     """Megabytes in every place that a user can write to still make spans that a 4 MB request takes (pains #10)."""
     big = "x" * 1_000_000
     config: RunnableConfig = {
+def test_sub_agents_of_a_supervisor_have_their_tools_below_them(memory: InMemorySpanExporter) -> None:
+    """A supervisor with two sub-agents is three agents, each with its own tools and model calls (pains #44)."""
+
+    @tool
+    def add() -> str:
+        """Add."""
+        return "2"
+
+    @tool
+    def multiply() -> str:
+        """Multiply."""
+        return "4"
+
+    adder: Runnable[Any, Any] = create_agent(Asking(), [add], name="adder")
+    multiplier: Runnable[Any, Any] = create_agent(Asking(), [multiply], name="multiplier")
+
+    @tool
+    def ask_adder() -> str:
+        """Ask the adder."""
+        return str(adder.invoke({"messages": [("user", "go")]})["messages"][-1].content)
+
+    @tool
+    def ask_multiplier() -> str:
+        """Ask the multiplier."""
+        return str(multiplier.invoke({"messages": [("user", "go")]})["messages"][-1].content)
+
+    supervisor: Runnable[Any, Any] = create_agent(Asking(), [ask_adder, ask_multiplier], name="supervisor")
+
+    supervisor.invoke({"messages": [("user", "go")]}, _config(memory))
+
+    operations = _operations(memory)
+    assert len({span.context.trace_id for span in operations if span.context}) == 1
+    by_id = {span.context.span_id: span for span in memory.get_finished_spans() if span.context}
+
+    def agent_above(span: ReadableSpan) -> str | None:
+        above = by_id.get(span.parent.span_id) if span.parent else None
+        if above is None or above.name.startswith("invoke_agent"):
+            return above.name if above else None
+        return agent_above(above)
+
+    assert sorted((agent_above(span) or "", span.name) for span in operations) == [
+        ("", "invoke_agent supervisor"),
+        *[("invoke_agent adder", name) for name in ("chat", "chat", "execute_tool add")],
+        *[("invoke_agent multiplier", name) for name in ("chat", "chat", "execute_tool multiply")],
+        ("invoke_agent supervisor", "chat"),
+        ("invoke_agent supervisor", "chat"),
+        ("invoke_agent supervisor", "execute_tool ask_adder"),
+        ("invoke_agent supervisor", "execute_tool ask_multiplier"),
+        ("invoke_agent supervisor", "invoke_agent adder"),
+        ("invoke_agent supervisor", "invoke_agent multiplier"),
+    ]
+    names = {span.name: _said_by(span).get("gen_ai.agent.name") for span in operations}
+    assert (names["execute_tool add"], names["execute_tool multiply"]) == ("adder", "multiplier")
+
+
         **_config(memory),
         "tags": [f"{n}{big}" for n in range(40)],
         "metadata": {f"{n}{big}": big for n in range(40)} | {"user_id": big, "thread_id": big},
