@@ -376,13 +376,6 @@ def test_an_agents_history_of_dicts_keeps_its_tool_calls(memory: InMemorySpanExp
     ]
 
 
-# ---------------------------------------------------------------- sizes
-
-
-def test_no_span_is_too_large_for_a_request(memory: InMemorySpanExporter) -> None:
-    """Megabytes in every place that a user can write to still make spans that a 4 MB request takes (pains #10)."""
-    big = "x" * 1_000_000
-    config: RunnableConfig = {
 def test_sub_agents_of_a_supervisor_have_their_tools_below_them(memory: InMemorySpanExporter) -> None:
     """A supervisor with two sub-agents is three agents, each with its own tools and model calls (pains #44)."""
 
@@ -438,6 +431,13 @@ def test_sub_agents_of_a_supervisor_have_their_tools_below_them(memory: InMemory
     assert (names["execute_tool add"], names["execute_tool multiply"]) == ("adder", "multiplier")
 
 
+# ---------------------------------------------------------------- sizes
+
+
+def test_no_span_is_too_large_for_a_request(memory: InMemorySpanExporter) -> None:
+    """Megabytes in every place that a user can write to still make spans that a 4 MB request takes (pains #10)."""
+    big = "x" * 1_000_000
+    config: RunnableConfig = {
         **_config(memory),
         "tags": [f"{n}{big}" for n in range(40)],
         "metadata": {f"{n}{big}": big for n in range(40)} | {"user_id": big, "thread_id": big},
