@@ -30,12 +30,14 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.tools import StructuredTool, tool
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode
 from opentelemetry import baggage, context
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 from tests._traces import tree_of
 from typing_extensions import TypedDict, override
 
@@ -586,6 +588,38 @@ def test_each_tool_run_links_to_the_call_that_asked_for_it(memory: InMemorySpanE
         if span.name == "execute_tool look_up"
     }
     assert links == {"c0": [0], "c1": [0], "c2": [1], "c3": [1]}
+
+
+@pytest.mark.parametrize("way", ["raised", "returned", "refused"])
+def test_a_tool_that_answers_that_it_failed_has_failed(way: str, memory: InMemorySpanExporter) -> None:
+    """Where a graph goes on after a tool's failure, the tool's span is an error and the graph's is not (pains #79)."""
+
+    @tool
+    def look_up(what: str) -> Any:
+        """Look something up."""
+        if way == "raised":
+            raise LookupError(what)
+        return ToolMessage("no such thing", tool_call_id="c-1", status="error")
+
+    call: Any = {"type": "tool_call", "id": "c-1", "name": "look_up", "args": {} if way == "refused" else {"what": "x"}}
+    graph = StateGraph(MessagesState)
+    graph.add_node("tools", ToolNode([look_up], handle_tool_errors=True))
+    graph.add_edge(START, "tools")
+
+    answer = graph.compile().invoke({"messages": [AIMessage("", tool_calls=[call])]}, _config(memory))
+
+    assert answer["messages"][-1].status == "error"
+    failed, *others = memory.get_finished_spans()
+    assert (failed.name, failed.status.status_code) == ("execute_tool look_up", StatusCode.ERROR)
+    assert _said_by(failed)["error.type"] == {
+        "raised": "LookupError",
+        "returned": "tool_error",
+        "refused": "pydantic_core._pydantic_core.ValidationError",
+    }.get(way)
+    assert [(span.name, span.status.status_code) for span in others] == [
+        ("tools", StatusCode.UNSET),
+        ("invoke_workflow", StatusCode.UNSET),
+    ]
 
 
 async def test_a_custom_event_stands_on_the_tools_span(memory: InMemorySpanExporter) -> None:
