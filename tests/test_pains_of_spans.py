@@ -38,6 +38,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
+from pydantic import SecretStr
 from tests._traces import tree_of
 from typing_extensions import TypedDict, override
 
@@ -882,6 +883,39 @@ def test_keys_are_never_exported(profile: str, content: bool, memory: InMemorySp
         RunnableLambda(_raise).invoke(error, config)
 
     assert "c4n4ry" not in encode_spans(memory.get_finished_spans()).SerializeToString().decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_keys_of_no_known_form_are_known_by_where_they_stand(profile: str, memory: InMemorySpanExporter) -> None:
+    """Keys in parameters of a model and of a call, in headers, queries and `SecretStr` are masked (pains #53)."""
+    key = "c4n4ry c4n4ry"
+    config = _config(memory, profile=profile)
+    sent: dict[str, Any] = {
+        "api_key": key,
+        "extra_headers": {"X-Api-Key": key, "Authorization": key},
+        "extra_query": {"access_token": key},
+        "token": SecretStr(key),
+    }
+    address = "https://host/v1?api_key=c4n4ry&access_token=c4n4ry&X-Amz-Signature=c4n4ry"
+
+    Keyed(parameters=sent).bind(**sent).invoke(address, config)
+    RunnableLambda(lambda given: given).invoke({"sent": sent, "address": address}, config)
+    with pytest.raises(ValueError, match="headers"):
+        RunnableLambda(_raise).invoke(ValueError(f"headers={sent} of {address}"), config)
+
+    assert len(memory.get_finished_spans()) == 3
+    assert b"c4n4ry" not in encode_spans(memory.get_finished_spans()).SerializeToString()
+
+
+class Keyed(Model):
+    """A model that tells LangChain all that it was made with."""
+
+    parameters: Any = None
+
+    @property
+    @override
+    def _identifying_params(self) -> dict[str, Any]:
+        return dict(self.parameters)
 
 
 def test_a_hundred_threads_of_one_session_keep_to_it() -> None:
