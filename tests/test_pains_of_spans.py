@@ -25,7 +25,9 @@ from langchain.agents import create_agent
 from langchain_core.callbacks import CallbackManagerForLLMRun, adispatch_custom_event
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.tools import StructuredTool, tool
 from langgraph.func import entrypoint, task
@@ -641,6 +643,42 @@ async def test_a_custom_event_stands_on_the_tools_span(memory: InMemorySpanExpor
     assert (span.name, event.name[:10], len(event.name) <= 1_000) == ("execute_tool work", "progress n", True)
     assert (data["done"], data["api_key"], data["raw"][:9]) == (5, "[secret]", "[bytes 3 ")
     assert len(data["big"]) < 262_144
+
+
+# ---------------------------------------------------------------- streams
+
+
+async def _streamed(runnable: Runnable[Any, Any], given: Any, config: RunnableConfig) -> None:
+    list(runnable.stream(given, config))
+
+
+async def _astreamed(runnable: Runnable[Any, Any], given: Any, config: RunnableConfig) -> None:
+    [_ async for _ in runnable.astream(given, config)]
+
+
+async def _events(runnable: Runnable[Any, Any], given: Any, config: RunnableConfig) -> None:
+    [_ async for _ in runnable.astream_events(given, config, version="v2")]
+
+
+@pytest.mark.parametrize("way", [_streamed, _astreamed, _events])
+async def test_the_root_of_a_stream_says_what_went_in_and_came_out(way: Any, memory: InMemorySpanExporter) -> None:
+    """A streamed chain's input is the real one, and a graph has its last message for an output (pains #19)."""
+    model = Model(pieces=[{"content": "y"}, {"content": "es"}], answer=AIMessage("yes"))
+    chain = ChatPromptTemplate([("human", "Is it {what}?")]) | model | StrOutputParser()
+    graph = StateGraph(MessagesState)
+    graph.add_node(
+        "think", RunnableLambda(lambda state: state["messages"]) | model | (lambda said: {"messages": [said]})
+    )
+    graph.add_edge(START, "think")
+
+    await way(chain, {"what": "red"}, _config(memory))
+    await way(graph.compile(), {"messages": [HumanMessage("is it?")]}, _config(memory))
+
+    sequence, whole = (_said_by(span) for span in memory.get_finished_spans() if span.parent is None)
+    assert (sequence["input.value"], sequence["output.value"]) == ('{"what":"red"}', "yes")
+    assert (whole["input.value"], whole["output.value"]) == ("is it?", "yes")
+    said = [part for message in json.loads(whole["gen_ai.output.messages"]) for part in message["parts"]]
+    assert said == [{"type": "text", "content": "yes"}]
 
 
 # ---------------------------------------------------------------- who, in which conversation
