@@ -39,12 +39,12 @@ def print_run(to: Any, color: bool | None = None) -> ConsoleProcessor:
     provider.add_span_processor(processor)
     own = {"chainspan.run.id": "id", "chainspan.run.type": "tool", "chainspan.run.name": "näme"}
     tracer = provider.get_tracer("test")
-    span = tracer.start_span("run", Context(), attributes={**own, "input.value": "🦜\ud800"}, start_time=0)
+    span = tracer.start_span("run", Context(), attributes={**own, "input.value": "🦜 你好\ud800"}, start_time=0)
     span.end(0)
     return processor
 
 
-START = '[tool/start] [1:tool:näme] Entering Tool run with input: "🦜\ud800"'
+START = '[tool/start] [1:tool:näme] Entering Tool run with input: "🦜 你好\ud800"'
 END = '[tool/end] [1:tool:näme] [0ms] Exiting Tool run with output: "[output]"'
 BOTH = f"{START}\n{END}\n"
 
@@ -52,7 +52,7 @@ BOTH = f"{START}\n{END}\n"
 def test_text_is_the_same_in_every_place(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A stream, a path, a logger, a function and standard output get the same lines."""
+    """A stream, a path, a logger at level INFO and a function get the same lines (pains #28)."""
     stream, calls = io.StringIO(), list[str]()
     caplog.set_level(logging.INFO, "app")
 
@@ -96,13 +96,14 @@ def test_program_without_standard_output_prints_nothing(monkeypatch: pytest.Monk
 
 
 def test_stream_that_cannot_encode_gets_question_marks(caplog: pytest.LogCaptureFixture) -> None:
-    """A cp1252 console shows an emoji as a question mark, and nothing raises."""
+    """A cp1252 console shows an emoji as a question mark, and nothing raises (pains #61)."""
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="cp1252", newline="")
 
     Outlet(stream, color=None).write(TEXT)
+    print_run(stream)
 
-    assert raw.getvalue().decode("cp1252") == 'héllo ? "???" ?\n'
+    assert raw.getvalue().decode("cp1252") == f'héllo ? "???" ?\n{BOTH.encode("cp1252", "replace").decode("cp1252")}'
     assert caplog.records == []
 
 
@@ -220,7 +221,7 @@ def test_terminal_and_environment_decide_about_colour(
 def test_files_loggers_and_functions_get_no_escape_codes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    """No ESC byte is written to what is no terminal, unless the user asks for it by name."""
+    """No ESC byte is written to what is no terminal, unless the user asks for it by name (pains #61)."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     path, calls = tmp_path / "trace.log", list[str]()
