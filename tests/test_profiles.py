@@ -137,7 +137,7 @@ FAILURE = RunFailure(
 @pytest.mark.parametrize("kind", RUNS)
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_kind_of_run_in_a_profile(name: str, kind: str) -> None:
-    """The span's name, kind and attributes at start, end and failure are those of the golden file."""
+    """The span's name, kind and attributes at start, end and failure are those of the golden file (pains #49)."""
     run, end = RUNS[kind]
     chosen, gate = profile(name), Gate.of(True).for_run(run)
 

@@ -196,7 +196,7 @@ def test_serverless_function_is_flushed_by_its_handler(server: OtlpServer) -> No
 
 
 def test_handler_that_was_preloaded_works_in_workers(server: OtlpServer) -> None:
-    """A handler that was built before the fork sends each worker's spans, once."""
+    """A handler that was built before the fork sends the parent's spans and each worker's, once (pains #38)."""
     _, done = run(server, "-", 0, "preloading")
 
     assert (done.returncode, done.stderr) == (0, "")

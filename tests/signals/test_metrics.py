@@ -68,7 +68,7 @@ MODES: dict[str, Callable[[Any, RunnableConfig], Any]] = {
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_call_is_counted_once_in_every_mode(mode: str, meters: Metered) -> None:
-    """Duration and tokens of a call are the same in all modes; a stream has the time to its first chunk besides."""
+    """Duration and tokens are the same in all modes; a stream has the time to its first chunk besides (pains #48)."""
     handler = OtelHandler(InMemorySpanExporter(), meter_provider=meters.provider)
 
     await MODES[mode](Counting(), {"callbacks": [handler]})
@@ -86,7 +86,7 @@ async def test_a_call_is_counted_once_in_every_mode(mode: str, meters: Metered) 
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_an_error_says_its_type(mode: str, meters: Metered) -> None:
-    """A call that raises is counted with the type of its error, and without tokens."""
+    """A call that raises is counted with the type of its error, and without tokens (pains #48)."""
     handler = OtelHandler(InMemorySpanExporter(), meter_provider=meters.provider)
 
     with pytest.raises(TimeoutError):
