@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
+from langchain_core.language_models import FakeMessagesListChatModel
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -66,6 +68,39 @@ def test_a_cost_stands_where_backends_read_it(profile: str, name: str | None) ->
     assert [{key: cost for key, cost in said.items() if "cost" in key} for said in told] == [
         *[{"chainspan.cost": 3.0} | ({} if name is None else {name: 3.0})] * 2,
         {"chainspan.usage.cost": 6.0},
+    ]
+
+
+@pytest.mark.parametrize("priced", [True, False])
+def test_cached_tokens_have_a_rate_of_their_own(priced: bool) -> None:
+    """Given rates, each call and the whole cost what the bill says; without, no span has a cost (pains #47)."""
+    details = {"cache_read": 600_000, "cache_creation": 100_000}
+    usage: Any = {"input_tokens": 1_000_000, "output_tokens": 10_000, "total_tokens": 1_010_000}
+    answers: list[BaseMessage] = [
+        AIMessage("a", usage_metadata={**usage, "input_token_details": details}),
+        AIMessage("b", usage_metadata=usage),
+    ]
+    model = FakeMessagesListChatModel(responses=answers)
+
+    def price(call: ModelCall) -> float:
+        used = call.usage
+        read, written = used.cache_read or 0, used.cache_write or 0
+        plain = (used.input_tokens or 0) - read - written
+        return (plain * 3.0 + read * 0.3 + written * 3.75 + (used.output_tokens or 0) * 15.0) / 1_000_000
+
+    def run(handler: OtelHandler) -> None:
+        ask_twice: RunnableLambda[str, str] = RunnableLambda(
+            lambda text: model.invoke(text).text + model.invoke(text).text, name="twice"
+        )
+        ask_twice.invoke("x", {"callbacks": [handler]})
+
+    costs = _costs(price if priced else None, run)
+
+    first, second, root = (None, None, None) if not priced else (1.605, 3.15, 4.755)
+    assert costs == [
+        ("chat", pytest.approx(first), None),
+        ("chat", pytest.approx(second), None),
+        ("twice", None, pytest.approx(root)),
     ]
 
 
