@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.tools import tool
 from opentelemetry import trace
 from opentelemetry._logs import SeverityNumber
@@ -12,10 +14,11 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from tests._traces import Traces
 from tests.test_configure import run_alone
 
 import chainspan
-from chainspan import OtelHandler, record_evaluation
+from chainspan import OtelHandler, record_evaluation, span_of
 
 from ._received import Counting, Logged
 
@@ -286,6 +289,31 @@ def test_an_evaluation_belongs_to_the_span_that_it_is_of(logs: Logged) -> None:
     ]
     [record] = [each.log_record for each in logs.records()]
     assert (record.trace_id, record.span_id) == (span.context.trace_id, span.context.span_id)
+
+
+async def test_each_of_many_calls_at_once_has_a_handle_for_what_is_found_later(logs: Logged) -> None:
+    """Of fifty tasks with one handler each knows its own trace, and what is found later is its span's (pains #35)."""
+    traces = Traces()
+    handler = OtelHandler(tracer_provider=traces.provider, content=True)
+    handles: dict[str, trace.SpanContext] = {}
+
+    async def answer(word: str, config: RunnableConfig) -> str:
+        await asyncio.sleep(0)
+        handles[word] = span_of(config).get_span_context()
+        return word
+
+    step: Runnable[str, str] = RunnableLambda(answer)
+    await asyncio.gather(*(step.ainvoke(f"w{n}", {"callbacks": [handler]}) for n in range(50)))
+    for word, handle in handles.items():
+        record_evaluation("liked", label=word, span=handle, logger_provider=logs.provider)
+
+    assert len({handle.trace_id for handle in handles.values()}) == 50
+    answered = {(span.attributes or {})["input.value"]: span.context for span in traces.spans}
+    found = {
+        record.attributes["gen_ai.evaluation.score.label"]: (record.trace_id, record.span_id)
+        for record in (each.log_record for each in logs.records())
+    }
+    assert found == {word: (context.trace_id, context.span_id) for word, context in answered.items()}
 
 
 def test_what_an_evaluation_is_called_holds_no_secret(logs: Logged) -> None:
