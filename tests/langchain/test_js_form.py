@@ -52,7 +52,7 @@ ALWAYS: dict[str, Any] = {"additional_kwargs": {}, "response_metadata": {}}
 NO_CALLS: dict[str, Any] = {"tool_calls": [], "invalid_tool_calls": []}
 CALL = {"name": "add", "args": {"a": 1}, "id": "c1", "type": "tool_call"}
 BAD_CALL = {"name": "add", "args": "{", "id": "c2", "error": "cut", "type": "invalid_tool_call"}
-USAGE = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+USAGE: Any = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
 
 
 @pytest.mark.parametrize(
