@@ -30,6 +30,8 @@ _MOST_HASHED: Final = 64 * 1024  # bytes of data: to hash more takes too long in
 _OF_FIRST: Final = "first 64 KB "
 _CHUNK: Final = 4_096  # characters that tell what they are
 _BLANKS: Final = (b"%", b" ", b"\n", b"\r", b"\t")  # which base64 may have between its letters
+_OF_BREAKS: Final = frozenset({b"\n", b"\r"})
+_LINE_BREAK: Final = re.compile(rb"\r?\n")
 _PADDING: Final = b"= \n\r\t"
 _LEAST_ADDRESS: Final = 64  # characters of data in an address that is not base64
 _MASK: Final = b"[secret]"
@@ -83,9 +85,37 @@ def base64_marker(kind: str, text: str | bytes) -> str:
         return binary_marker(kind, _decoded(first))
     last = _bytes(text[-_SAMPLE:])
     end = len(text) - len(last) + len(last.rstrip(_PADDING))
-    blanks = [sign for sign in _BLANKS if sign in first]  # to count what is not there takes as long
-    letters = end - sum(_bytes(text).count(sign, 0, end) for sign in blanks)
-    return binary_marker(kind, _decoded(first), letters * 3 // 4)
+    return binary_marker(kind, _decoded(first), (end - _blanks(text, first, end)) * 3 // 4)
+
+
+def _blanks(text: str | bytes, first: bytes, end: int) -> int:
+    """Return how many characters of much base64 are none of its letters.
+
+    Args:
+        text: All of it.
+        first: How it begins, which tells what there is to count: to count what is not there takes as long.
+        end: Where its letters end.
+    """
+    signs = [sign for sign in _BLANKS if sign in first]
+    breaks = _breaks(text, first, end) if signs and set(signs) <= _OF_BREAKS else None
+    if breaks is not None:
+        return breaks
+    data = _bytes(text) if signs else b""
+    return sum(data.count(sign, 0, end) for sign in signs)
+
+
+def _breaks(text: str | bytes, first: bytes, end: int) -> int | None:
+    """Return how many characters break a text into lines of one width, or None where they stand otherwise.
+
+    To look at where they have to stand takes a thirtieth of the time that it takes to count them.
+    """
+    found = _LINE_BREAK.search(first)
+    if found is None:
+        return None
+    width, size = found.start(), len(found[0])
+    columns = [text[width + at : end : width + size] for at in range(size)]
+    is_even = all(column == column[:1] * len(column) for column in columns)
+    return sum(map(len, columns)) if is_even else None
 
 
 def marker_of_all(text: str) -> str | None:
