@@ -281,6 +281,32 @@ def _agent(name: str | None, inner: Runnable[Any, Any] | None = None) -> Runnabl
     return create_agent(Asking(), [tool(ask)] if inner else [], name=name)
 
 
+def test_switching_the_profile_changes_neither_the_tree_nor_the_counts() -> None:
+    """An agent's spans have one shape, and add up to the same tokens, under whichever names (pains #49)."""
+    told: list[tuple[str, int, set[str]]] = []
+    for profile in PROFILES:
+        memory = InMemorySpanExporter()
+        _agent("boss", _graph_of(Model(answer=AIMessage("yes", usage_metadata=USAGE)))).invoke(
+            {"messages": [HumanMessage("q")]}, _config(memory, profile=profile)
+        )
+        spans = memory.get_finished_spans()
+        counts = [_said_by(span).get(key, 0) for span in spans for key in INPUT_TOKENS]
+        told.append((tree_of(spans), sum(counts), {str(_said_by(span)["openinference.span.kind"]) for span in spans}))
+
+    assert told == [told[0]] * len(PROFILES)
+    assert told[0][1] == 10
+
+
+INPUT_TOKENS = ("gen_ai.usage.input_tokens", "llm.token_count.prompt")
+
+
+def _graph_of(model: BaseChatModel) -> Runnable[Any, Any]:
+    graph = StateGraph(MessagesState)
+    graph.add_node("think", lambda state: {"messages": [model.invoke(state["messages"])]})
+    graph.add_edge(START, "think")
+    return graph.compile()
+
+
 @pytest.mark.parametrize("content", ["found", [{"type": "text", "text": "found"}]], ids=["text", "blocks"])
 def test_an_agent_may_answer_what_its_tool_does(content: Any) -> None:
     """The output of an agent whose tool answers in its place is that answer, and a model's input may be one."""
