@@ -128,6 +128,18 @@ def test_root_of_an_own_pipeline_links_to_the_span_around(traces: Traces) -> Non
     assert root.context.trace_id != request.get_span_context().trace_id
 
 
+def test_own_pipeline_decides_for_itself_what_is_sampled() -> None:
+    """Below a parent that was not sampled the global pipeline gets nothing, and one of the handler's own the tree."""
+    mine, traces = Collected(), Traces()
+    unsampled = trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=True))
+    handlers: list[Any] = [OtelHandler(tracer_provider=traces.provider), OtelHandler(mine)]
+
+    with trace.use_span(unsampled):
+        steps("one", "two").invoke("x", {"callbacks": handlers})
+
+    assert (traces.tree, tree_of(mine.spans)) == ("", TREE)
+
+
 def test_own_pipeline_leaves_the_current_span_alone(traces: Traces) -> None:
     """Inside a body that only an own pipeline traces, the application's span is current."""
     seen: list[trace.Span] = []
