@@ -483,6 +483,68 @@ def test_console_travels_to_other_processes(tmp_path: Path) -> None:
     assert path.read_text().startswith("[chain/start] [1:chain:str]")
 
 
+def test_provider_that_is_not_the_sdks_is_fed_through_the_api() -> None:
+    """A global provider that has no more than OpenTelemetry's API gets all runs, nested as they are (pains #82)."""
+    done = run_alone(
+        """
+        import contextlib, logging; logging.basicConfig()
+        from chainspan import OtelHandler, current_span
+        from langchain_core.runnables import RunnableLambda
+        from opentelemetry import trace
+
+        class Span(trace.Span):
+            def __init__(self, name, parent):
+                self.name, self.parent = name, parent
+                self.context = trace.SpanContext(7, id(self), is_remote=False, trace_flags=trace.TraceFlags(1))
+                self.attributes, self.ends = {}, 0
+            def get_span_context(self): return self.context
+            def is_recording(self): return not self.ends
+            def set_attribute(self, key, value): self.attributes[key] = value
+            def set_attributes(self, attributes): self.attributes.update(attributes)
+            def add_event(self, *args, **kwargs): pass
+            def record_exception(self, *args, **kwargs): pass
+            def set_status(self, *args, **kwargs): pass
+            def update_name(self, name): self.name = name
+            def end(self, end_time=None): self.ends += 1
+
+        class Tracer(trace.Tracer):
+            def __init__(self): self.spans = []
+            def start_span(self, name, context=None, kind=None, attributes=None, *args, **kwargs):
+                self.spans.append(Span(name, trace.get_current_span(context).get_span_context().span_id))
+                self.spans[-1].set_attributes(attributes or {})
+                return self.spans[-1]
+            @contextlib.contextmanager
+            def start_as_current_span(self, name, context=None, **kwargs):
+                with trace.use_span(self.start_span(name, context), end_on_exit=True) as span:
+                    yield span
+
+        class Provider(trace.TracerProvider):
+            tracer = Tracer()
+            def get_tracer(self, *args, **kwargs): return self.tracer
+
+        trace.set_tracer_provider(Provider())
+        def body(x):
+            current_span().set_attribute("seen", True)
+            with trace.get_tracer("application").start_as_current_span("inside"):
+                return x
+        chain = RunnableLambda(body) | RunnableLambda(lambda x: x, name="second")
+        print(chain.invoke("x", {"callbacks": [OtelHandler()]}))
+        names = {span.context.span_id: span.name for span in Provider.tracer.spans}
+        for span in Provider.tracer.spans:
+            print(names.get(span.parent), span.name, span.ends, span.attributes.get("seen"))
+        """
+    )
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "x",
+        "None RunnableSequence 1 None",
+        "RunnableSequence body 1 True",
+        "body inside 1 None",
+        "RunnableSequence second 1 None",
+    ]
+
+
 def test_run_that_is_open_at_exit_is_exported() -> None:
     """A run that the end of the process cuts off is ended before the provider shuts down."""
     done = run_alone(
