@@ -277,6 +277,20 @@ def test_batches_are_cut_by_bytes() -> None:
     assert [span.name for span in spans_of(joined([batch.body for batch in batches]))] == [s.name for s in spans]
 
 
+def test_large_spans_arrive_where_requests_are_limited(server: OtlpServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Ten spans of a megabyte are sent in requests that a limit of 4 MiB lets through (pains #10)."""
+    processor = processor_for(otlp(server.url, compression="none"))
+
+    for number in range(10):
+        processor.on_end(ended(f"span {number}", text="x" * 1_000_000))
+    delivery = processor.flush(10)
+
+    assert delivery == Delivery(delivered=10)
+    assert sorted(server.names) == [f"span {number}" for number in range(10)]
+    assert max(size for _, size in server.requests) <= 4 * 1024 * 1024
+    assert caplog.messages == []
+
+
 def test_surrogates_cost_nothing() -> None:
     """Half a surrogate pair in any text of a span is replaced; no span and no attribute is lost for it."""
     provider = TracerProvider(shutdown_on_exit=False)
