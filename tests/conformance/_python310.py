@@ -40,6 +40,8 @@ UNSUPPORTED = {
     # What LangGraph cannot do there, with or without us.
     "test_interrupt_and_resume[ainvoke]": "LangGraph: interrupt() in an async node needs Python 3.11",
     "test_interrupt_and_resume[astream]": "LangGraph: interrupt() in an async node needs Python 3.11",
+    "test_interrupt_in_a_tool[ainvoke]": "LangGraph: interrupt() in an async node needs Python 3.11",
+    "test_interrupt_in_a_tool[astream]": "LangGraph: interrupt() in an async node needs Python 3.11",
     "test_interrupt_in_a_subgraph[ainvoke]": "LangGraph: interrupt() in an async node needs Python 3.11",
     "test_interrupt_in_a_subgraph[astream]": "LangGraph: interrupt() in an async node needs Python 3.11",
     "test_functional_api[ainvoke]": "LangGraph: async tasks of the functional API need Python 3.11",

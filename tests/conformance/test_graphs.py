@@ -14,10 +14,12 @@ from functools import partial, wraps
 from typing import Annotated, Any, TypedDict, cast
 
 import pytest
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode
 from langgraph.types import Command, RetryPolicy, Send, StreamMode, interrupt
 
 from ._bench import Bench
@@ -287,7 +289,7 @@ def test_send_fans_out(bench: Bench, mode: Mode) -> None:
 
 @modes(CALLS)
 def test_command_to_the_parent_graph(bench: Bench, mode: Mode) -> None:
-    """A subgraph that hands over to a node of its parent is no error, and leaves nothing current."""
+    """A subgraph that hands over to a node of its parent is no error, and leaves nothing current (pains #2)."""
 
     def scenario(stage: Stage) -> Any:
         def hand_over(_: Any) -> Any:
@@ -315,7 +317,7 @@ def test_command_to_the_parent_graph(bench: Bench, mode: Mode) -> None:
         """,
     )
 
-    assert [span.name for span in seen.spans if not span.status.is_unset] == []
+    assert [span.name for span in seen.spans if not span.status.is_unset or span.events] == []
 
 
 class TracingSaver(InMemorySaver):
@@ -518,7 +520,7 @@ def test_checkpointer_with_tasks(bench: Bench, mode: Mode, work: Callable[..., A
 
 @modes(CALLS)
 def test_interrupt_and_resume(bench: Bench, mode: Mode) -> None:
-    """An interrupted node is no error; resumed, it runs again, in a call of its own."""
+    """An interrupted node is no error; resumed, it runs again, in a call of its own (pains #2)."""
 
     def scenario(stage: Stage) -> Any:
         def ask(_: Any) -> Any:
@@ -755,7 +757,7 @@ def test_interrupt_before_a_node(bench: Bench, mode: Mode) -> None:
 
 @modes(CALLS)
 def test_interrupt_in_a_subgraph(bench: Bench, mode: Mode) -> None:
-    """An interrupt deep inside passes through every run above it as no error."""
+    """An interrupt deep inside passes through every run above it as no error (pains #2)."""
 
     def scenario(stage: Stage) -> Any:
         inner = StateGraph(State)
@@ -779,7 +781,35 @@ def test_interrupt_in_a_subgraph(bench: Bench, mode: Mode) -> None:
     )
 
     assert [span.name for span in seen.spans if not span.status.is_unset] == []
+    assert [event.name for span in seen.spans for event in span.events if event.name == "exception"] == []
     assert interrupted(seen) == ["chain:ask", "chain:inner", "chain:outer", "chain:sub"]
+
+
+@modes(CALLS)
+def test_interrupt_in_a_tool(bench: Bench, mode: Mode) -> None:
+    """A tool that waits for a human is no error, nor is what is around it (pains #2)."""
+
+    def scenario(stage: Stage) -> Any:
+        call = {"type": "tool_call", "id": "call-1", "name": "lookup", "args": {"q": "x"}}
+        graph = StateGraph(MessagesState)
+        graph.add_node("tools", ToolNode([stage.tool(inside=interrupt)]))
+        graph.add_edge(START, "tools")
+        compiled = graph.compile(checkpointer=InMemorySaver())
+        return mode.run(compiled, {"messages": [AIMessage("", tool_calls=[call])]}, {**stage.config, **THREAD})
+
+    seen = bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:tools
+            tool:lookup
+              native:tool:lookup
+        """,
+    )
+
+    assert [span.name for span in seen.spans if not span.status.is_unset] == []
+    assert [event.name for span in seen.spans for event in span.events if event.name == "exception"] == []
+    assert interrupted(seen) == ["chain:LangGraph", "chain:tools", "tool:lookup"]
 
 
 @modes(SYNC_ASYNC)
