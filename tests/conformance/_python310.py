@@ -42,6 +42,8 @@ UNSUPPORTED = {
     "test_interrupt_and_resume[astream]": "LangGraph: interrupt() in an async node needs Python 3.11",
     "test_interrupt_in_a_tool[ainvoke]": "LangGraph: interrupt() in an async node needs Python 3.11",
     "test_interrupt_in_a_tool[astream]": "LangGraph: interrupt() in an async node needs Python 3.11",
+    "test_resumed_in_the_trace_of_the_interrupt[ainvoke]": "LangGraph: interrupt() in an async node needs Python 3.11",
+    "test_resumed_in_the_trace_of_the_interrupt[astream]": "LangGraph: interrupt() in an async node needs Python 3.11",
     "test_interrupt_in_a_subgraph[ainvoke]": "LangGraph: interrupt() in an async node needs Python 3.11",
     "test_interrupt_in_a_subgraph[astream]": "LangGraph: interrupt() in an async node needs Python 3.11",
     "test_functional_api[ainvoke]": "LangGraph: async tasks of the functional API need Python 3.11",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tools import BaseTool, StructuredTool
+from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.trace import SpanKind
 from typing_extensions import override
@@ -39,6 +40,16 @@ def carry_context(work: Any) -> Any:
 def span_of(config: Any) -> Any:
     """Return the span of the run that a config was handed to."""
     return importlib.import_module("chainspan._current").span_of(config)
+
+
+@contextmanager
+def attached(context: otel_context.Context) -> Iterator[None]:
+    """Have a context in place for a while."""
+    token = otel_context.attach(context)
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
 
 
 class Ledger(SpanProcessor):

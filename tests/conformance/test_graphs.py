@@ -21,12 +21,13 @@ from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.types import Command, RetryPolicy, Send, StreamMode, interrupt
+from opentelemetry import propagate
 
 from ._bench import Bench
 from ._modes import ASYNC, CALLS, SYNC_ASYNC, Mode, modes
 from ._play import Observation
 from ._python310 import handed_on
-from ._stage import Stage, carry_context
+from ._stage import Stage, attached, carry_context
 from ._trees import label
 
 
@@ -810,6 +811,50 @@ def test_interrupt_in_a_tool(bench: Bench, mode: Mode) -> None:
     assert [span.name for span in seen.spans if not span.status.is_unset] == []
     assert [event.name for span in seen.spans for event in span.events if event.name == "exception"] == []
     assert interrupted(seen) == ["chain:LangGraph", "chain:tools", "tool:lookup"]
+
+
+@modes(CALLS)
+def test_resumed_in_the_trace_of_the_interrupt(bench: Bench, mode: Mode) -> None:
+    """A call that goes on with what an interrupted node has injected, wherever that was kept, is in its trace."""
+
+    def scenario(stage: Stage) -> Any:
+        carriers: list[dict[str, str]] = []
+
+        def ask(_: Any) -> Any:
+            carriers.append({})
+            propagate.inject(carriers[-1])
+            return {"log": [interrupt("may I?")]}
+
+        graph = StateGraph(State)
+        graph.add_node("ask", node(stage, "ask", mode, ask))
+        graph.add_edge(START, "ask")
+        compiled = graph.compile(checkpointer=InMemorySaver())
+        config = {**stage.config, **THREAD}
+        turns: list[Any] = [EMPTY, Command(resume="yes")]
+
+        async def both() -> Any:
+            answers = [await mode.run(compiled, turns[0], config)]
+            with attached(propagate.extract(carriers[0])):
+                return [*answers, await mode.run(compiled, turns[1], config)]
+
+        if mode.is_async:
+            return both()
+        answers = [mode.run(compiled, turns[0], config)]
+        with attached(propagate.extract(carriers[0])):
+            return [*answers, mode.run(compiled, turns[1], config)]
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:ask
+            native:node:ask
+            chain:LangGraph
+              chain:ask
+                native:node:ask
+        """,
+        without="R",  # LangChain names no parent of a call that goes on
+    )
 
 
 @modes(SYNC_ASYNC)

@@ -34,7 +34,7 @@ from chainspan import OtelHandler
 from ._bench import Bench
 from ._modes import CALLS, SYNC_ASYNC, Mode, modes
 from ._python310 import IS_310
-from ._stage import Stage
+from ._stage import Stage, attached
 from ._trees import forest_of, parse, render
 from .test_chains import PARSER, PROMPT, WORD, both
 from .test_consumers import graph_of
@@ -533,16 +533,6 @@ def test_propagation_to_a_remote_graph(bench: Bench, mode: Mode) -> None:
 
 
 REMOTE = trace.SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=trace.TraceFlags(1))
-
-
-@contextmanager
-def attached(context: otel_context.Context) -> Iterator[None]:
-    """Have a context in place for a while."""
-    token = otel_context.attach(context)
-    try:
-        yield
-    finally:
-        otel_context.detach(token)
 
 
 @modes(CALLS)
