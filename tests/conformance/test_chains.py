@@ -34,6 +34,7 @@ PROMPT = ChatPromptTemplate([("human", "{word}")])
 PARSER = StrOutputParser()
 WORD = {"word": "hi"}
 ATTEMPT = "chainspan.run.attempt"
+OUTCOME = "chainspan.run.outcome"
 
 
 def both(stage: Stage, name: str, inside: Any = None) -> RunnableLambda[Any, Any]:
@@ -532,6 +533,31 @@ def test_retry(bench: Bench, mode: Mode) -> None:
 
     # The retrying run bears the name of what it retries; LangChain numbers attempts from the second.
     assert seen.attributes("chain:RunnableSequence", ATTEMPT) == [None, None, 2, 3]
+    assert seen.attributes("chain:RunnableSequence", OUTCOME) == [None, "error", "error", None]
+
+
+@modes(SYNC_ASYNC)
+def test_retry_in_vain(bench: Bench, mode: Mode) -> None:
+    """Where the last attempt fails as well, the retrying run has failed."""
+
+    def scenario(stage: Stage) -> Any:
+        flaky = both(stage, "flaky") | stage.model("m1", ValueError("busy"))
+        return mode.run(flaky.with_retry(wait_exponential_jitter=False), "hi", stage.config)
+
+    seen = bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          chain:RunnableSequence  x3
+            chain:flaky
+              native:lambda:flaky
+            llm:m1
+              native:model:m1
+        """,
+        fails="ValueError",
+    )
+
+    assert seen.attributes("chain:RunnableSequence", OUTCOME) == ["error"] * 4
 
 
 @modes(CALLS)
