@@ -45,7 +45,7 @@ def test_anything_becomes_valid_json(value: object) -> None:
 
 @given(strategies.hostile_values, st.integers(min_value=200, max_value=2_000))
 def test_a_budget_holds(value: object, limit: int) -> None:
-    """From 200 bytes up the text fits into any budget and still parses."""
+    """From 200 bytes up the text fits into any budget and still parses (pains #37)."""
     text = to_json([value, "x" * 3_000], limit_bytes=limit)
 
     assert len(text.encode()) <= limit
@@ -273,7 +273,7 @@ def test_the_longest_texts_are_shortened_first() -> None:
 
 
 def test_structure_survives_shortening() -> None:
-    """Roles, types and ids stay whole, and head and tail of what was cut."""
+    """Roles, types and ids stay whole, and head and tail of what was cut (pains #37)."""
     messages = [
         {"role": "user", "parts": [{"type": "text", "content": f"{n} begin {'x' * 5_000} end {n}"}]} for n in range(4)
     ]

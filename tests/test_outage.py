@@ -54,7 +54,7 @@ def test_outage_is_one_line_when_it_ends(bench: Bench) -> None:
 
 
 def test_long_outage_is_told_while_it_lasts(bench: Bench) -> None:
-    """After a minute it is said that it goes on, and at its end only what was not said before."""
+    """After a minute it is said that it goes on, and at its end only what was not said before (pains #26)."""
     bench.log.failed("ConnectionError")
     for second in (30, 61, 90, 300):
         bench.now_s = second

@@ -147,7 +147,7 @@ def cost_of_asking() -> int:
 @pytest.mark.untraced  # functions called are counted, and coverage's are some
 @pytest.mark.timeout(900)
 def test_nothing_grows() -> None:
-    """After thousands of calls in one task no container has grown, and asking costs what it cost."""
+    """After thousands of calls in one task no container has grown, and asking costs what it cost (pains #17)."""
     if ALONE not in os.environ:  # all objects are counted: those of other tests are none of its business
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{__file__}::test_nothing_grows"]
         done = subprocess.run(command, env=os.environ | {ALONE: "1"}, capture_output=True, text=True, check=False)

@@ -142,7 +142,7 @@ def test_workers_of_celery_send_theirs(server: OtlpServer, library: str) -> None
 def test_dead_endpoint_delays_exit_by_two_seconds_at_most(
     server: OtlpServer, tmp_path: Path, directory: str, refuses: bool
 ) -> None:
-    """One line with a count says what became of the spans, and the process ends in time."""
+    """One line with a count says what became of the spans, and the process ends in time (pains #26)."""
     spool_directory = "-" if directory == "-" else tmp_path
     _, healthy_s = timed(server, spool_directory, 30)
     server.behaviour = Hang()
@@ -184,7 +184,7 @@ def test_another_process_takes_over_when_the_sender_dies(server: OtlpServer, tmp
 
 
 def test_serverless_function_is_flushed_by_its_handler(server: OtlpServer) -> None:
-    """When a process is frozen right after ``with handler:``, its spans have arrived."""
+    """When a process is frozen right after ``with handler:``, its spans have arrived (pains #27)."""
     command = [sys.executable, str(EMITTER), server.url, "-", "0", "freezing"]
     with subprocess.Popen(command) as frozen:
         _, status = os.waitpid(frozen.pid, os.WUNTRACED)
