@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import gc
 import logging
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 from langchain_core.language_models import FakeListChatModel
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -113,6 +114,24 @@ def test_own_pipeline_gets_its_own_runs_and_nothing_else(traces: Traces) -> None
 
     assert tree_of(mine.spans) == TREE
     assert traces.tree == "foreign"
+
+
+async def test_pipelines_of_two_tenants_who_call_one_chain_at_once() -> None:
+    """Each gets exactly its own runs, in tasks and in threads (pains #13)."""
+    chain = steps("one", "two")
+    tenants = {name: Collected() for name in ("a", "b")}
+
+    def config(name: str) -> RunnableConfig:
+        return {"callbacks": [OtelHandler(tenants[name])], "metadata": {"thread_id": name}}
+
+    calls = [chain.ainvoke(name, config(name)) for name in [*tenants] * 20]
+    threads = [asyncio.to_thread(chain.invoke, name, config(name)) for name in [*tenants] * 20]
+    await asyncio.gather(*calls, *threads)
+
+    for name, mine in tenants.items():
+        assert len(mine.spans) == 40 * 3
+        assert {(span.attributes or {})["session.id"] for span in mine.spans} == {name}
+        assert {span.name for span in mine.spans if span.parent is None} == {"chain"}
 
 
 def test_root_of_an_own_pipeline_links_to_the_span_around(traces: Traces) -> None:
