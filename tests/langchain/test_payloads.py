@@ -22,7 +22,7 @@ from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage, messages_from_dict
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
-from langgraph.types import Command
+from langgraph.types import Command, Send
 from pydantic import BaseModel
 from tests import strategies
 
@@ -950,6 +950,10 @@ def test_a_mapping_without_an_end_is_read_as_far_as_its_first_keys() -> None:
         (Document("text", metadata={"a": 1}), {"content": "text", "metadata": {"a": 1}}),
         (Generation(text="hi"), {"text": "hi"}),
         (Command(goto="node", update={"a": 1}), {"update": {"a": 1}, "goto": "node"}),
+        (
+            Send("node", {"messages": [HumanMessage("hi")]}),
+            {"node": "node", "arg": {"messages": [{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]}},
+        ),
     ],
 )
 def test_langchains_objects_are_plain_data(value: object, expected: object) -> None:

@@ -172,8 +172,13 @@ def _command_fields(value: Any) -> object:
     return {name: held for name, held in fields.items() if held not in (None, ())}
 
 
+def _send_fields(value: Any) -> object:
+    return {"node": value.node, "arg": value.arg}
+
+
 _encode.register("langchain_core.messages.base.BaseMessage", message_or_fields)
 _encode.register("langchain_core.documents.base.Document", _document_fields)
 _encode.register("langchain_core.prompt_values.PromptValue", _prompt_fields)
 _encode.register("langchain_core.outputs.generation.Generation", _generation_fields)
 _encode.register("langgraph.types.Command", _command_fields)
+_encode.register("langgraph.types.Send", _send_fields)
