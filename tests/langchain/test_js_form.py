@@ -32,6 +32,7 @@ from langchain_core.messages import (
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, ImagePromptValue, StringPromptValue
 from langchain_core.prompts import ChatPromptTemplate
+from langgraph.types import Command, Send
 from pydantic import BaseModel, Field, SecretStr
 
 from chainspan._jstext import stringify
@@ -161,6 +162,20 @@ def test_joined_chunks_keep_the_order_of_joining() -> None:
             {"tool": "add", "toolInput": "1", "log": "log", "messageLog": []},
         ),
         (AgentFinish({"output": 3}, "log"), {"returnValues": {"output": 3}, "log": "log"}),
+        (Send("work", {"n": (1,)}), {"lg_name": "Send", "node": "work", "args": {"n": [1]}}),
+        (
+            Command(update={"n": 1}, goto="work"),
+            {"lg_name": "Command", "update": {"n": 1}, "goto": ["work"]},
+        ),
+        (Command(resume="yes"), {"lg_name": "Command", "resume": "yes", "goto": []}),
+        (
+            Command(goto=["a", Send("b", 1)], graph=Command.PARENT),
+            {
+                "lg_name": "Command",
+                "goto": ["a", {"lg_name": "Send", "node": "b", "args": 1}],
+                "graph": "__parent__",
+            },
+        ),
         (
             ChatPromptTemplate.from_messages([]),
             {"lc": 1, "type": "not_implemented", "id": ["langchain", "prompts", "chat", "ChatPromptTemplate"]},
@@ -168,7 +183,8 @@ def test_joined_chunks_keep_the_order_of_joining() -> None:
     ],
     ids=[
         *("chat-prompt", "prompt-output", "string-prompt", "image-prompt", "document", "document-id"),
-        *("result", "chat-generation", "action", "action-log", "finish", "template"),
+        *("result", "chat-generation", "action", "action-log", "finish"),
+        *("send", "command", "command-resume", "command-parent", "template"),
     ],
 )
 def test_langchain_object_has_the_names_of_langchain_js(value: object, expected: object) -> None:

@@ -16,6 +16,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import singledispatch
 from itertools import islice
+from typing import Any
 from uuid import UUID
 
 from langchain_core.agents import AgentAction, AgentActionMessageLog, AgentFinish
@@ -107,6 +108,8 @@ _PLAIN = frozenset({str, bool, int, float})
 def _form(value: object, walk: _Walk) -> object:
     if isinstance(value, Enum):
         return walk.form(value.value)
+    if of_graph := _OF_GRAPHS.get(f"{type(value).__module__}.{type(value).__qualname__}"):
+        return of_graph(value, walk)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         shown = [f.name for f in dataclasses.fields(value) if f.repr]
         return in_key_order({name: walk.form(getattr(value, name)) for name in shown})
@@ -242,6 +245,23 @@ def _(value: AgentAction, walk: _Walk) -> object:
 @_form.register
 def _(value: AgentFinish, walk: _Walk) -> object:
     return walk.fields([("returnValues", value.return_values), ("log", value.log)])
+
+
+def _send(value: Any, walk: _Walk) -> object:
+    return walk.fields([("lg_name", "Send"), ("node", value.node), ("args", value.arg)])
+
+
+def _command(value: Any, walk: _Walk) -> object:
+    """Do what ``Command.toJSON`` (langgraph's constants.ts) does, and name the graph where it is another one."""
+    goto = list(value.goto) if isinstance(value.goto, (list, tuple)) else [value.goto]
+    pairs = [("lg_name", "Command"), ("update", value.update), ("resume", value.resume), ("goto", goto)]
+    return walk.fields([*pairs, ("graph", value.graph)])
+
+
+_OF_GRAPHS: Mapping[str, Callable[[Any, _Walk], object]] = {  # named, so that LangGraph need not be there
+    "langgraph.types.Send": _send,
+    "langgraph.types.Command": _command,
+}
 
 
 def _needs_escaping(mapping: Mapping[object, object]) -> bool:
