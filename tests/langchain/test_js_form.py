@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
+from fractions import Fraction
+from numbers import Integral
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
@@ -258,6 +260,16 @@ class Hostile(dict[str, object]):
         raise RuntimeError("no repr")
 
 
+class Whole:
+    """A number of a library's own, such as NumPy's."""
+
+    def __int__(self) -> int:
+        return 7
+
+
+Integral.register(Whole)
+
+
 class Text(str):
     """A text with a class of its own."""
 
@@ -280,6 +292,9 @@ class Mute:
         ((1, "a"), [1, "a"]),
         ({3, 1, 2}, [1, 2, 3]),
         (frozenset({"b", "a"}), ["a", "b"]),
+        (deque([1, HumanMessage("hi")]), [1, constructor("messages", "HumanMessage", {"content": "hi", **ALWAYS})]),
+        (Whole(), 7),
+        (Fraction(1, 4), 0.25),
         (Color.RED, "red"),
         (Size.SMALL, 1),
         (Mood.GLAD, "glad"),
@@ -288,6 +303,8 @@ class Mute:
         (date(2024, 1, 2), "2024-01-02"),
         (datetime(2024, 1, 2, 3, 4, 5), "2024-01-02T03:04:05"),  # noqa: DTZ001 - naive on purpose
         (datetime(2024, 1, 2, 3, tzinfo=timezone(timedelta(hours=1))), "2024-01-02T02:00:00.000Z"),
+        (time(1, 2), "01:02:00"),
+        (timedelta(seconds=90), "0:01:30"),
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (Decimal("1.10"), "1.10"),
         (PurePosixPath("a/b"), "a/b"),
@@ -302,8 +319,9 @@ class Mute:
         (int, "<class 'int'>"),
     ],
     ids=[
-        *("none", "bool", "text", "tuple", "set", "frozenset", "enum", "int-enum", "str-enum", "bytes", "bytearray"),
-        *("date", "naive-time", "aware-time", "uuid", "decimal", "path", "error", "ordered", "dataclass", "model"),
+        *("none", "bool", "text", "tuple", "set", "frozenset", "deque", "whole", "fraction", "enum", "int-enum"),
+        *("str-enum", "bytes", "bytearray", "date", "naive-time", "aware-time", "time", "span-of-time"),
+        *("uuid", "decimal", "path", "error", "ordered", "dataclass", "model"),
         *("bare", "described", "hostile", "mute", "class"),
     ],
 )

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from functools import singledispatch
 from itertools import islice
+from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
@@ -131,7 +133,18 @@ def _(value: float, walk: _Walk) -> object:
     return walk.form(value.value) if isinstance(value, Enum) else float.__float__(value)
 
 
+@_form.register
+def _(value: Integral, _walk: _Walk) -> object:  # such as NumPy's
+    return int(value)
+
+
+@_form.register
+def _(value: Real, _walk: _Walk) -> object:
+    return float(value)
+
+
 @_form.register(list)
+@_form.register(deque)
 def _(value: Iterable[object], walk: _Walk) -> object:
     return walk.each(value)
 
@@ -159,8 +172,9 @@ def _(value: bytes, _walk: _Walk) -> object:
     return f"<{len(value)} bytes>"
 
 
-@_form.register
-def _(value: date, _walk: _Walk) -> object:
+@_form.register(date)
+@_form.register(time)
+def _(value: date | time, _walk: _Walk) -> object:
     return value.isoformat()
 
 
@@ -174,6 +188,7 @@ def _(value: datetime, _walk: _Walk) -> object:
 
 @_form.register(UUID)
 @_form.register(Decimal)
+@_form.register(timedelta)
 @_form.register(os.PathLike)
 def _(value: object, _walk: _Walk) -> object:
     return str(value)
