@@ -395,6 +395,31 @@ def test_openinference_has_documents_whole() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("found", "lacks"),
+    [
+        (RetrievedDocument(content="Text.", id="d1"), "score"),
+        (RetrievedDocument(content="Text.", score=0.5), "id"),
+    ],
+)
+def test_documents_stand_one_by_one_where_no_list_of_them_is_taken(found: RetrievedDocument, lacks: str) -> None:
+    """A document without an id or a score makes Phoenix drop the list, so the first ones stand there singly too."""
+    run, _ = RUNS["retriever"]
+    whole, end = profile("latest"), RunEnd(documents=lambda: [*FOUND, *[found] * 30])
+
+    said = profile("compat").end(run, end, Gate.of(True))
+
+    singly = {key: value for key, value in said.items() if key.startswith("retrieval.documents.")}
+    assert {key: value for key, value in said.items() if key not in singly} == whole.end(run, end, Gate.of(True))
+    keys = ["id", "score", "content"]
+    keys.remove(lacks)
+    assert list(singly) == [
+        *(f"retrieval.documents.0.document.{key}" for key in ("id", "score", "content", "metadata")),
+        *(f"retrieval.documents.{index}.document.{key}" for index in range(1, 23) for key in keys),
+    ]
+    assert profile("compat").end(run, end, Gate.of(False)) == {}
+
+
 @pytest.mark.parametrize("name", PROFILES)
 def test_tool_definitions_may_be_left_out(name: str) -> None:
     """Where the policy says so, a model's input is recorded without the tools offered to it, and all else stays."""

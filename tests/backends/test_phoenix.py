@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
+from langchain_core.retrievers import BaseRetriever
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -110,6 +113,30 @@ def test_what_was_answered_is_understood_without_a_reason_to_stop(phoenix: Phoen
     [asked] = phoenix.wait_for(sent).values()
 
     assert asked["attributes"]["llm.output_messages.0.message.content"] == "Z"
+
+
+class _Found(BaseRetriever):
+    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
+        del query, run_manager
+        return [Document("Zwanzig Grad.", id="d1", metadata={"score": 0.5}), Document("Regen.")]
+
+
+def test_what_was_found_is_understood(phoenix: Phoenix) -> None:
+    """Phoenix has documents as documents, and tags as tags, also where nobody gave each document an id and a score."""
+    with tracing(phoenix.url) as (sent, handler):
+        _Found().invoke("?", {"callbacks": [handler], "tags": ["nightly"]})
+
+    [found] = phoenix.wait_for(sent).values()
+
+    told = {key: value for key, value in found["attributes"].items() if key.startswith(("retrieval.documents", "tag."))}
+    assert told == {
+        "retrieval.documents.0.document.id": "d1",
+        "retrieval.documents.0.document.score": 0.5,
+        "retrieval.documents.0.document.content": "Zwanzig Grad.",
+        "retrieval.documents.0.document.metadata.score": 0.5,
+        "retrieval.documents.1.document.content": "Regen.",
+        "tag.tags": ["nightly"],
+    }
 
 
 def test_a_collector_passes_on(phoenix: Phoenix, otelcol: str, tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ class GenAiProfile:
         prompts: Whether the names of prompt templates are written. Langfuse takes every key
             that begins with ``gen_ai.prompt`` for the input, and then hides the messages.
         cost: What a call's cost is called besides; the conventions have no name for it.
+        room_for_documents: How many attributes may hold a retriever's documents one by one, where Phoenix
+            would take nothing of their list. A span of the SDK's has 128.
     """
 
     name: str
@@ -74,6 +76,7 @@ class GenAiProfile:
     wrap_results: bool = False
     prompts: bool = False
     cost: str | None = None
+    room_for_documents: int = 0
 
     name_and_kind = staticmethod(shared.name_and_kind)
 
@@ -118,7 +121,7 @@ class GenAiProfile:
         elif run.kind is RunKind.TOOL:
             add_tool_output(attributes, end.outputs, gate, wrap=self.wrap_results)
         elif run.kind is RunKind.RETRIEVER:
-            add_documents(attributes, end, gate)
+            add_documents(attributes, end, gate, self.room_for_documents)
         else:
             add_output(attributes, run, end.outputs, gate, () if self.finish_reason_in_messages else None)
         shared.ended(attributes, end)
@@ -258,4 +261,10 @@ _STARTS: Final[Mapping[RunKind, Callable[[Any, RunStart, Gate], None]]] = {
     RunKind.WORKFLOW: _workflow,
 }
 
-COMPAT: Final = GenAiProfile(name="compat", schema_url=names.SCHEMA_URL, usage=_USAGE, cost=names.GEN_AI_USAGE_COST)
+COMPAT: Final = GenAiProfile(
+    name="compat",
+    schema_url=names.SCHEMA_URL,
+    usage=_USAGE,
+    cost=names.GEN_AI_USAGE_COST,
+    room_for_documents=48,
+)

@@ -8,7 +8,7 @@ from typing import Final
 from .. import _semconv as names
 from .._content import Gate
 from .._encode import attempt, message_of, some_messages
-from .._model import Message, RetrievedDocument, RunEnd, RunKind, RunStart, ToolRequest
+from .._model import AttributeValue, Message, RetrievedDocument, RunEnd, RunKind, RunStart, ToolRequest
 from ._shared import Attributes, io
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "add_query",
     "add_tool_input",
     "add_tool_output",
-    "document_fields",
+    "documents_one_by_one",
     "last_text",
 ]
 
@@ -30,6 +30,7 @@ _ROLES: Final = {"human": "user", "ai": "assistant"}
 _TEXTS_IN: Final = (("text", "content"), ("tool_call_response", "response"))
 _NO_MESSAGES: Final[list[Message]] = []
 _WITH_MESSAGES: Final = frozenset({RunKind.AGENT, RunKind.WORKFLOW})
+_OF_EACH_DOCUMENT: Final = frozenset({"id", "score"})  # by the conventions 1.41
 
 
 def add_input(attributes: Attributes, run: RunStart, value: object, gate: Gate) -> None:
@@ -126,15 +127,44 @@ def add_query(attributes: Attributes, query: str | None, gate: Gate) -> None:
         attributes[names.INPUT_MIME_TYPE] = names.MIME_TEXT
 
 
-def add_documents(attributes: Attributes, end: RunEnd, gate: Gate) -> None:
-    """Record what a retriever found, under both names that backends read."""
+def add_documents(attributes: Attributes, end: RunEnd, gate: Gate, room: int) -> None:
+    """Record what a retriever found, under both names that backends read.
+
+    Where a document lacks what the conventions ask of each, they stand one by one as well, in as many
+    attributes as there is room for: Phoenix takes nothing of such a list.
+    """
     if gate.on and end.documents is not None:
-        found = gate.json([document_fields(document) for document in end.documents()])
-        attributes[names.GEN_AI_RETRIEVAL_DOCUMENTS] = attributes[names.OUTPUT_VALUE] = found
+        found = [_document_fields(document) for document in end.documents()]
+        attributes[names.GEN_AI_RETRIEVAL_DOCUMENTS] = attributes[names.OUTPUT_VALUE] = gate.json(found)
         attributes[names.OUTPUT_MIME_TYPE] = names.MIME_JSON
+        if room and not all(fields.keys() >= _OF_EACH_DOCUMENT for fields in found):
+            attributes.update(_one_by_one(found, gate, room))
 
 
-def document_fields(document: RetrievedDocument) -> dict[str, object]:
+def documents_one_by_one(end: RunEnd, gate: Gate, room: int) -> Attributes:
+    """Return what a retriever found as OpenInference has it, the first documents, each whole."""
+    if not gate.on or end.documents is None:
+        return {}
+    return _one_by_one([_document_fields(document) for document in end.documents()], gate, room)
+
+
+def _one_by_one(documents: Sequence[Mapping[str, object]], gate: Gate, room: int) -> Attributes:
+    attributes: Attributes = {}
+    for index, fields in enumerate(documents):
+        if len(attributes) + len(fields) > room:
+            break
+        for key, value in fields.items():
+            attributes[f"{names.OI_DOCUMENTS}.{index}.document.{key}"] = _scalar(value, gate)
+    return attributes
+
+
+def _scalar(value: object, gate: Gate) -> AttributeValue | None:
+    if isinstance(value, str):
+        return gate.text(value)
+    return value if isinstance(value, (int, float)) else gate.json(value)
+
+
+def _document_fields(document: RetrievedDocument) -> dict[str, object]:
     """Return a document in the shape of the conventions, which allow further keys."""
     fields = {
         "id": document.id,

@@ -10,7 +10,7 @@ from .._content import Gate
 from .._encode import dumps, plain
 from .._model import AttributeValue, ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
 from . import _shared as shared
-from ._content import INPUT, OUTPUT, document_fields, last_text
+from ._content import INPUT, OUTPUT, documents_one_by_one, last_text
 from ._exportable import exportable
 from ._flattened import flattened
 
@@ -69,7 +69,7 @@ class OpenInferenceProfile:
         if run.kind in _MODELS:
             _response(attributes, end.response, gate)
         elif run.kind is RunKind.RETRIEVER:
-            _documents(attributes, end, gate)
+            attributes.update(documents_one_by_one(end, gate, _MOST_OF_DOCUMENTS))
         else:
             shared.io(attributes, end.inputs, gate, INPUT)
             shared.io(attributes, end.outputs, gate, OUTPUT)
@@ -137,25 +137,6 @@ def _response(attributes: shared.Attributes, response: ModelResponse | None, gat
         messages = response.messages()
         shared.io(attributes, last_text(messages), gate, OUTPUT)
         attributes.update(flattened(names.OI_OUTPUT_MESSAGES, messages, gate, _MOST_OF_OUTPUT))
-
-
-def _documents(attributes: shared.Attributes, end: RunEnd, gate: Gate) -> None:
-    if not gate.on or end.documents is None:
-        return
-    room = _MOST_OF_DOCUMENTS
-    for index, document in enumerate(end.documents()):
-        fields = document_fields(document)
-        room -= len(fields)
-        if room < 0:
-            return
-        for key, value in fields.items():
-            attributes[f"{names.OI_DOCUMENTS}.{index}.document.{key}"] = _scalar(value, gate)
-
-
-def _scalar(value: object, gate: Gate) -> AttributeValue | None:
-    if isinstance(value, str):
-        return gate.text(value)
-    return value if isinstance(value, (int, float)) else gate.json(value)
 
 
 def _named(parameters: Any, gate: Gate) -> Any:
