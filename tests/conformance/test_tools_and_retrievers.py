@@ -17,6 +17,7 @@ from langgraph.prebuilt import ToolNode
 from ._bench import Bench
 from ._modes import CALLS, SYNC_ASYNC, Mode, modes
 from ._stage import Stage
+from ._trees import label
 from .test_chains import PROMPT, both
 
 
@@ -369,6 +370,63 @@ def test_tool_node_with_several_calls(bench: Bench, mode: Mode) -> None:
               native:tool:c
         """,
     )
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["new-ids", "same-ids"])
+@modes(CALLS)
+def test_tools_link_to_the_model_call_that_asked(bench: Bench, mode: Mode, again: bool) -> None:
+    """Of two turns with two calls each, every tool's span links to its own turn's model and no other (pains #45)."""
+    turns = [asks_for("a", "b"), asks_for("a", "b")]
+    if not again:
+        for call in turns[1].tool_calls:
+            call["id"] = f"later-{call['id']}"
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.model("m1", *turns)
+
+        def ask(state: MessagesState, config: RunnableConfig) -> Any:
+            return {"messages": [model.invoke(state["messages"], config)]}
+
+        async def aask(state: MessagesState, config: RunnableConfig) -> Any:
+            return {"messages": [await model.ainvoke(state["messages"], config)]}
+
+        graph = StateGraph(MessagesState)
+        for turn in "12":
+            asking: Any = aask if mode.is_async else ask
+            graph.add_node(f"ask {turn}", asking)
+            graph.add_node(f"tools {turn}", ToolNode([stage.tool("a"), stage.tool("b")]))
+            graph.add_edge(f"ask {turn}", f"tools {turn}")
+        graph.add_edge(START, "ask 1")
+        graph.add_edge("tools 1", "ask 2")
+        return mode.run(graph.compile(), HELLO, stage.config)
+
+    both_tools = """
+            tool:a
+              native:tool:a
+            tool:b
+              native:tool:b
+    """
+    seen = bench.check(
+        scenario,
+        f"""
+        chain:LangGraph
+          chain:ask 1
+            llm:m1
+              native:model:m1
+          chain:tools 1{both_tools.rstrip()}
+          chain:ask 2
+            llm:m1
+              native:model:m1
+          chain:tools 2{both_tools.rstrip()}
+        """,
+    )
+
+    runs = sorted(seen.spans, key=lambda span: span.start_time or 0)
+    models = [span.context.span_id for span in runs if span.context and label(span) == "llm:m1"]
+    tools = [span for span in runs if label(span).startswith("tool:")]
+    assert [[models.index(link.context.span_id) for link in span.links] for span in tools] == [[0], [0], [1], [1]]
+    ids = [(span.attributes or {})["gen_ai.tool.call.id"] for span in tools]
+    assert {*ids[:2], *ids[2:]} == {call["id"] for turn in turns for call in turn.tool_calls}
 
 
 @modes(CALLS)
