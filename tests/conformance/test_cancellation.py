@@ -227,6 +227,43 @@ def test_step_timeout_of_a_graph(bench: Bench) -> None:
     bench.check(scenario, GRAPH_CUT_OFF)
 
 
+@pytest.mark.parametrize("way", ["cancelled", "timed out"])
+def test_stream_cut_off_keeps_what_came(bench: Bench, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that is cancelled or times out is no error, and what the model had said is recorded (pains #16)."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "span_only")
+
+    async def scenario(stage: Stage) -> None:
+        hang = Hang()
+
+        async def read() -> None:
+            async for _ in (PROMPT | stage.model(midway=hang) | PARSER).astream(WORD, stage.config):
+                pass
+
+        if way == "cancelled":
+            await cancelled(stage, hang, read())
+            return
+        reading = asyncio.ensure_future(read())
+        await hang.begun.wait()
+        with pytest.raises((asyncio.TimeoutError, TimeoutError)):
+            await asyncio.wait_for(reading, 0.01)
+        stage.mark("native:afterwards")
+
+    seen = bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+          parser:StrOutputParser
+        native:afterwards
+        """,
+    )
+
+    assert errors(seen) == []
+    assert '"content":"one"' in seen.attributes("llm:m1", "gen_ai.output.messages")[0]
+
+
 def test_wait_for(bench: Bench) -> None:
     """A timeout leaves the task that waited as it was."""
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing
 from typing import Any
 
+import pytest
 from langchain_core.runnables import RunnableConfig, chain
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -469,6 +470,32 @@ def test_stream_closed(bench: Bench) -> None:
     seen = bench.check(lambda stage: close(stage, sequence(stage).stream(WORD, stage.config)), LEFT)
 
     assert failed(seen) == []
+
+
+def keeps_what_came(bench: Bench, monkeypatch: pytest.MonkeyPatch, leave: Any, *, is_async: bool) -> None:
+    """Check that a stream which is left this way is no error, and that what the model had said is recorded."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "span_only")
+
+    def scenario(stage: Stage) -> Any:
+        chain = sequence(stage)
+        return leave(stage, (chain.astream if is_async else chain.stream)(WORD, stage.config))
+
+    seen = bench.check(scenario, LEFT)
+
+    assert [span.name for span in seen.spans if not span.status.is_unset] == []
+    assert '"content":"one' in seen.attributes("llm:m1", "gen_ai.output.messages")[0]
+
+
+@pytest.mark.parametrize("leave", [break_off, close], ids=lambda leave: leave.__name__)
+def test_stream_left_keeps_what_came(bench: Bench, leave: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What had come of a sync stream that is broken off or closed is recorded, and nothing is an error (pains #16)."""
+    keeps_what_came(bench, monkeypatch, leave, is_async=False)
+
+
+@pytest.mark.parametrize("leave", [abreak_off, aclose], ids=lambda leave: leave.__name__)
+def test_async_stream_left_keeps_what_came(bench: Bench, leave: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is with an async stream (pains #16)."""
+    keeps_what_came(bench, monkeypatch, leave, is_async=True)
 
 
 FALLBACKS_LEFT = """
