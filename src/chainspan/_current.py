@@ -33,7 +33,8 @@ def span_of(config: Mapping[str, Any]) -> Span:
     """Return the span of the run that a RunnableConfig was handed to.
 
     For code that gets ``config`` as a parameter and runs where no context was carried, such
-    as a bare thread. The invalid span where that run is not open, or is not traced.
+    as a bare thread. The invalid span where that run is not open, is not traced, or is
+    traced by handlers with pipelines of their own alone.
     """
     run_id = attempt(lambda: run_id_of(config), None)
     if run_id is None:
