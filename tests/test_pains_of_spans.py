@@ -91,8 +91,8 @@ class State(TypedDict):
 
 
 def _graph(model: BaseChatModel) -> Any:
-    async def think(state: State) -> dict[str, Any]:
-        return {"messages": [await model.ainvoke(state["messages"])]}
+    async def think(state: State, config: RunnableConfig) -> dict[str, Any]:  # which Python 3.10 needs
+        return {"messages": [await model.ainvoke(state["messages"], config)]}
 
     graph = StateGraph(State)
     graph.add_node("think", think)
