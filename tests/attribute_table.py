@@ -106,7 +106,12 @@ def value_rows() -> Iterator[Row]:
     yield Row("`inputs` of a chain, prompt, parser or node", run(RunKind.CHAIN, inputs={"x": TEXT}), content=True)
     yield Row("`outputs` of these", run(RunKind.CHAIN), RunEnd(outputs={"x": TEXT}), content=True)
     yield Row("`inputs.messages` of an agent or a graph", run(RunKind.AGENT, inputs=state), content=True)
-    yield Row("`outputs.messages`, the last; in `openinference` the whole state", run(RunKind.AGENT), RunEnd(outputs=state), content=True)
+    yield Row(
+        "`outputs.messages`, the last; in `openinference` the whole state",
+        run(RunKind.AGENT),
+        RunEnd(outputs=state),
+        content=True,
+    )
     yield Row("`inputs` of a graph without messages", run(RunKind.WORKFLOW, inputs={"x": TEXT}), content=True)
     yield Row("`name` of an agent", run(RunKind.AGENT, TEXT))
     yield Row("`name` of a graph", run(RunKind.WORKFLOW, TEXT))
