@@ -372,6 +372,20 @@ def test_nesting_without_end_is_cut() -> None:
     assert '"[...]"' in text
 
 
+@pytest.mark.parametrize(
+    ("count", "ends"),
+    [(100_000, (99_999, ("99999", 99_999))), (100_002, ("[+2]", ("[+2]", "")))],
+    ids=["as-many-as-are-shown", "more"],
+)
+def test_what_is_left_out_of_a_long_list_is_counted(count: int, ends: object) -> None:
+    """A list or mapping that is too long to be shown whole does not look whole."""
+    numbers, record = js_form(list(range(count))), js_form({str(number): number for number in range(count)})
+
+    assert isinstance(numbers, list)
+    assert isinstance(record, dict)
+    assert (numbers[-1], list(record.items())[-1]) == ends
+
+
 def test_long_description_is_cut() -> None:
     """An object with an endless description does not flood the console."""
 

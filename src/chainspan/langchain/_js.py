@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -29,6 +29,7 @@ from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, ImagePromptValue, StringPromptValue
 from pydantic import BaseModel
 
+from chainspan._encode import attempt
 from chainspan._jstext import in_key_order
 
 from ._js_messages import message_fields
@@ -73,16 +74,20 @@ class _Walk:
         finally:
             self._ancestors.discard(id(value))
 
-    def each(self, values: Iterable[object]) -> list[object]:
-        """Return the forms of several values."""
-        return [self.form(value) for value in islice(values, _MOST_VALUES)]
+    def each(self, values: Collection[object]) -> list[object]:
+        """Return the forms of several values, and of too many how many there are beside."""
+        shown = [self.form(value) for value in islice(values, _MOST_VALUES)]
+        return shown if len(shown) < _MOST_VALUES else [*shown, *_beyond(values)]
 
     def record(self, mapping: Mapping[object, object]) -> object:
         """Return the form of a mapping, marked where it could be taken for a constructor."""
         if self._escaping and _needs_escaping(mapping):
             with self._escape(on=False):
                 return {_ESCAPED: self.record(mapping)}
-        return in_key_order({_key(key): self.form(value) for key, value in islice(mapping.items(), _MOST_VALUES)})
+        shown = {_key(key): self.form(value) for key, value in islice(mapping.items(), _MOST_VALUES)}
+        if len(shown) == _MOST_VALUES:
+            shown.update((gap, "") for gap in _beyond(mapping))
+        return in_key_order(shown)
 
     def fields(self, pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
         """Return the form of named fields, without those that are None: undefined, there."""
@@ -145,7 +150,7 @@ def _(value: Real, _walk: _Walk) -> object:
 
 @_form.register(list)
 @_form.register(deque)
-def _(value: Iterable[object], walk: _Walk) -> object:
+def _(value: Collection[object], walk: _Walk) -> object:
     return walk.each(value)
 
 
@@ -157,7 +162,7 @@ def _(value: tuple[object, ...], walk: _Walk) -> object:
 
 @_form.register(set)
 @_form.register(frozenset)
-def _(value: Iterable[object], walk: _Walk) -> object:
+def _(value: Collection[object], walk: _Walk) -> object:
     return sorted(walk.each(value), key=repr)  # a set has no order of its own to keep
 
 
@@ -277,6 +282,12 @@ _OF_GRAPHS: Mapping[str, Callable[[Any, _Walk], object]] = {  # named, so that L
     "langgraph.types.Send": _send,
     "langgraph.types.Command": _command,
 }
+
+
+def _beyond(values: Collection[object]) -> Sequence[str]:
+    """Return what says how many values are not shown, if there are any."""
+    missing = attempt(lambda: len(values), 0) - _MOST_VALUES
+    return [f"[+{missing}]"] if missing > 0 else []
 
 
 def _needs_escaping(mapping: Mapping[object, object]) -> bool:
