@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind
 from ._content import Gate, ShownGate
 from ._encode import plain as as_plain
 from ._jstext import stringify
-from ._model import AttributeValue, RunEnd, RunFailure, RunStart
+from ._model import AttributeValue, Outcome, RunEnd, RunFailure, RunStart
 
 __all__ = ["ConsoleProfile"]
 
@@ -52,9 +52,10 @@ class ConsoleProfile:
         return self._payload("output", outputs, gate)
 
     def failure(self, run: RunStart, failure: RunFailure, gate: Gate) -> dict[str, AttributeValue]:
-        """Say no more than the exception event does."""
-        del run, failure, gate
-        return {}
+        """Say what a graph that was interrupted asks or hands over; of others the exception event says all."""
+        del run
+        said = failure.error.args if failure.outcome is Outcome.INTERRUPTED else ()
+        return self._payload("output", said[0], gate) if said and said[0] else {}
 
     def event(self, data: object, gate: Gate) -> str | None:
         """Return an event's data as JSON, or None where content is off."""

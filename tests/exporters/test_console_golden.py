@@ -14,9 +14,13 @@ from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
+from langgraph.types import Command, interrupt
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
+from typing_extensions import TypedDict
 
 from chainspan import ConsoleHandler, ContentPolicy
 from chainspan.exporters import ConsoleProcessor
@@ -254,6 +258,52 @@ def test_arguments_of_a_tool_are_json_of_javascript(arguments: dict[str, Any], p
     handler.on_tool_start(None, str(arguments), run_id=UUID(int=1), name="t", inputs=arguments)
 
     assert lines == [f'[tool/start] [1:tool:t] Entering Tool run with input: "{printed}"']
+
+
+class Count(TypedDict):
+    """The state of a graph."""
+
+    n: int
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (True, ' with output: {\n  "output": [\n    {\n      "id": "ID",\n      "value": "sure?"\n    }\n  ]\n}'),
+        (False, ""),
+    ],
+)
+def test_interrupted_run_says_what_is_asked(content: bool, said: str) -> None:
+    """What a graph asks of a human is shown where LangChain.js shows it, without its being an error."""
+    lines: list[str] = []
+    handler = ConsoleHandler(lines.append, content=content, clock=lambda: 0)
+    graph = StateGraph(Count)
+    graph.add_node("ask", lambda _: {"n": interrupt("sure?")})
+    graph.add_edge(START, "ask")
+
+    graph.compile(checkpointer=InMemorySaver()).invoke(
+        {"n": 1}, {"callbacks": [handler], "configurable": {"thread_id": "1"}}
+    )
+
+    line = re.sub('"id": "[0-9a-f]+"', '"id": "ID"', lines[2])
+    assert line == f"[chain/interrupted] [1:chain:LangGraph > 2:chain:ask] [0ms] Chain run interrupted{said}"
+
+
+def test_handed_over_run_says_where_to() -> None:
+    """A command for the graph around a graph is shown as what it is."""
+    lines: list[str] = []
+    inner, outer = StateGraph(Count), StateGraph(Count)
+    inner.add_node("leave", lambda _: Command(goto="next", update={"n": 2}, graph=Command.PARENT))
+    inner.add_edge(START, "leave")
+    outer.add_node("inner", inner.compile())
+    outer.add_node("next", lambda state: state)
+    outer.add_edge(START, "inner")
+
+    outer.compile().invoke({"n": 1}, {"callbacks": [ConsoleHandler(lines.append, clock=lambda: 0)]})
+
+    head, data = lines[4].split(" with output: ")
+    assert head.endswith("> 4:chain:leave] [0ms] Chain run interrupted")
+    assert json.loads(data) == {"lg_name": "Command", "update": {"n": 2}, "goto": ["next"], "graph": "__parent__"}
 
 
 def test_console_masks_secrets_and_what_the_user_redacts() -> None:

@@ -34,7 +34,7 @@ from langchain_core.messages import (
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, ImagePromptValue, StringPromptValue
 from langchain_core.prompts import ChatPromptTemplate
-from langgraph.types import Command, Send
+from langgraph.types import Command, Interrupt, Send
 from pydantic import BaseModel, Field, SecretStr
 
 from chainspan._jstext import stringify
@@ -169,6 +169,7 @@ def test_joined_chunks_keep_the_order_of_joining() -> None:
             Command(update={"n": 1}, goto="work"),
             {"lg_name": "Command", "update": {"n": 1}, "goto": ["work"]},
         ),
+        (Interrupt(value={"q": 1}, id="i1"), {"id": "i1", "value": {"q": 1}}),
         (Command(resume="yes"), {"lg_name": "Command", "resume": "yes", "goto": []}),
         (
             Command(goto=["a", Send("b", 1)], graph=Command.PARENT),
@@ -186,7 +187,7 @@ def test_joined_chunks_keep_the_order_of_joining() -> None:
     ids=[
         *("chat-prompt", "prompt-output", "string-prompt", "image-prompt", "document", "document-id"),
         *("result", "chat-generation", "action", "action-log", "finish"),
-        *("send", "command", "command-resume", "command-parent", "template"),
+        *("send", "command", "interrupt", "command-resume", "command-parent", "template"),
     ],
 )
 def test_langchain_object_has_the_names_of_langchain_js(value: object, expected: object) -> None:

@@ -278,9 +278,14 @@ def _command(value: Any, walk: _Walk) -> object:
     return walk.fields([*pairs, ("graph", value.graph)])
 
 
+def _interrupt(value: Any, walk: _Walk) -> object:
+    return walk.fields([("id", getattr(value, "id", None)), ("value", value.value)])
+
+
 _OF_GRAPHS: Mapping[str, Callable[[Any, _Walk], object]] = {  # named, so that LangGraph need not be there
     "langgraph.types.Send": _send,
     "langgraph.types.Command": _command,
+    "langgraph.types.Interrupt": _interrupt,
 }
 
 
