@@ -112,9 +112,14 @@ ALONE = "CONFORMANCE_ALONE"
 
 
 async def settled(handler: Any) -> None:
-    """Wait until nothing is left of the calls so far: no run, and no context in an idle thread."""
+    """Wait until nothing is left of the calls so far: no run, and no context in an idle thread.
+
+    The runs that ended last are forgotten: at any moment half of the 64 that are remembered may just have been.
+    """
     while handler.in_flight():  # noqa: ASYNC110 - no event says that a model which was given up on is ended
         await asyncio.sleep(0.05)
+    runs = handler._sink.pipeline.lifecycle._runs
+    runs._past, runs._long_past = {}, {}
     await asyncio.get_running_loop().run_in_executor(None, gc.collect)
     await asyncio.sleep(0.05)
     gc.collect()
