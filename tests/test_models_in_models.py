@@ -101,7 +101,11 @@ def test_counted_once(model: Any) -> None:
     spans, counts = told(model)
 
     chats = [span for span in spans if span]
-    assert chats[0] == {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 20}
+    assert chats[0] == {
+        "gen_ai.usage.input_tokens": 100,
+        "gen_ai.usage.output_tokens": 20,
+        "gen_ai.usage.cost": 1.0,
+    }
     assert chats[1:-1] == [COUNTED] * (len(chats) - 2)
     assert chats[-1] == {**COUNTED, **SUMS}
     assert counts["gen_ai.client.token.usage"] == 2
