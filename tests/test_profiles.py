@@ -382,6 +382,40 @@ def test_openinference_keeps_whole_calls_of_an_answer_that_has_too_many() -> Non
     assert len(some.parts) == 11
 
 
+CALL = {"type": "tool_call", "id": "call_1", "name": "mail", "arguments": {"to": "ada"}}
+PICTURE = {"type": "uri", "mime_type": "image/png", "modality": "image", "uri": "https://a.example/b.png"}
+THOUGHT = {"type": "reasoning", "content": "To Ada?"}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_message_without_a_text_is_shown_as_it_is(name: str) -> None:
+    """Of a picture that was asked about, and a call that waits for somebody's word, lists show the message."""
+    asked, answered = Message(role="user", parts=[PICTURE]), Message(role="assistant", parts=[THOUGHT, CALL])
+    kind = RunKind.CHAT if name == "openinference" else RunKind.AGENT
+    run = _run(kind, "helper", inputs={"messages": []}, messages=lambda: [asked])
+    end = RunEnd(response=ModelResponse(messages=lambda: [answered]), outputs={"messages": [answered]})
+    gate = Gate.of(ContentPolicy(capture=True, reasoning=False)).for_run(run)
+
+    said = profile(name).start(run, gate) | profile(name).end(run, end, gate)
+
+    assert (said["input.value"], said["input.mime_type"]) == (_as_json("user", PICTURE), "application/json")
+    assert (said["output.value"], said["output.mime_type"]) == (_as_json("assistant", CALL), "application/json")
+
+
+def _as_json(role: str, part: Any) -> str:
+    return json.dumps([{"role": role, "parts": [part]}], separators=(",", ":"))
+
+
+def test_of_thoughts_that_are_left_out_nothing_is_shown() -> None:
+    """Where a message holds nothing but what may not be recorded, there is no output to show."""
+    run = _run(RunKind.CHAT, "gpt-5")
+    end = RunEnd(response=ModelResponse(messages=lambda: [Message(role="assistant", parts=[THOUGHT])]))
+
+    said = profile("openinference").end(run, end, Gate.of(ContentPolicy(capture=True, reasoning=False)))
+
+    assert said == {"llm.output_messages.0.message.role": "assistant"}
+
+
 def test_openinference_has_documents_whole() -> None:
     """Of very many documents the first are there with all their fields, and leave room for the rest."""
     run, _ = RUNS["retriever"]

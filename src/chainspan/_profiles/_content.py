@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from .. import _semconv as names
-from .._content import Gate
+from .._content import Gate, is_thought
 from .._encode import attempt, message_of, some_messages
 from .._model import AttributeValue, Message, RetrievedDocument, RunEnd, RunKind, RunStart, ToolRequest
 from ._shared import Attributes, io
@@ -18,10 +18,10 @@ __all__ = [
     "add_input",
     "add_output",
     "add_query",
+    "add_shown",
     "add_tool_input",
     "add_tool_output",
     "documents_one_by_one",
-    "last_text",
 ]
 
 INPUT: Final = (names.INPUT_VALUE, names.INPUT_MIME_TYPE)
@@ -41,7 +41,7 @@ def add_input(attributes: Attributes, run: RunStart, value: object, gate: Gate) 
     messages = given if given is None else given or attempt(lambda: _messages_in(value), _NO_MESSAGES)
     if messages:
         attributes[names.GEN_AI_INPUT_MESSAGES] = gate.messages(messages)
-        io(attributes, last_text(messages), gate, INPUT)
+        add_shown(attributes, messages, gate, INPUT)
     else:
         io(attributes, value, gate, INPUT)
 
@@ -53,17 +53,24 @@ def add_output(attributes: Attributes, run: RunStart, value: object, gate: Gate,
     messages = attempt(lambda: _messages_in(value), _NO_MESSAGES) if run.kind in _WITH_MESSAGES else None
     if messages:
         attributes[names.GEN_AI_OUTPUT_MESSAGES] = gate.messages(messages[-1:], reasons)
-        io(attributes, last_text(messages), gate, OUTPUT)
+        add_shown(attributes, messages, gate, OUTPUT)
     else:
         io(attributes, value, gate, OUTPUT)
 
 
-def last_text(messages: Sequence[Message]) -> str | None:
-    """Return what the last message says, which lists of traces and sessions show where they show no messages."""
-    if not messages:
-        return None
-    texts = [str.__str__(text) for text in _texts(messages[-1].parts)]  # whose own `__str__` may raise
-    return "\n".join(texts) or None
+def add_shown(attributes: Attributes, messages: Sequence[Message], gate: Gate, keys: tuple[str, str]) -> None:
+    """Record what the last message says, which lists of traces and sessions show where they show no messages.
+
+    One that says nothing, such as a call of a tool that somebody has to approve, stands there itself.
+    """
+    if not gate.on or not messages:
+        return
+    last = messages[-1]
+    texts = [str.__str__(text) for text in _texts(last.parts)]  # whose own `__str__` may raise
+    if any(texts):
+        io(attributes, "\n".join(texts), gate, keys)
+    elif any(gate.policy.reasoning or not is_thought(part) for part in last.parts):
+        attributes[keys[0]], attributes[keys[1]] = gate.messages([last]), names.MIME_JSON
 
 
 def _texts(parts: Sequence[object]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from .._content import Gate
 from .._encode import dumps, plain
 from .._model import AttributeValue, ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
 from . import _shared as shared
-from ._content import INPUT, OUTPUT, documents_one_by_one, last_text
+from ._content import INPUT, OUTPUT, add_shown, documents_one_by_one
 from ._exportable import exportable
 from ._flattened import flattened
 
@@ -102,7 +102,7 @@ def _request(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
         shared.io(attributes, run.inputs, gate, INPUT)
         return
     messages = run.messages()
-    shared.io(attributes, last_text(messages), gate, INPUT)
+    add_shown(attributes, messages, gate, INPUT)
     room = min(_MOST_OF_INPUT, _MOST - _MOST_OF_OUTPUT - _RESERVED - len(attributes))
     tools = run.tools()[: room // 3] if gate.policy.tool_definitions else ()
     attributes.update(flattened(names.OI_INPUT_MESSAGES, messages, gate, room - len(tools)))
@@ -135,7 +135,7 @@ def _response(attributes: shared.Attributes, response: ModelResponse | None, gat
         attributes[names.OI_TOKENS_TOTAL] = prompt + completion
     if gate.on:
         messages = response.messages()
-        shared.io(attributes, last_text(messages), gate, OUTPUT)
+        add_shown(attributes, messages, gate, OUTPUT)
         attributes.update(flattened(names.OI_OUTPUT_MESSAGES, messages, gate, _MOST_OF_OUTPUT))
 
 
