@@ -416,6 +416,20 @@ def test_of_thoughts_that_are_left_out_nothing_is_shown() -> None:
     assert said == {"llm.output_messages.0.message.role": "assistant"}
 
 
+def test_openinference_tells_embeddings_parameters_from_what_is_embedded() -> None:
+    """Parameters of an embedding stand where OpenInference has them, and how many texts there are is none of them."""
+    asked = ModelRequest(provider="openai", model="te-3", parameters={"dimensions": 64, "count": 2})
+
+    said = profile("openinference").start(_run(RunKind.EMBEDDINGS, "te-3", request=asked), Gate.of(False))
+
+    told = ("llm.invocation", "embedding.", "chainspan.embeddings")
+    assert {key: value for key, value in said.items() if key.startswith(told)} == {
+        "embedding.model_name": "te-3",
+        "embedding.invocation_parameters": '{"dimensions":64}',
+        "chainspan.embeddings.count": 2,
+    }
+
+
 def test_openinference_has_documents_whole() -> None:
     """Of very many documents the first are there with all their fields, and leave room for the rest."""
     run, _ = RUNS["retriever"]

@@ -17,6 +17,9 @@ from ._flattened import flattened
 __all__ = ["OPENINFERENCE"]
 
 _MODELS: Final = frozenset({RunKind.CHAT, RunKind.LLM, RunKind.EMBEDDINGS})
+_EMBEDDING: Final = (names.OI_EMBEDDING_MODEL_NAME, names.OI_EMBEDDING_INVOCATION_PARAMETERS)
+_MODEL: Final = (names.OI_MODEL_NAME, names.OI_INVOCATION_PARAMETERS)
+_COUNT: Final = "count"  # of the texts to embed, which is no parameter of the model's
 # 128 attributes is the SDK's default limit, and it drops the oldest ones first: the run's id, the model, the session.
 _MOST: Final = 128
 _MOST_OF_INPUT: Final = 48  # of them: messages and tools
@@ -88,14 +91,16 @@ class OpenInferenceProfile:
 
 def _request(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
     request = run.model or ModelRequest()
-    model_key = names.OI_EMBEDDING_MODEL_NAME if run.kind is RunKind.EMBEDDINGS else names.OI_MODEL_NAME
+    model_key, parameters_key = _EMBEDDING if run.kind is RunKind.EMBEDDINGS else _MODEL
     attributes[model_key] = request.model
     attributes[names.OI_PROVIDER] = attributes[names.OI_SYSTEM] = request.provider
     attributes[names.OI_PROMPT_VERSION] = shared.metadatum(run, shared.PROMPT_VERSIONS, gate)
     attributes[names.SERVER_ADDRESS] = request.server_address
     attributes[names.SERVER_PORT] = request.server_port
-    if request.parameters:
-        attributes[names.OI_INVOCATION_PARAMETERS] = dumps(_named(plain(request.parameters), gate))
+    attributes[names.CHAINSPAN_EMBEDDINGS_COUNT] = request.parameters.get(_COUNT)
+    parameters = {key: value for key, value in request.parameters.items() if key != _COUNT}
+    if parameters:
+        attributes[parameters_key] = dumps(_named(plain(parameters), gate))
     if not gate.on:
         return
     if run.kind is RunKind.EMBEDDINGS:

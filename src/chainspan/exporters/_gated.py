@@ -35,7 +35,7 @@ _CONTENT: Final = re.compile(
     | (?:input | output)\.value
     | llm\.(?:input_messages | output_messages | prompts | completions | choices)(?:\..*)?
     | llm\.(?:prompt_template | tools | request\.functions | invocation_parameters)(?:\..*)?
-    | retrieval\.documents\..* | reranker\..* | embedding\.(?:embeddings\..* | text)
+    | retrieval\.documents\..* | reranker\..* | embedding\.(?:embeddings\..* | text | invocation_parameters)
     | tool\.(?:description | parameters | json_schema) | (?:tool_call | message | document)\..*
     | tag\.tags | metadata
     | gen_ai\.task\.(?:input | output) | gen_ai\.event\.content
