@@ -14,7 +14,7 @@ from ._seat import Seat
 from ._starters import PUMPED, handed, seated_in
 from ._tasks import current_task, suspended_frames
 from ._waiting import awaiters_here, given_context, is_state_kept
-from ._word import WORD_LAGS, current_run
+from ._word import current_run
 
 __all__ = ["carried_from", "carry", "inherits", "waiting_in"]
 
@@ -59,8 +59,7 @@ def _is_in_stream(run: Run, package: str, frame: FrameType | None) -> bool:
     if run.is_leaf:
         answering = _stack.outermost_method_of(_MODELS, frame)
         return (answering is not None and answering.f_code.co_name == _ANSWERS) or _is_awaited_in(run, frame)
-    # A chain's body would have said so, where that is possible.
-    return (WORD_LAGS and _stack.has_package(package, frame)) or _is_called_in(run, frame)
+    return _is_called_in(run, frame)  # a chain's body would have said so
 
 
 def _is_called_in(run: Run, frame: FrameType | None) -> bool:

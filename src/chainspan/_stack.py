@@ -11,7 +11,6 @@ from itertools import pairwise
 from types import CodeType, FrameType, FunctionType
 
 __all__ = [
-    "has_package",
     "held_by",
     "is_at_work",
     "is_dispatch",
@@ -183,11 +182,6 @@ def held_by(frame: FrameType, name: str) -> object:
 def is_dispatch(frame: FrameType) -> bool:
     """Return whether a frame belongs to LangChain's dispatch of callbacks, or to what stands in between."""
     return _role(frame.f_globals.get("__name__", "")) in _OF_CALLBACKS
-
-
-def has_package(package: str, frame: FrameType | None) -> bool:
-    """Return whether code of a top-level package is on the stack, or a method of a subclass."""
-    return _outermost_of(package, frame) is not None
 
 
 def is_at_work(package: str, frame: FrameType | None) -> bool:

@@ -48,6 +48,7 @@ UNSUPPORTED = {
     "test_interrupt_in_a_subgraph[astream]": "LangGraph: interrupt() in an async node needs Python 3.11",
     "test_functional_api[ainvoke]": "LangGraph: async tasks of the functional API need Python 3.11",
     "test_functional_api[astream]": "LangGraph: async tasks of the functional API need Python 3.11",
+    "test_a_call_that_nobody_hears_of_in_a_thread[astream_events-node]": "LangGraph: from Python 3.11 on",
     # Nor are the calls known of what an async body leaves running, once that body is over.
     **{
         f"test_work_that_outlives_its_body[{case}]": "LangChain: an async body is told its run from Python 3.11 on"

@@ -13,14 +13,11 @@ from langchain_core.runnables import RunnableLambda, RunnableParallel
 
 from ._bench import Bench
 from ._modes import SYNC_ASYNC, Mode, modes
-from ._python310 import IS_310
 from ._stage import Stage, carry_context
 from .test_chains import WORD
 from .test_consumers import STREAMS, each, graph_of, opened
 from .test_graphs import EMPTY
 from .test_streams import SEQUENCE, sequence
-
-pytestmark = pytest.mark.skipif(IS_310, reason="LangChain's word is not to be had in asynchronous code")
 
 Way = Callable[[Any, Any, Any], Awaitable[Any]]
 

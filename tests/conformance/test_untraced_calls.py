@@ -19,10 +19,7 @@ from chainspan import OtelHandler, chain
 
 from ._bench import Bench
 from ._modes import ALL, ASYNC, Mode, modes
-from ._python310 import IS_310
 from ._stage import Stage
-
-pytestmark = pytest.mark.skipif(IS_310, reason="LangChain's word is not to be had in asynchronous code")
 
 UNHEARD: Any = {"callbacks": []}
 EVENTS = next(mode for mode in ALL if mode.name == "astream_events")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Any
 
 import pytest
@@ -63,7 +62,6 @@ def test_the_root_sums_up_what_is_called_in_its_body(traces: Traces, asks: Any, 
     assert {span.context.trace_id for span in traces.spans} == {root.trace_id}
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio cannot give a task a context before")
 async def test_asynchronous_calls_are_in_the_sums(traces: Traces) -> None:
     """So it is in asynchronous code."""
     given = config(traces)
