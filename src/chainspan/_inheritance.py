@@ -9,14 +9,14 @@ from types import FrameType
 from typing import Any
 
 from . import _stack
-from ._runs import Run
+from ._runs import Run, RunRegistry
 from ._seat import Seat
 from ._starters import PUMPED, handed, seated_in
 from ._tasks import current_task, suspended_frames
 from ._waiting import awaiters_here, given_context, is_state_kept
 from ._word import current_run
 
-__all__ = ["carried_from", "carry", "inherits", "waiting_in"]
+__all__ = ["around_here", "carried_from", "carry", "inherits", "waiting_in"]
 
 _NAMES_ALL = "langchain_core"  # the package that names the run in all code that it calls for one
 _MODELS = "langchain_core.language_models"
@@ -78,7 +78,7 @@ def _is_given_by(run: Run, frame: FrameType | None) -> bool:
 def _is_awaited_in(run: Run, frame: FrameType | None) -> bool:
     """Return whether a run's body waits for the task, or the worker thread, that executes here."""
     for waiter, context in awaiters_here(frame):
-        if any(found.is_within(run) for found in _open_in(waiter, run)):
+        if any(found.is_within(run) for found in _open_in(waiter, run.registry)):
             return True
         word = current_run(context)
         named = None if word is None else run.registry.get(word)
@@ -87,16 +87,28 @@ def _is_awaited_in(run: Run, frame: FrameType | None) -> bool:
     return False
 
 
-def _open_in(task: asyncio.Task[Any], like: Run) -> Iterator[Run]:
+def _open_in(task: asyncio.Task[Any], runs: RunRegistry) -> Iterator[Run]:
     """Return the runs that a suspended task is inside of, as its stack tells, innermost first."""
     for frame in reversed(suspended_frames(task)[0]):
         pumped = frame.f_code.co_name in PUMPED
-        run = like.registry.get(handed(frame)) if pumped else seated_in(frame)
+        run = runs.get(handed(frame)) if pumped else seated_in(frame)
         if run is not None:
             yield run
 
 
 def waiting_in(named: Run, frame: FrameType | None) -> Run | None:
     """Return the run in the trace of another one whose code waits for the task or the thread that asks, or None."""
-    found = (run for waiter, _ in awaiters_here(frame) for run in _open_in(waiter, named))
+    found = (run for waiter, _ in awaiters_here(frame) for run in _open_in(waiter, named.registry))
     return next((run for run in found if run.trace is named.trace), None)
+
+
+def around_here(runs: RunRegistry, frame: FrameType | None) -> Run | None:
+    """Return the open run of a pipeline that code is inside of, as its stack or that of who waits for it tells."""
+    stack = frame
+    while stack is not None:
+        run = seated_in(stack)
+        if run is not None and run.registry is runs:
+            return run
+        stack = stack.f_back
+    found = (run for waiter, _ in awaiters_here(frame) for run in _open_in(waiter, runs))
+    return next((run for run in found if run.registry is runs), None)

@@ -211,7 +211,7 @@ class Lifecycle:
         self, start: RunStart, recording: Recording, parent: Run | None, context: Context, frame: FrameType | None
     ) -> Run:
         where = place(parent, context, frame) if self._has_scope else place_apart(parent, context)
-        trace = parent.trace if parent is not None else self._trace(where.around, context)
+        trace = parent.trace if parent is not None else self._trace(where.around, context, frame)
         run = Run(start, where.around, parent, trace, self._runs, recording)
         run.natives = where.natives
         run.own = recording.keeps is None or recording.keeps(start)
@@ -228,9 +228,10 @@ class Lifecycle:
             run.drops = parent.drops
         return run
 
-    def _trace(self, around: Span, context: Context) -> Trace:
+    def _trace(self, around: Span, context: Context, frame: FrameType | None) -> Trace:
         """Return the trace of a new root: one inside another where the root is called in the body of a run."""
-        inside = enclosing(around, context, self._runs) if self._has_scope and around is not INVALID_SPAN else None
+        is_inside = self._has_scope and around is not INVALID_SPAN
+        inside = enclosing(around, context, self._runs, frame) if is_inside else None
         return Trace(self._clock, outer=None if inside is None else inside.trace)
 
     def _late_parent(self, run_id: int, context: Context) -> Run | None:

@@ -12,6 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span
 
 from . import _scope, _word
+from ._inheritance import around_here
 from ._runs import Run, RunRegistry
 from ._scope_span import with_span
 from ._waiting import waiting
@@ -77,19 +78,24 @@ def place(parent: Run | None, context: Context, frame: FrameType | None) -> Plac
     return Place(parent.span, context)
 
 
-def enclosing(around: Span, context: Context, runs: RunRegistry) -> Run | None:
+def enclosing(around: Span, context: Context, runs: RunRegistry, frame: FrameType | None) -> Run | None:
     """Return the open run in whose body a root starts that was not told of it, as where it is given handlers anew.
+
+    Or one above that, where the framework names no nearer one.
 
     Args:
         around: The span that the root's hangs below.
         context: The context that it starts in.
         runs: Those that are open.
+        frame: The frame that starts it.
     """
     run = _scope.run_with(around, context)
     if run is None:
         word = _word.current_run()
         run = None if word is None else runs.get(word)
-        if run is not None and (_word.lags(run) or not _hangs_in(around, run)):
+        if run is None and _word.WORD_LAGS:
+            run = around_here(runs, frame)
+        if run is not None and not _hangs_in(around, run):
             return None
     return run if run is not None and run.open else None
 

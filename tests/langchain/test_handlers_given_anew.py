@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langgraph.graph import START, StateGraph
 from tests._traces import Traces, traces
 from tests.signals._received import Counting
 
@@ -20,6 +21,18 @@ body
   RunnableSequence
     str
     chat gpt-5"""
+IN_SPANS = """\
+body
+  mine
+    RunnableSequence
+      str
+      chat gpt-5
+invoke_workflow
+  body
+    mine
+      RunnableSequence
+        str
+        chat gpt-5"""
 ITS_OWN = {"model_calls": 1, "input_tokens": 100, "output_tokens": 20, "total_tokens": 120, "cost": 1.0}
 OF_ALL = {"model_calls": 2, "input_tokens": 200, "output_tokens": 40, "total_tokens": 240, "cost": 2.0}
 
@@ -74,6 +87,25 @@ async def test_asynchronous_calls_are_in_the_sums(traces: Traces) -> None:
 
     assert traces.tree == TREE
     assert sums(traces) == {"body": OF_ALL}
+
+
+@pytest.mark.parametrize("runs", [lambda call: call, asyncio.create_task], ids=["awaited", "in a task"])
+async def test_asynchronous_calls_in_spans_of_the_applications_are_in_the_sums(traces: Traces, runs: Any) -> None:
+    """So it is where the application's own span stands in between, in a chain and in a graph's node."""
+    given = config(traces)
+
+    async def body(state: dict[str, Any]) -> Any:
+        with traces.tracer.start_as_current_span("mine"):
+            return {"answer": await runs(inner().ainvoke("x", given))}
+
+    graph: Any = StateGraph(dict)
+    graph.add_node("body", body)
+    graph.add_edge(START, "body")
+    for runnable in (RunnableLambda(body), graph.compile()):
+        await runnable.ainvoke({"word": "x"}, given)
+
+    assert traces.tree == IN_SPANS
+    assert sums(traces) == {"body": ITS_OWN, "invoke_workflow": ITS_OWN}
 
 
 async def test_a_call_that_outlives_its_root_has_sums_of_its_own(traces: Traces) -> None:
