@@ -178,6 +178,65 @@ def test_signal_that_interrupts_a_long_wait_of_ours(holders: list[Holder], monke
     assert [called_s - began_s < 1.5 for called_s in called] == [True]
 
 
+def interrupted_in(module: object) -> None:
+    """Have SIGTERM come in code whose module has this name."""
+    code: dict[str, Any] = {"__name__": module, "signal": signal}
+    exec("def run(): signal.raise_signal(signal.SIGTERM)", code)
+    code["run"]()
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_signal_is_not_put_off_where_no_thread_can_be_had(
+    holders: list[Holder], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the end of a process none can be started; what the signal interrupts goes on, and so does the signal."""
+    called: list[int] = []
+
+    def refuse(*_: object) -> int:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    signal.signal(signal.SIGTERM, lambda number, _: called.append(number))
+    _exit.flush_on_sigterm(1)
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
+    monkeypatch.delenv("CHAINSPAN_STRICT")
+
+    interrupted_in("chainspan.somewhere")
+
+    assert called == [signal.SIGTERM]
+    assert [record.name for record in caplog.records] == ["chainspan"]
+    assert [holder.asked for holder in holders] == [[], []]
+
+
+@pytest.mark.usefixtures("sigterm", "holders")
+def test_handler_of_the_applications_hears_of_a_signal_once() -> None:
+    """One that was set up later, and calls ours, may take a second signal for an order to stop at once."""
+    called: list[str] = []
+    signal.signal(signal.SIGTERM, lambda *_: called.append("before"))
+    _exit.flush_on_sigterm(1)
+    ours: Any = signal.getsignal(signal.SIGTERM)
+
+    def later(number: int, frame: FrameType | None) -> None:
+        called.append("later")
+        ours(number, frame)
+
+    signal.signal(signal.SIGTERM, later)
+    interrupted_in("chainspan.somewhere")
+
+    assert called == ["later", "before"]
+
+
+@pytest.mark.usefixtures("sigterm", "holders")
+def test_signal_that_interrupts_code_of_no_module() -> None:
+    """What is executed from a text may have anything for the name of its module."""
+    called: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: called.append(number))
+    _exit.flush_on_sigterm(1)
+
+    interrupted_in(None)
+
+    assert called == [signal.SIGTERM]
+
+
 @pytest.mark.usefixtures("sigterm")
 def test_flush_goes_on_where_nothing_can_wait_for_it(holders: list[Holder], monkeypatch: pytest.MonkeyPatch) -> None:
     """In the loop of gevent's greenlets a wait is refused; the application's handler still comes after the flush."""

@@ -144,9 +144,8 @@ class _SigtermHandler:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         _SigtermHandler.called_s = monotonic()
-        if self._put_off < _MOST_PUT_OFF and _may_hold_lock(frame):
+        if self._put_off < _MOST_PUT_OFF and _may_hold_lock(frame) and self._comes_again(number):
             self._put_off += 1
-            _thread.start_new_thread(_send_again, (number,))
             return
         self._put_off = 0
         flushed = threading.Event()
@@ -178,6 +177,20 @@ class _SigtermHandler:
                 return
         self._go_on(number, frame)
 
+    def _comes_again(self, number: int) -> bool:
+        """Have the signal sent once more, and return whether it will be.
+
+        Not where no thread can be had, as at the end of a process from Python 3.12 on. Nor where a handler of the
+        application's has called this one, and would take the second signal for somebody's.
+        """
+        if signal.getsignal(number) is not self:
+            return False
+        try:
+            _thread.start_new_thread(_send_again, (number,))
+        except RuntimeError:
+            return False
+        return True
+
     def _go_on(self, number: int, frame: FrameType | None) -> None:
         if callable(self._previous):
             self._previous(number, frame)
@@ -194,7 +207,7 @@ def _may_hold_lock(frame: FrameType | None) -> bool:
     for _ in range(_NEAR_FRAMES):
         if frame is None:
             break
-        if frame.f_globals.get("__name__", "").startswith("chainspan."):
+        if str(frame.f_globals.get("__name__")).startswith("chainspan."):
             return True
         frame = frame.f_back
     return False
