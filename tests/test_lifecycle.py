@@ -320,3 +320,18 @@ def test_run_left_open_is_nobodys_later_parent(traces: Traces) -> None:
     handler.on_tool_end("", run_id=run)
 
     assert seen == [trace.INVALID_SPAN] * 3
+
+
+def test_work_that_goes_on_for_ever_nests_as_deep_as_it_likes() -> None:
+    """Each run starts the next one before it ends, many times over: each of them has one span."""
+    ledger, provider = Ledger(), TracerProvider()
+    provider.add_span_processor(ledger)
+    handler = OtelHandler(tracer_provider=provider)
+    runs = [uuid4() for _ in range(3_000)]
+
+    for run, parent in zip(runs, (None, *runs), strict=False):
+        handler.on_chain_start({"name": "turn"}, {}, run_id=run, parent_run_id=parent)
+    for run in runs:
+        handler.on_chain_end({}, run_id=run)
+
+    assert (len(ledger.started), ledger.started) == (3_000, ledger.ended)

@@ -161,8 +161,12 @@ class Run:
 
     def open_below(self) -> list[Run]:
         """Return the runs below this one that are open, deepest first."""
-        below = [run for child in list(self.children.values()) for run in (*child.open_below(), child)]
-        return [run for run in below if run.open]
+        below: list[Run] = []
+        left = list(self.children.values())
+        while left:  # and no recursion: work that goes on for ever may nest as deep as it likes
+            below.append(left.pop())
+            left.extend(list(below[-1].children.values()))
+        return [run for run in reversed(below) if run.open]
 
     def close(self) -> None:
         """Mark the run as ended, and take it out of the tree, with each run above it that waited for it."""
