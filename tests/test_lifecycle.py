@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from langchain_core.runnables import RunnableLambda
 from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, SamplingResult
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from tests._traces import Traces, traces
@@ -33,6 +35,7 @@ from chainspan._lifecycle import Lifecycle
 from chainspan._model import Outcome, RunEnd, RunFailure, RunKind, RunStart
 from chainspan._profiles import profile
 from chainspan._recording import Recording
+from chainspan._runs import Run
 
 __all__ = ["traces"]
 
@@ -335,3 +338,24 @@ def test_work_that_goes_on_for_ever_nests_as_deep_as_it_likes() -> None:
         handler.on_chain_end({}, run_id=run)
 
     assert (len(ledger.started), ledger.started) == (3_000, ledger.ended)
+
+
+@pytest.mark.parametrize("has_scope", [True, False])
+def test_turns_that_each_start_in_the_last_are_not_kept_for_ever(traces: Traces, has_scope: bool) -> None:
+    """A job plans its next turn inside of its own run, when that has ended: all hang together, and few are kept."""
+    processor = SimpleSpanProcessor(traces.memory)
+    handler = OtelHandler(tracer_provider=traces.provider) if has_scope else OtelHandler(processor)
+    planned: list[contextvars.Context] = []
+    job: RunnableLambda[int, None] = RunnableLambda(lambda _: planned.append(contextvars.copy_context()))
+
+    with traces.tracer.start_as_current_span("worker"):
+        job.invoke(0, {"callbacks": [handler]})
+        for _ in range(299):
+            planned.pop().run(job.invoke, 0)
+
+    turns = [span for span in traces.spans if span.name != "worker"]
+    above = [span.parent.span_id for span in turns[1:] if span.parent is not None]
+    assert (len(turns), above) == (300, [span.context.span_id for span in turns[:-1]])
+    gc.collect()
+    kept = [run for run in gc.get_objects() if type(run) is Run and run.context.trace_id == turns[0].context.trace_id]
+    assert len(kept) < 150

@@ -237,7 +237,12 @@ class Lifecycle:
     def _late_parent(self, run_id: int, context: Context) -> Run | None:
         """Return a run that has ended, and that another one starts in, as the work goes on."""
         parent = self._runs.past(run_id)
-        return parent if parent is not None or not self._has_scope else _scope.displaced_run(context, run_id)
+        if parent is None and self._has_scope:
+            parent = _scope.displaced_run(context, run_id)
+        if parent is not None:
+            _scope.forget_past(context)
+            parent.shorten()
+        return parent
 
     def _settled(self, context: Context, start: RunStart, frame: FrameType | None) -> Context:
         """Return the context without the scopes of runs that are over, also of those whose end nobody reported."""

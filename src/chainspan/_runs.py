@@ -21,7 +21,7 @@ from ._trace import Trace
 
 __all__ = ["Run", "RunRegistry"]
 
-_MOST_PAST = 64  # ended runs that are remembered for those that start in them late
+_MOST_PAST = 64  # ended runs that are remembered for those that start in them late, and above these
 
 
 class Run:
@@ -175,6 +175,21 @@ class Run:
         while run.parent is not None and not (run.open or run.children):  # is past
             run.parent.children.pop(run.id, None)
             run = run.parent
+
+    def shorten(self) -> None:
+        """Forget what is past far above this run, as work may go on for ever that starts in what started it last."""
+        top: Run = self
+        for _ in range(_MOST_PAST):
+            if top.parent is None:
+                return
+            top = top.parent
+        if not top.is_past:
+            return
+        above = top.parent
+        while above is not None and above.is_past:
+            top.natives = (*top.natives, *above.natives)[-_MOST_PAST:]
+            above = above.parent
+        top.parent = above
 
     def disown(self) -> None:
         """Leave the end to the process that this one was forked from; runs below stay where they are."""

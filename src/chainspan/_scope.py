@@ -42,6 +42,7 @@ __all__ = [
     "ambient_span",
     "attach",
     "displaced_run",
+    "forget_past",
     "is_settled",
     "native_span",
     "restore",
@@ -183,3 +184,10 @@ def without_past(context: Context) -> Context:
     top = raw_span(context)
     newest = live(top)
     return context if newest is top else with_span(context, newest)
+
+
+def forget_past(context: Context) -> None:
+    """Let go of scopes that are over below the newest one of a context, in which work goes on, maybe for ever."""
+    newest = without_past(context)
+    if type(newest) is ScopedContext:
+        newest.previous, newest.scope.under = without_past(newest.previous), live(newest.scope.under)
