@@ -14,15 +14,12 @@ from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.graph import START, StateGraph
 from tests._traces import Traces, traces
 from tests.conformance._modes import ALL, Mode, modes
-from tests.conformance._python310 import IS_310
 
 from chainspan import OtelHandler
 
 __all__ = ["traces"]
 
-MODES = [  # but for what LangChain warns of; on Python 3.10 nothing names the run of an asynchronous stream's body
-    mode for mode in ALL if mode.name != "astream_log" and not (IS_310 and mode.is_async and "invoke" not in mode.name)
-]
+MODES = [mode for mode in ALL if mode.name != "astream_log"]  # of which LangChain warns
 MODEL = FakeListChatModel(responses=["3"])
 
 

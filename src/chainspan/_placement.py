@@ -140,4 +140,4 @@ def _is_in_body(run: Run) -> bool:
 
     Of a run without a span of its own no span tells: what is opened inside hangs where it does itself.
     """
-    return _word.is_named(run) or (run.seat is not None and not run.seat.pauses)
+    return _word.current_run() == run.id or (run.seat is not None and not run.seat.pauses)
