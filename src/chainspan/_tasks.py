@@ -38,13 +38,20 @@ def suspended_frames(task: asyncio.Task[Any]) -> tuple[list[FrameType], bool]:
             if awaiting is None:
                 return frames, False
             continue
-        if getattr(awaiting, "cr_running", False) or getattr(awaiting, "gi_running", False):
+        if _executes(awaiting):
             return frames, False  # it runs, in another thread, and shows nothing meanwhile
         frame = getattr(awaiting, names[0])
         if isinstance(frame, FrameType):
             frames.append(frame)
         awaiting = getattr(awaiting, names[1])
     return frames, True
+
+
+def _executes(awaiting: object) -> bool:
+    if getattr(awaiting, "cr_running", False) or getattr(awaiting, "gi_running", False):
+        return True
+    # An asynchronous generator says that it runs while it awaits something, too.
+    return getattr(awaiting, "ag_running", False) and getattr(awaiting, "ag_await", None) is None
 
 
 def _attributes_of(awaiting: object) -> tuple[str, str] | None:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware
-from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
+from langchain_core.callbacks import AsyncCallbackManager, CallbackManager, CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, ToolCall
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnablePassthrough
 from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
+from typing_extensions import override
 
 from ._bench import Bench
-from ._modes import CALLS, SYNC_ASYNC, Mode, modes
+from ._modes import ASYNC, CALLS, SYNC_ASYNC, Mode, modes
 from ._stage import Stage
 from ._trees import label
 from .test_chains import PROMPT, both
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def asks_for(*tools: str) -> AIMessage:
@@ -522,3 +531,53 @@ def test_agent_with_middleware(bench: Bench, mode: Mode) -> None:
                 native:model:m1
         """,
     )
+
+
+class BusyLoop(ThreadPoolExecutor):
+    """Threads that have done their work before the event loop comes to wait for it, as beside a busy loop."""
+
+    @override
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future = super().submit(fn, *args, **kwargs)
+        wait([future])
+        return future
+
+
+class Asking(BaseRetriever):
+    """A retriever that knows no async and asks a chain, then another service."""
+
+    stage: Any
+    asked: Runnable[Any, Any]
+
+    @override
+    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
+        self.asked.invoke(query, {"callbacks": run_manager.get_child()})
+        self.stage.mark("native:retriever")
+        return []
+
+
+@modes(ASYNC)
+def test_retriever_in_a_thread_before_the_loop_waits_for_it(bench: Bench, mode: Mode) -> None:
+    """A retriever that calls a chain while the event loop still executes what started it is open until its end."""
+
+    def scenario(stage: Stage) -> Any:
+        async def run() -> Any:
+            asyncio.get_running_loop().set_default_executor(BusyLoop())
+            retriever = Asking(name="docs", stage=stage, asked=both(stage, "asked"))
+            return await mode.run(retriever | both(stage, "after"), "q", stage.config)
+
+        return run()
+
+    seen = bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          retriever:docs
+            chain:asked
+              native:lambda:asked
+            native:retriever
+          chain:after
+            native:lambda:after
+        """,
+    )
+    assert seen.attributes("retriever:docs", "chainspan.run.outcome") == [None]
