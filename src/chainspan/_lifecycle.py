@@ -231,8 +231,8 @@ class Lifecycle:
     def _trace(self, around: Span, context: Context, frame: FrameType | None) -> Trace:
         """Return the trace of a new root: one inside another where the root is called in the body of a run."""
         is_inside = self._has_scope and around is not INVALID_SPAN
-        inside = enclosing(around, context, self._runs, frame) if is_inside else None
-        return Trace(self._clock, outer=None if inside is None else inside.trace)
+        caller = enclosing(around, context, self._runs, frame) if is_inside else None
+        return Trace(self._clock) if caller is None else caller.trace.inside(self._clock)
 
     def _late_parent(self, run_id: int, context: Context) -> Run | None:
         """Return a run that has ended, and that another one starts in, as the work goes on."""

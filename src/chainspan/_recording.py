@@ -177,8 +177,7 @@ def conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
         attributes[names.CHAINSPAN_RUN_OUTCOME] = outcome.value
     if run.parent is None:
         trace = run.trace
-        trace.is_over = True
-        if trace.model_calls and (trace.outer is None or trace.outer.is_over):
+        if trace.model_calls and (trace.outer is None or trace.open_outer() is None):
             attributes.update(trace.totals())
     if not attributes:
         return

@@ -171,6 +171,8 @@ class Run:
     def close(self) -> None:
         """Mark the run as ended, and take it out of the tree, with each run above it that waited for it."""
         self.open = False
+        if self.parent is None:
+            self.trace.is_over = True
         run = self
         while run.parent is not None and not (run.open or run.children):  # is past
             run.parent.children.pop(run.id, None)

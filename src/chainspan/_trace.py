@@ -75,6 +75,25 @@ class Trace:
         if self.outer is not None:
             self.outer.charge(cost)
 
+    def inside(self, clock: Callable[[], int] | None) -> Trace:
+        """Return the trace of a root in the body of a run of this one.
+
+        Of those around this one, all but the nearest are let go if they are over: each of a row of roots may begin
+        the next, without an end.
+        """
+        around = self.outer
+        while around is not None:
+            around.outer = around.open_outer()
+            around = around.outer
+        return Trace(clock, outer=self)
+
+    def open_outer(self) -> Trace | None:
+        """Return the innermost trace around this one that is not over, or None."""
+        outer = self.outer
+        while outer is not None and outer.is_over:
+            outer = outer.outer
+        return outer
+
     def _remember(self, span: SpanContext, call_ids: Sequence[str]) -> None:
         asked = self._asked = {} if self._asked is None else self._asked
         for call_id in call_ids[: _MOST_CALLS - len(asked)]:

@@ -12,6 +12,7 @@ from tests._traces import Traces, traces
 from tests.signals._received import Counting
 
 from chainspan import OtelHandler
+from chainspan._trace import Trace
 
 __all__ = ["traces"]
 
@@ -128,6 +129,67 @@ async def test_a_call_that_outlives_its_root_has_sums_of_its_own(traces: Traces)
     await later[0]
 
     assert sums(traces) == {"RunnableSequence": ITS_OWN}
+
+
+async def test_a_call_within_one_that_outlives_its_root_is_summed_up_around_them(traces: Traces) -> None:
+    """Where a root between two others is over, what the inner one asks is in the sums of the outer one alone."""
+    given, may_ask = config(traces), asyncio.Event()
+    later: list[asyncio.Task[Any]] = []
+
+    async def patient(word: str) -> str:
+        await may_ask.wait()
+        return word
+
+    async def middle(word: str) -> str:
+        chain = RunnableLambda(patient) | Counting()
+        later.append(asyncio.create_task(chain.ainvoke(word, given)))
+        await asyncio.sleep(0)
+        return word
+
+    async def body(word: str) -> str:
+        await RunnableLambda(middle).ainvoke(word, given)
+        may_ask.set()
+        await later[0]
+        return word
+
+    await RunnableLambda(body).ainvoke("x", given)
+
+    assert sums(traces) == {"body": ITS_OWN}
+
+
+async def test_a_row_of_calls_of_which_each_begins_the_next_keeps_few(traces: Traces) -> None:
+    """Of the traces around the last call those that are over are let go, however many there were."""
+    handler = OtelHandler(tracer_provider=traces.provider)
+    is_last = asyncio.Event()
+    left: list[asyncio.Task[Any]] = []
+    kept: list[Trace] = []
+
+    async def work(number: int) -> int:
+        if number == 50:
+            lifecycle: Any = handler._sink.pipeline.lifecycle  # type: ignore[attr-defined]
+            trace = lifecycle.in_flight()[-1].trace
+            while trace is not None:
+                kept.append(trace)
+                trace = trace.outer
+            is_last.set()
+            return number
+        begun = asyncio.Event()
+
+        async def go_on() -> None:
+            begun.set()
+            await step.ainvoke(number + 1, {"callbacks": [handler]})
+
+        left.append(asyncio.create_task(go_on()))
+        await begun.wait()
+        await asyncio.sleep(0)
+        return number
+
+    step = RunnableLambda(work)
+    await step.ainvoke(0, {"callbacks": [handler]})
+    await is_last.wait()
+    await asyncio.gather(*left)
+
+    assert len(kept) < 10
 
 
 def test_what_a_streams_consumer_calls_is_its_own(traces: Traces) -> None:
