@@ -21,7 +21,8 @@ def counted_once(exporter: SpanExporter) -> SpanExporter:
     go through the same exporter. Where another library's span with token counts lies below one
     of chainspan's, with no other of chainspan's in between, the latter's counts are moved:
     ``gen_ai.usage.input_tokens`` becomes ``chainspan.counted.input_tokens``, and
-    ``chainspan.counted.by`` names who counts. All else stays, ``chainspan.cost`` included.
+    ``chainspan.counted.by`` names who counts. The cost that backends add up goes with them;
+    all else stays, ``chainspan.cost`` included.
 
     Args:
         exporter: What sends the spans.
