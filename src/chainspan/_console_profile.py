@@ -26,7 +26,7 @@ class ConsoleProfile:
 
     name = "console"
     schema_url: str | None = None
-    cost: str | None = None
+    cost_name: str | None = None
 
     def __init__(self, form: Callable[[object], object]) -> None:
         self._form = form

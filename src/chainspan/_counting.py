@@ -42,11 +42,11 @@ def handed_on(run: Run, end: RunEnd | RunFailure) -> Attributes:
     return {names.CHAINSPAN_COUNTED_BY: "chainspan", **{key: count for key, count in told.items() if count is not None}}
 
 
-def counted(run: Run, price: Price | None, start: RunStart, response: ModelResponse, name: str | None) -> Attributes:
-    """Count a model's answer into the sums of its trace, and return what it cost, under our name and another."""
+def counted(run: Run, price: Price | None, start: RunStart, response: ModelResponse, also: str | None) -> Attributes:
+    """Count a model's answer into the sums of its trace, and return what it cost, also under the profile's name."""
     run.trace.add(run.context, response)
     cost = None if price is None else cost_of(price, start, response)
     if cost is None:
         return {}
     run.trace.charge(cost)
-    return {names.CHAINSPAN_COST: cost} if name is None else {names.CHAINSPAN_COST: cost, name: cost}
+    return {names.CHAINSPAN_COST: cost} if also is None else {names.CHAINSPAN_COST: cost, also: cost}

@@ -145,7 +145,7 @@ def describe_end(run: Run, start: RunStart, read: Callable[[], RunEnd]) -> tuple
         _report(run, start, end)
     attributes = recording.profile.end(start, end, run.gate)
     if end.response is not None:
-        attributes.update(told or counted(run, recording.price, start, end.response, recording.profile.cost))
+        attributes.update(told or counted(run, recording.price, start, end.response, recording.profile.cost_name))
     if end.failed is None:
         return _OK, attributes
     run.span.set_status(Status(StatusCode.ERROR, run.gate.text(end.failed)))
@@ -161,7 +161,7 @@ def describe_failure(run: Run, start: RunStart, failure: RunFailure) -> Attribut
         _report(run, start, failure)
     attributes = recording.profile.failure(start, failure, run.gate)
     if failure.response is not None:
-        attributes.update(told or counted(run, recording.price, start, failure.response, recording.profile.cost))
+        attributes.update(told or counted(run, recording.price, start, failure.response, recording.profile.cost_name))
     if failure.outcome is not Outcome.ERROR:
         return attributes
     if recording.report is None or not recording.report.keeps_exceptions_off_spans(start):

@@ -52,7 +52,7 @@ class Profile(Protocol):
     Attributes:
         name: What it is chosen by.
         schema_url: The schema of its names, where one is published.
-        cost: What backends read a call's cost from, beside ``chainspan.cost``, where there is such a name.
+        cost_name: What backends read a call's cost from, beside ``chainspan.cost``, where there is such a name.
     """
 
     @property
@@ -64,7 +64,7 @@ class Profile(Protocol):
         """Return the schema of its names, where one is published."""
 
     @property
-    def cost(self) -> str | None:
+    def cost_name(self) -> str | None:
         """Return what backends read a call's cost from, where there is such a name."""
 
     def name_and_kind(self, run: RunStart) -> tuple[str, SpanKind]:

@@ -64,7 +64,7 @@ class GenAiProfile:
         wrap_results: Whether a tool's result that is no object is put into one.
         prompts: Whether the names of prompt templates are written. Langfuse takes every key
             that begins with ``gen_ai.prompt`` for the input, and then hides the messages.
-        cost: What a call's cost is called besides; the conventions have no name for it.
+        cost_name: What a call's cost is called besides; the conventions have no name for it.
         room_for_documents: How many attributes may hold a retriever's documents one by one, where Phoenix
             would take nothing of their list. A span of the SDK's has 128.
     """
@@ -75,7 +75,7 @@ class GenAiProfile:
     finish_reason_in_messages: bool = True
     wrap_results: bool = False
     prompts: bool = False
-    cost: str | None = None
+    cost_name: str | None = None
     room_for_documents: int = 0
 
     name_and_kind = staticmethod(shared.name_and_kind)
@@ -265,6 +265,6 @@ COMPAT: Final = GenAiProfile(
     name="compat",
     schema_url=names.SCHEMA_URL,
     usage=_USAGE,
-    cost=names.GEN_AI_USAGE_COST,
+    cost_name=names.GEN_AI_USAGE_COST,
     room_for_documents=48,
 )

@@ -44,7 +44,7 @@ class OpenInferenceProfile:
 
     name: str = "openinference"
     schema_url: str | None = None
-    cost: str | None = names.OI_COST_TOTAL
+    cost_name: str | None = names.OI_COST_TOTAL
 
     name_and_kind = staticmethod(shared.name_and_kind)
 
