@@ -52,7 +52,7 @@ __all__ = [
     "without_past",
 ]
 
-_ATTACH = Guard("lifecycle.attach")
+_ATTACH = Guard("scope.attach")
 
 
 def ambient_span(context: Context, above: FrameType | None) -> Span | None:
