@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
 import itertools
 import json
 import logging
@@ -16,8 +15,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Annotated, Any
 from uuid import UUID
@@ -707,63 +705,6 @@ async def test_the_root_of_a_stream_says_what_went_in_and_came_out(way: Any, mem
     assert (whole["input.value"], whole["output.value"]) == ("is it?", "yes")
     said = [part for message in json.loads(whole["gen_ai.output.messages"]) for part in message["parts"]]
     assert said == [{"type": "text", "content": "yes"}]
-
-
-async def _left(chain: Any, config: RunnableConfig) -> None:
-    for _ in chain.stream("q", config):
-        break
-
-
-async def _aleft(chain: Any, config: RunnableConfig) -> None:
-    async for _ in chain.astream("q", config):
-        break
-
-
-async def _closed(chain: Any, config: RunnableConfig) -> None:
-    async with aclosing(chain.astream("q", config)) as stream:
-        await anext(stream)
-
-
-async def _cancelled(chain: Any, config: RunnableConfig) -> None:
-    begun = asyncio.Event()
-
-    async def read() -> None:
-        async for _ in chain.astream("q", config):
-            begun.set()
-
-    reading = asyncio.create_task(read())
-    await begun.wait()
-    reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
-
-
-async def _timed_out(chain: Any, config: RunnableConfig) -> None:
-    async def read() -> None:
-        [_ async for _ in chain.astream("q", config)]
-
-    with pytest.raises(asyncio.TimeoutError):
-        await asyncio.wait_for(read(), 0.3)
-
-
-@pytest.mark.parametrize("leave", [_left, _aleft, _closed, _cancelled, _timed_out])
-async def test_a_stream_that_is_left_is_no_error_and_keeps_what_came(leave: Any, memory: InMemorySpanExporter) -> None:
-    """Broken off, closed, cancelled or timed out: all spans end, none as an error, with what came (pains #16)."""
-
-    class Slow(Model):
-        async def _astream(self, *_: Any, **__: Any) -> AsyncIterator[ChatGenerationChunk]:
-            yield ChatGenerationChunk(message=AIMessageChunk(content="once upon"))
-            await asyncio.sleep(60)
-
-    await leave(Slow(pieces=[{"content": "once upon"}, {"content": " a time"}]) | StrOutputParser(), _config(memory))
-
-    gc.collect()
-    await asyncio.sleep(0.01)  # the loop closes what was dropped
-    spans = memory.get_finished_spans()
-    assert sorted(span.name for span in spans) == ["RunnableSequence", "StrOutputParser", "chat"]
-    assert [span.name for span in spans if not span.status.is_unset or span.events] == []
-    [said] = [_said_by(span)["gen_ai.output.messages"] for span in spans if span.name == "chat"]
-    assert "once upon" in said
 
 
 # ---------------------------------------------------------------- who, in which conversation
