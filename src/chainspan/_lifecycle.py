@@ -12,7 +12,7 @@ from types import FrameType
 from uuid import UUID
 
 from opentelemetry import context as otel_context
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
+from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, Tracer
 
 from . import _scope
@@ -43,6 +43,7 @@ from ._scope_span import ScopeSpan, raw_span
 from ._seat import GENERATORS, Seat
 from ._spans import Spans
 from ._stack import starter_above
+from ._suppression import SUPPRESSING, is_suppressed
 from ._tasks import current_task
 from ._trace import Trace
 
@@ -50,8 +51,6 @@ __all__ = ["Lifecycle"]
 
 _END, _FAIL, _FINISH = Guard("lifecycle.end"), Guard("lifecycle.fail"), Guard("lifecycle.finish")
 _OK = Outcome.OK  # a member is found far more slowly by its class
-_SUPPRESSING = frozenset({_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation"})
-"""What is set in a context in which nothing is to be traced; opentelemetry-instrumentation sets both."""
 
 
 class Lifecycle:
@@ -89,7 +88,7 @@ class Lifecycle:
         A run that is open already, because two handlers feed this pipeline, stays as it is.
         """
         context, run_id = otel_context.get_current(), start.run_id.int
-        if self._find(run_id) is not None or (not _SUPPRESSING.isdisjoint(context) and _is_suppressed(context)):
+        if self._find(run_id) is not None or (not SUPPRESSING.isdisjoint(context) and is_suppressed(context)):
             return
         above = start.parent_id
         parent = None if above is None else self._find(above.int) or self._late_parent(above.int, context)
@@ -302,7 +301,3 @@ def _conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
         conclude(run, outcome, attributes)
     except Exception as fault:
         _FINISH.caught(fault)
-
-
-def _is_suppressed(context: Context) -> bool:
-    return any(dict.get(context, key) for key in _SUPPRESSING)
