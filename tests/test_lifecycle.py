@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.prompts import ChatPromptTemplate
@@ -36,6 +36,7 @@ from chainspan._model import Outcome, RunEnd, RunFailure, RunKind, RunStart
 from chainspan._profiles import profile
 from chainspan._recording import Recording
 from chainspan._runs import Run
+from chainspan._trace import Trace
 
 __all__ = ["traces"]
 
@@ -359,3 +360,30 @@ def test_turns_that_each_start_in_the_last_are_not_kept_for_ever(traces: Traces,
     gc.collect()
     kept = [run for run in gc.get_objects() if type(run) is Run and run.context.trace_id == turns[0].context.trace_id]
     assert len(kept) < 150
+
+
+def test_traces_that_each_start_in_the_last_are_not_kept_for_ever(traces: Traces) -> None:
+    """Each turn of a job starts the next before it ends, and gives it handlers anew: all count their calls."""
+    handler = OtelHandler(tracer_provider=traces.provider)
+    turns = 1_200
+
+    async def turn(_: object) -> None:
+        if len(tasks) < turns:
+            tasks.append(asyncio.ensure_future(job.ainvoke("", {"callbacks": [handler], "run_name": "job"})))
+            await asyncio.sleep(0.001)
+
+    async def main() -> None:
+        tasks.append(asyncio.ensure_future(job.ainvoke("", {"callbacks": [handler], "run_name": "job"})))
+        for task in tasks:
+            await task
+
+    tasks: list[asyncio.Future[Any]] = []
+    job = FakeListChatModel(responses=["hi"]) | RunnableLambda(turn)
+    asyncio.run(main())
+    gc.collect()
+    kept = [trace for trace in gc.get_objects() if type(trace) is Trace and trace.outer is not None]
+
+    ended = [span.attributes or {} for span in traces.spans if span.name == "job"]
+    assert len(ended) == turns
+    assert sum(int(str(attributes.get("chainspan.usage.model_calls", 0))) for attributes in ended) >= turns
+    assert len(kept) < turns / 10
