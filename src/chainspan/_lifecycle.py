@@ -210,9 +210,10 @@ class Lifecycle:
         self, start: RunStart, recording: Recording, parent: Run | None, context: Context, frame: FrameType | None
     ) -> Run:
         where = place(parent, context, frame) if self._has_scope else place_apart(parent, context)
-        trace = parent.trace if parent is not None else self._trace(where.around, context, frame)
+        inside = None if parent is not None else self._enclosing(where.around, context, frame)
+        trace = parent.trace if parent is not None else self._trace(inside)
         run = Run(start, where.around, parent, trace, self._runs, recording)
-        run.natives = where.natives
+        run.natives = where.natives if inside is None else (*where.natives, *inside.natives_above())
         run.own = recording.keeps is None or recording.keeps(start)
         if run.own:
             gate = recording.gate
@@ -227,11 +228,14 @@ class Lifecycle:
             run.drops = parent.drops
         return run
 
-    def _trace(self, around: Span, context: Context, frame: FrameType | None) -> Trace:
+    def _trace(self, inside: Run | None) -> Trace:
         """Return the trace of a new root: one inside another where the root is called in the body of a run."""
+        return Trace(self._clock) if inside is None else inside.trace.inside(self._clock)
+
+    def _enclosing(self, around: Span, context: Context, frame: FrameType | None) -> Run | None:
+        """Return the run in whose body a new root is called, or None."""
         is_inside = self._has_scope and around is not INVALID_SPAN
-        caller = enclosing(around, context, self._runs, frame) if is_inside else None
-        return Trace(self._clock) if caller is None else caller.trace.inside(self._clock)
+        return enclosing(around, context, self._runs, frame) if is_inside else None
 
     def _late_parent(self, run_id: int, context: Context) -> Run | None:
         """Return a run that has ended, and that another one starts in, as the work goes on."""

@@ -46,7 +46,8 @@ class Run:
         own: Whether ``span`` is this run's own.
         started_ns: When it started, in nanoseconds since the epoch.
         children: The runs that it started and that are not past, by id.
-        natives: The ids of the foreign span that the run's span hangs below, and of that one's parent.
+        natives: The ids of the foreign span that the run's span hangs below, and of that one's parent; of a
+            root in the body of another run, those that are above that one, too.
         seat: Where the run was started; None once it has ended.
         first_chunk_ns: When the first content of a streamed answer came.
         is_streamed: Whether a piece of a streamed answer has come.
@@ -150,6 +151,15 @@ class Run:
                 return True
             run = run.parent
         return False
+
+    def natives_above(self) -> tuple[int, ...]:
+        """Return the ids of the foreign spans that are known to stand above this run, of the nearest ones."""
+        found: list[int] = []
+        run: Run | None = self
+        while run is not None and len(found) < _MOST_PAST:
+            found += run.natives
+            run = run.parent
+        return tuple(found[:_MOST_PAST])
 
     def streaming(self) -> Streaming | None:
         """Return how the answer was streamed; None where it was not."""

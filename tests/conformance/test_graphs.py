@@ -1034,3 +1034,34 @@ def test_graph_closed_while_a_node_runs(bench: Bench) -> None:
         native:afterwards
         """,
     )
+
+
+@modes(CALLS)
+def test_batch_that_is_given_handlers_anew_in_a_node(bench: Bench, mode: Mode) -> None:
+    """A batch that a node gives a list of handlers has its steps below their chain, whatever is around the graph."""
+
+    def scenario(stage: Stage) -> Any:
+        chain = RunnableLambda(str, name="a") | RunnableLambda(str, name="b")
+
+        def run(state: Any) -> Any:
+            return {"log": chain.batch(["x"], stage.config)}
+
+        async def arun(state: Any) -> Any:
+            return {"log": await chain.abatch(["x"], stage.config)}
+
+        graph = StateGraph(State)
+        graph.add_node("one", cast("Any", arun if mode.is_async else run))
+        graph.add_edge(START, "one")
+        return mode.run(graph.compile(), EMPTY, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:LangGraph
+          chain:one
+            chain:RunnableSequence
+              chain:a
+              chain:b
+        """,
+        without="R",  # LangChain knows of no parent
+    )
