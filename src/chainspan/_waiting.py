@@ -11,10 +11,10 @@ which runs in the task that waits. That task stands suspended meanwhile, so its 
 can be entered from here.
 
 asyncio has no public way from a task to the one that waits for it before Python 3.14.
-What is used instead are the callbacks that ``await``, ``gather``, ``wait`` and task groups leave; where
-they look otherwise, no waiting task is found. What a worker thread executes is handed to it together
-with the context that it was called in (``run_in_executor``, ``to_thread``), as a partial function; the future that
-the executor gave for it, or anyio's worker has, leads to the task that waits for it.
+What is used instead are the callbacks that ``await``, ``gather``, ``wait``, ``as_completed`` and task groups leave;
+where they look otherwise, no waiting task is found. What a worker thread executes is handed to it together with the
+context that it was called in (``run_in_executor``, ``to_thread``), as a partial function; the future that the
+executor gave for it, or anyio's worker has, leads to the task that waits for it.
 """
 
 from __future__ import annotations
@@ -147,6 +147,14 @@ def _gatherers(task: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
     for callback, _ in _callbacks(task):
         for name in _AWAITED:
             yield from _awaiters(_closed_over(callback, name))
+        for getter in _getters(callback):
+            yield from _awaiters(getter)
+
+
+def _getters(callback: Any) -> list[object]:
+    """Return what those wait for who take what is done from ``as_completed``, which has a queue for it."""
+    queue = _closed_over(callback, "done") or getattr(getattr(callback, "__self__", None), "_done", None)
+    return list(getattr(queue, "_getters", ())) if type(queue) is asyncio.Queue else []
 
 
 def _awaiters(future: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:

@@ -87,11 +87,16 @@ async def _in_time(work: Coroutine[Any, Any, None]) -> None:
     await asyncio.wait_for(work, timeout=5)
 
 
+async def _one_by_one(work: Coroutine[Any, Any, None]) -> None:
+    for done in asyncio.as_completed([work]):
+        await done
+
+
 async def _mark(stage: Stage, name: str) -> None:
     stage.mark(name)
 
 
-@pytest.mark.parametrize("work", [_gathered, _as_task, _in_time])
+@pytest.mark.parametrize("work", [_gathered, _as_task, _in_time, _one_by_one])
 def test_second_request_in_a_task_of_the_models(bench: Bench, work: Callable[[Any], Any]) -> None:
     """A task that a streaming model waits for is the model's, and one that the consumer waits for is the consumer's."""
 
