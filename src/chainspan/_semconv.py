@@ -112,6 +112,7 @@ METRIC_USAGE_CACHE_WRITE = "gen_ai.client.inference.usage.cache_write.input_toke
 METRIC_USAGE_REASONING = "gen_ai.client.inference.usage.reasoning.output_tokens"  # next
 GEN_AI_TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105  # 1.36
 GEN_AI_TOKEN_MODALITY = "gen_ai.token.modality"  # noqa: S105  # next
+OTEL_METRIC_OVERFLOW = "otel.metric.overflow"
 
 # ------------------------------------------------------------------ GenAI: events, by the Logs API
 EVENT_OPERATION_DETAILS = "gen_ai.client.inference.operation.details"  # 1.37

@@ -404,3 +404,17 @@ def test_the_global_provider_is_found_whenever_it_is_set_up() -> None:
     )
 
     assert (done.stderr, done.stdout) == ("", "chainspan [('gen_ai.client.operation.duration', [1])]\n")
+
+
+def test_names_without_number_are_counted_together(meters: Metered) -> None:
+    """Who names each run of a graph or a tool anew gets no more than 2,000 series, and loses no count."""
+    handler = OtelHandler(InMemorySpanExporter(), meter_provider=meters.provider)
+
+    for number in range(2_100):
+        run = uuid4()
+        handler.on_tool_start({"name": f"tool {number}"}, "", run_id=run)
+        handler.on_tool_end("", run_id=run)
+
+    points = meters.points()["gen_ai.execute_tool.duration"]
+    together = [point.count for point in points if point.attributes == {"otel.metric.overflow": True}]
+    assert (len(points), together) == (2_001, [100])

@@ -29,6 +29,8 @@ _AGENT_SECONDS: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 10
 _WORKFLOW_SECONDS: Final = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
 _TOKENS: Final = tuple(float(4**power) for power in range(14))
 
+_MOST_APART: Final = 2_000  # sets of attributes of one metric, as OpenTelemetry specifies; its SDK has no such bound
+
 
 @dataclass(frozen=True, slots=True)
 class _Metric:
@@ -129,6 +131,7 @@ class Metrics:
         self._meter = meter
         self._histograms: dict[str, Histogram] = {}
         self._counters: dict[str, Counter] = {}
+        self._known: dict[str, set[frozenset[tuple[str, Any]]]] = {}  # sets of attributes, by the metric
 
     def record(self, run: RunStart, measured: Measured, gate: Gate) -> None:
         """Record a run that has ended, if it is an operation of the conventions."""
@@ -138,6 +141,8 @@ class Metrics:
             return
         attributes = _attributes(run, measured.response, gate)
         error = {} if measured.error_type is None else {names.ERROR_TYPE: measured.error_type}
+        if not self._tells_apart(metric, {**attributes, **error}):
+            attributes, error = {names.OTEL_METRIC_OVERFLOW: True}, {}
         self._record(metric, measured.duration_s, {**attributes, **error}, measured.context)
         if run.kind not in _OF_CLIENTS:
             return
@@ -147,6 +152,14 @@ class Metrics:
         if is_model:
             self._first_chunk(measured, attributes)
             self._sum_up(billed or Usage(), attributes, measured.context)
+
+    def _tells_apart(self, metric: _Metric, attributes: dict[str, Any]) -> bool:
+        """Return whether what has these attributes is not counted together with all else that is too much."""
+        known = self._known.setdefault(metric.name, set())
+        mine = frozenset(attributes.items())
+        if mine not in known and len(known) < _MOST_APART:
+            known.add(mine)
+        return mine in known
 
     def _first_chunk(self, measured: Measured, attributes: dict[str, Any]) -> None:
         if measured.streaming is not None and measured.streaming.first_content_s is not None:
