@@ -6,6 +6,7 @@ import asyncio
 import copy
 import gc
 import logging
+import os
 import pickle
 import subprocess
 import sys
@@ -16,13 +17,16 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from opentelemetry import metrics, trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import INVALID_SPAN
@@ -226,6 +230,58 @@ def test_providers_without_a_hash(traces: Traces) -> None:
     [recorded] = data.resource_metrics[0].scope_metrics[0].metrics
     assert recorded.name == "gen_ai.client.operation.duration"
     assert gone() is None
+
+
+def test_handlers_made_for_each_call_leave_nothing_with_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork is no slower after hundreds of them: a provider whose pipeline is gone serves the next (pains #38)."""
+    hooks: list[object] = []
+    monkeypatch.setattr(os, "register_at_fork", lambda **hook: hooks.append(hook))
+    tenants = [Collected() for _ in range(200)]
+
+    for number, tenant in enumerate(tenants):
+        steps("one", str(number)).invoke("x", {"callbacks": [OtelHandler(tenant)]})
+
+    assert [[span.name for span in tenant.spans] for tenant in tenants] == [
+        ["one", str(number), "chain"] for number in range(200)
+    ]
+    assert len(hooks) < 10
+
+
+def test_what_is_open_in_a_pipeline_that_is_gone_is_not_the_next_ones() -> None:
+    """A run that ends after its handler is gone goes where it belongs, whichever pipeline has the provider by then."""
+    started: list[Span] = []
+
+    class Starting(Collected):
+        def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+            started.append(span)
+
+    mine, other = Starting(), Collected()
+    OtelHandler(mine).on_chain_start({}, {}, run_id=uuid4(), name="late")
+    gc.collect()
+
+    RunnableLambda(str).invoke("x", {"callbacks": [OtelHandler(other)]})
+    started[0].end()
+
+    assert [[span.name for span in one.spans] for one in (mine, other)] == [["late"], ["str"]]
+
+
+def test_provider_of_other_settings_serves_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment and the application say by now holds for a new pipeline, not what they said before."""
+    kept = [Collected() for _ in range(4)]
+    RunnableLambda(str).invoke("x", {"callbacks": [OtelHandler(kept[0])]})
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    RunnableLambda(str).invoke("x", {"callbacks": [OtelHandler(kept[1])]})
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on")
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1")
+    RunnableLambda(str).invoke("x", {"callbacks": [OtelHandler(kept[2])]})
+    monkeypatch.delenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT")
+    provider = TracerProvider(resource=Resource({"service.name": "mine"}), shutdown_on_exit=False)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    RunnableLambda(str).invoke("x", {"callbacks": [OtelHandler(kept[3])]})
+
+    assert [len(one.spans) for one in kept] == [1, 0, 1, 1]
+    assert len(kept[2].spans[0].attributes or {}) == 1
+    assert kept[3].spans[0].resource.attributes["service.name"] == "mine"
 
 
 def test_hundreds_of_handlers_of_one_exporter_share_a_worker() -> None:

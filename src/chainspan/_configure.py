@@ -29,6 +29,7 @@ from ._errors import ConfigurationError, require_flags, require_type
 from ._feeding import processor_for
 from ._guard import log_quietly
 from ._isolated import Isolated
+from ._own_providers import span_limits
 from ._profiles import meter_provider
 
 __all__ = ["configure", "flush", "provider_from_environment"]
@@ -185,7 +186,7 @@ def _build(setup: _Setup) -> _Built:
         attributes[SERVICE_NAME] = setup.service_name
     resource = Resource.create(attributes)
     meters, others = _meters(setup, resource, spans) if setup.metrics else (None, [])
-    provider = TracerProvider(resource=resource, span_limits=_pipeline.span_limits())
+    provider = TracerProvider(resource=resource, span_limits=span_limits())
     for processor in feeds:
         provider.add_span_processor(Isolated(processor))
     return _Built(tracers=provider, meters=meters, feeds=feeds, others=others)

@@ -7,23 +7,17 @@ claim each run once. Nothing here changes OpenTelemetry's global state.
 from __future__ import annotations
 
 import atexit
-import inspect
-import os
 import weakref
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import TypeAlias
 
 from opentelemetry import trace
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import ProxyTracerProvider
 from typing_extensions import override
 
 from ._delivery import Delivery, Flushable, flush_all
-from ._encode import attempt
 from ._ending import end_with_process, kept_batches
 from ._errors import ConfigurationError
 from ._exit import after_fork
@@ -34,6 +28,7 @@ from ._kept import Kept
 from ._lifecycle import Lifecycle
 from ._listeners import does_nothing
 from ._locks import Lock
+from ._own_providers import lend, take_back
 from ._version import __version__
 from ._workers import keep, kept_workers
 
@@ -46,7 +41,6 @@ __all__ = [
     "of_provider",
     "open_span",
     "processor_of",
-    "span_limits",
 ]
 
 Target: TypeAlias = SpanProcessor | SpanExporter
@@ -168,9 +162,9 @@ def apart(
         pipeline = _apart.get(key)
         if pipeline is None:
             processors = [processor_of(target) for target in targets]
-            provider = _provider_apart(processors, is_whole=is_whole)
+            own = lend([Isolated(processor) for processor in processors], is_whole=is_whole)
             pipeline = Pipeline(
-                provider,
+                own.provider,
                 has_scope=False,
                 processors=processors,
                 targets=() if is_whole else targets,
@@ -178,6 +172,7 @@ def apart(
                 clock=clock,
             )
             _apart[key] = pipeline
+            weakref.finalize(pipeline, take_back, own).atexit = False
         return pipeline
 
 
@@ -193,50 +188,6 @@ def open_span(run_id: int) -> trace.Span | None:
 def is_set_up(provider: trace.TracerProvider) -> bool:
     """Return whether a provider is more than the API's placeholder."""
     return not isinstance(provider, ProxyTracerProvider)
-
-
-def span_limits() -> SpanLimits:
-    """Return the limits of the OTEL_* variables.
-
-    Raises:
-        ConfigurationError: One of them cannot be used.
-    """
-    try:
-        return SpanLimits()
-    except ValueError as error:
-        name = str(error).partition(" ")[0]  # the SDK's words begin with the variable
-        raise ConfigurationError(name, expected="a whole number, not below 0", got=os.environ.get(name)) from None
-
-
-def _provider_apart(processors: Sequence[SpanProcessor], *, is_whole: bool) -> TracerProvider:
-    provider = TracerProvider(
-        sampler=ALWAYS_ON if is_whole else None,
-        resource=_resource(),
-        shutdown_on_exit=False,
-        span_limits=_no_limits() if is_whole else span_limits(),
-    )
-    if is_whole:
-        provider._disabled = False  # noqa: SLF001 - read from OTEL_SDK_DISABLED, where no argument says so
-    for processor in processors:
-        provider.add_span_processor(Isolated(processor))
-    return provider
-
-
-@lru_cache(maxsize=1)
-def _no_limits() -> SpanLimits:
-    names = inspect.signature(SpanLimits).parameters
-    return SpanLimits(**dict.fromkeys(names, SpanLimits.UNSET))
-
-
-def _resource() -> Resource:
-    """Return the application's resource, so that its spans and ours name the same service."""
-    resource = getattr(attempt(trace.get_tracer_provider, None), "resource", None)
-    return resource if isinstance(resource, Resource) else _default_resource()
-
-
-@lru_cache(maxsize=1)
-def _default_resource() -> Resource:
-    return Resource.create()
 
 
 def processor_of(target: Target, where: str = "OtelHandler(*targets)") -> SpanProcessor:
