@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from types import FrameType
+from inspect import CO_ASYNC_GENERATOR
+from types import AsyncGeneratorType, CoroutineType, FrameType
 from typing import Any, TypeGuard
 
-__all__ = ["current_task", "is_task", "suspended_frames"]
+__all__ = ["current_task", "is_task", "suspended_frames", "unseen_frames"]
 
 _AWAITED = (  # how to go from one awaiting object to its frame, and to what it awaits
     ("cr_frame", "cr_await"),
     ("gi_frame", "gi_yieldfrom"),
     ("ag_frame", "ag_await"),
 )
+_PULLS = frozenset({"async_generator_asend", "async_generator_athrow", "anext_awaitable"})
+"""Types of what is awaited of an asynchronous generator; nothing public has them."""
+_MOST_AWAITING = 256
 
 
 def current_task() -> asyncio.Task[Any] | None:
@@ -45,6 +49,50 @@ def suspended_frames(task: asyncio.Task[Any]) -> tuple[list[FrameType], bool]:
             frames.append(frame)
         awaiting = getattr(awaiting, names[1])
     return frames, True
+
+
+def unseen_frames(frame: FrameType | None) -> list[FrameType]:
+    """Return the frames of the task that runs here, innermost first, where its stack may not show them all.
+
+    When what a task waits for has failed, the exception is thrown in from its outermost coroutine. Up to the
+    next suspension CPython then leaves out of the stack whatever awaits an asynchronous generator.
+
+    Args:
+        frame: The innermost frame of the stack.
+    """
+    task = current_task()
+    if task is None or not _has_generator(frame):
+        return []
+    frames: list[FrameType] = []
+    awaiting: object = task.get_coro()
+    for _ in range(_MOST_AWAITING):
+        if awaiting is None:
+            break
+        names = _attributes_of(awaiting)
+        found = getattr(awaiting, names[0]) if names else None
+        if isinstance(found, FrameType):
+            frames.append(found)
+        awaiting = (getattr(awaiting, names[1]) if names else None) or _thrown_into(awaiting)
+    return frames[::-1]
+
+
+def _has_generator(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_flags & CO_ASYNC_GENERATOR:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _thrown_into(awaiting: object) -> object:
+    """Return what executes on behalf of something that awaits it, and does not show it meanwhile."""
+    return next((one for one in gc.get_referents(awaiting) if _is_awaited(one)), None)
+
+
+def _is_awaited(one: object) -> bool:
+    if isinstance(one, AsyncGeneratorType):
+        return one.ag_running
+    return one.cr_running if isinstance(one, CoroutineType) else type(one).__name__ in _PULLS
 
 
 def _executes(awaiting: object) -> bool:

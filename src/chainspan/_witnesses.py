@@ -11,7 +11,7 @@ from . import _stack
 from ._inheritance import carried_from, inherits, waiting_in
 from ._runs import Run
 from ._starters import PUMPED, handed, is_starter, of_twins, seated_in
-from ._tasks import current_task
+from ._tasks import current_task, unseen_frames
 from ._word import current_run, lags
 
 __all__ = ["Asker"]
@@ -81,7 +81,14 @@ class Asker:
                 self._seated.append(found)
                 if found.is_within(scope_run):
                     return found
-        return None
+        return self._unseen(scope_run)
+
+    def _unseen(self, scope_run: Run) -> Run | None:
+        """Return the run that a frame started which is not on the stack, though it executes."""
+        if scope_run.seat is None or not scope_run.seat.is_here():
+            return None
+        found = map(seated_in, unseen_frames(self._frame))
+        return next((run for run in found if run is not None and run.is_within(scope_run)), None)
 
 
 def _named(current: int | None, run: Run) -> Run | None:
@@ -102,6 +109,10 @@ def _pulled(named: Run, innermost: FrameType | None) -> Run | None:
         if run is not None and run.trace is named.trace:
             return _inner(named, run)
         frame = frame.f_back
+    for frame in unseen_frames(innermost):
+        run = seated_in(frame)
+        if run is not None and run.trace is named.trace:
+            return _inner(named, run)
     carried = carried_from(named)
     if carried is not None:
         return carried

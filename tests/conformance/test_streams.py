@@ -7,14 +7,17 @@ import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from functools import partial
 from typing import Any, cast
 
 import anyio.to_thread
 import pytest
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda, RunnableParallel
+from typing_extensions import override
 
 from ._bench import Bench
 from ._fakes import FakeChat
@@ -123,6 +126,51 @@ def test_second_request_in_a_task_of_the_models(bench: Bench, work: Callable[[An
         llm:m1
           native:model:m1
           native:second
+        native:consumer  x6
+        """,
+    )
+
+
+async def _failing() -> None:
+    raise ConnectionError
+
+
+@pytest.mark.parametrize("attempt", [_gathered, _as_task, _in_time, _one_by_one])
+def test_second_request_after_one_that_failed(bench: Bench, attempt: Callable[[Any], Any]) -> None:
+    """What a streaming model asks again when something that it waited for has failed is the model's own."""
+
+    class Trying(FakeChat):
+        @override
+        async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+            for word in ("one", "two"):
+                with suppress(ConnectionError):
+                    await attempt(_failing())
+                with self.native("native:again"):
+                    pass
+                yield ChatGenerationChunk(message=AIMessageChunk(content=word))
+
+    async def consume(stage: Stage, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for chunk in stream:
+            with suppress(ConnectionError):
+                await attempt(_failing())
+            stage.mark("native:consumer")
+            yield chunk
+
+    async def scenario(stage: Stage) -> Any:
+        model = Trying(name="m1", native=stage.native)
+        alone = consume(stage, model.astream("hi", stage.config))
+        chained = consume(stage, (model | PARSER).astream("hi", stage.config))
+        return [str(chunk.content) async for chunk in alone], [chunk async for chunk in chained]
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          llm:m1
+            native:again  x2
+          parser:StrOutputParser
+        llm:m1
+          native:again  x2
         native:consumer  x6
         """,
     )
