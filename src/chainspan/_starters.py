@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from ._runs import Run
+from ._stack import held_by
+from ._tasks import suspended_frames
+from ._waiting import awaiters_here
 
 __all__ = ["PUMPED", "handed", "is_starter", "leave_seat", "of_twins", "seated_in", "take_seat"]
 
@@ -70,14 +73,31 @@ def of_twins(run: Run, frame: FrameType | None) -> Run:
     twins = _twins_of(run)
     by_id = {twin.id: twin for twin in twins}
     named: Run | None = None
-    while frame is not None and run.seat is not None and not run.seat.holds(frame):
-        code = frame.f_code
-        named = named or by_id.get(handed(frame)) or by_id.get(_configured(frame))
-        if code.co_name in _ONE_BY_ONE and frame.f_globals.get("__name__") == _TEXT_MODELS:
-            done = len(frame.f_locals.get("generations", ()))
+    for inner in _called_by_starter(run, frame):
+        named = named or by_id.get(handed(inner)) or by_id.get(_configured(inner))
+        if inner.f_code.co_name in _ONE_BY_ONE and inner.f_globals.get("__name__") == _TEXT_MODELS:
+            generations = held_by(inner, "generations")
+            done = len(generations) if isinstance(generations, list) else 0
             return twins[done] if done < len(twins) else run
-        frame = frame.f_back
     return named or run
+
+
+def _called_by_starter(run: Run, frame: FrameType | None) -> Iterator[FrameType]:
+    """Go through the frames below the one that started a run, innermost first.
+
+    Where that is not on the stack, those follow of the tasks that wait for what a task or a thread executes here.
+    """
+    seat, stack = run.seat, frame
+    while stack is not None and seat is not None:
+        if seat.holds(stack):
+            return
+        yield stack
+        stack = stack.f_back
+    for waiter, _ in awaiters_here(frame):
+        for inner in reversed(suspended_frames(waiter)[0]):
+            if seat is None or seat.holds(inner):
+                return
+            yield inner
 
 
 def _twins_of(run: Run) -> list[Run]:

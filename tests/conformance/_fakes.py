@@ -7,6 +7,7 @@ database call. Its name says whose body it is: ``native:model:m1``.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -25,7 +26,7 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import Field
 from typing_extensions import override
 
-__all__ = ["FakeChat", "FakeLLM", "FakeRetriever", "Inside", "Native", "Reply", "SyncOnlyChat"]
+__all__ = ["FakeChat", "FakeLLM", "FakeRetriever", "Inside", "Native", "Reply", "SyncOnlyChat", "SyncOnlyLLM"]
 
 Native = Callable[[str], AbstractContextManager[Any]]
 Inside = Callable[[Any], Any]  # called in the body with its run manager; its awaitable is awaited
@@ -187,6 +188,17 @@ class FakeLLM(_Scripted, LLM):
     ) -> AsyncIterator[GenerationChunk]:
         for word in (await self._awork(run_manager)).split():
             yield GenerationChunk(text=word)
+
+
+class SyncOnlyLLM(FakeLLM):
+    """A model that completes text and knows no async: LangChain runs it in a thread, and waits."""
+
+    _acall = LLM._acall
+
+    @override
+    def _call(self, prompt: str, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> str:
+        time.sleep(0.02)  # in which the task comes to wait, as it does while a server answers
+        return super()._call(prompt, stop, run_manager, **kwargs)
 
 
 class FakeRetriever(_Scripted, BaseRetriever):

@@ -18,12 +18,12 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerPro
 from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
-from ._fakes import FakeChat, FakeLLM, FakeRetriever, Inside, Reply, SyncOnlyChat
+from ._fakes import FakeChat, FakeLLM, FakeRetriever, Inside, Reply, SyncOnlyChat, SyncOnlyLLM
 
 __all__ = ["Ledger", "Recorder", "Stage", "TrueRun"]
 
 
-F = TypeVar("F", FakeChat, SyncOnlyChat, FakeLLM, FakeRetriever)
+F = TypeVar("F", FakeChat, SyncOnlyChat, FakeLLM, SyncOnlyLLM, FakeRetriever)
 
 
 def make_handler(provider: TracerProvider) -> Any:
@@ -228,6 +228,10 @@ class Stage:
     def llm(self, name: str = "t1", *replies: Reply, **extra: Any) -> FakeLLM:
         """Return a model that completes text."""
         return self._fake(FakeLLM, name, replies, extra)
+
+    def sync_llm(self, name: str = "t1", *replies: Reply, **extra: Any) -> SyncOnlyLLM:
+        """Return a model that completes text, and that LangChain must run in a thread for an async caller."""
+        return self._fake(SyncOnlyLLM, name, replies, extra)
 
     def retriever(self, name: str = "docs", *replies: Reply, **extra: Any) -> FakeRetriever:
         """Return a retriever."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -253,6 +255,55 @@ def test_generate_of_several_prompts(bench: Bench, mode: Mode) -> None:
         """
         llm:t1  x2
           native:llm:t1
+        """,
+    )
+
+
+@modes(SYNC_ASYNC)
+def test_generate_by_a_text_model_without_async(bench: Bench, mode: Mode) -> None:
+    """So it is where LangChain has threads call the model, which are handed the first prompt's manager each time."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.sync_llm()
+        generate = model.agenerate if mode.is_async else model.generate
+        return generate(["one", "two", "three"], callbacks=stage.config["callbacks"])
+
+    bench.check(
+        scenario,
+        """
+        llm:t1  x3
+          native:llm:t1
+        """,
+    )
+
+
+@pytest.mark.parametrize("kind", ["llm:t1", "llm:m1"])
+def test_generate_whose_bodies_use_threads(bench: Bench, kind: str) -> None:
+    """What a model has a thread or a task do for one of several prompts hangs below that one's run."""
+
+    def scenario(stage: Stage) -> Any:
+        def in_thread() -> None:
+            time.sleep(0.02)  # in which the task comes to wait
+            stage.mark("native:thread")
+
+        async def in_task() -> None:
+            stage.mark("native:task")
+
+        async def inside(_: object) -> None:
+            await asyncio.to_thread(in_thread)
+            await asyncio.create_task(in_task())
+
+        if kind == "llm:t1":
+            return stage.llm(inside=inside).agenerate(["one"] * 3, callbacks=stage.config["callbacks"])
+        return stage.model(inside=inside).agenerate([PROMPT.format_messages(**WORD)] * 3, callbacks=stage.callbacks)
+
+    bench.check(
+        scenario,
+        f"""
+        {kind}  x3
+          native:{"llm" if kind == "llm:t1" else "model"}:{kind[4:]}
+          native:thread
+          native:task
         """,
     )
 
