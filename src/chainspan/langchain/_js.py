@@ -18,7 +18,6 @@ from enum import Enum
 from functools import singledispatch
 from itertools import islice
 from numbers import Integral, Real
-from typing import Any
 from uuid import UUID
 
 from langchain_core.agents import AgentAction, AgentActionMessageLog, AgentFinish
@@ -32,6 +31,7 @@ from pydantic import BaseModel
 from chainspan._encode import attempt
 from chainspan._jstext import in_key_order
 
+from ._js_graphs import graph_fields
 from ._js_messages import message_fields
 
 __all__ = ["js_form"]
@@ -115,8 +115,8 @@ _PLAIN = frozenset({str, bool, int, float})
 def _form(value: object, walk: _Walk) -> object:
     if isinstance(value, Enum):
         return walk.form(value.value)
-    if of_graph := _OF_GRAPHS.get(f"{type(value).__module__}.{type(value).__qualname__}"):
-        return of_graph(value, walk)
+    if (told := graph_fields(value)) is not None:
+        return walk.fields(told)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         shown = [f.name for f in dataclasses.fields(value) if f.repr]
         return in_key_order({name: walk.form(getattr(value, name)) for name in shown})
@@ -265,28 +265,6 @@ def _(value: AgentAction, walk: _Walk) -> object:
 @_form.register
 def _(value: AgentFinish, walk: _Walk) -> object:
     return walk.fields([("returnValues", value.return_values), ("log", value.log)])
-
-
-def _send(value: Any, walk: _Walk) -> object:
-    return walk.fields([("lg_name", "Send"), ("node", value.node), ("args", value.arg)])
-
-
-def _command(value: Any, walk: _Walk) -> object:
-    """Do what ``Command.toJSON`` (langgraph's constants.ts) does, and name the graph where it is another one."""
-    goto = list(value.goto) if isinstance(value.goto, (list, tuple)) else [value.goto]
-    pairs = [("lg_name", "Command"), ("update", value.update), ("resume", value.resume), ("goto", goto)]
-    return walk.fields([*pairs, ("graph", value.graph)])
-
-
-def _interrupt(value: Any, walk: _Walk) -> object:
-    return walk.fields([("id", getattr(value, "id", None)), ("value", value.value)])
-
-
-_OF_GRAPHS: Mapping[str, Callable[[Any, _Walk], object]] = {  # named, so that LangGraph need not be there
-    "langgraph.types.Send": _send,
-    "langgraph.types.Command": _command,
-    "langgraph.types.Interrupt": _interrupt,
-}
 
 
 def _beyond(values: Collection[object]) -> Sequence[str]:
