@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from types import FrameType
 from typing import Any
 from uuid import UUID
 
 from chainspan._encode import attempt, label
 from chainspan._guard import Guard
-from chainspan._model import Outcome, RunEnd, RunEvent, RunKind, RunStart
+from chainspan._model import Outcome, RunEnd, RunEvent, RunKind
 
 from . import _decisions, _kinds, _payloads, _responses
+from ._as_chains import AS_CHAINS
 from ._base import HandlerBase
 from ._ends import failure, outcome_of, tool_end, uuid_of
+from ._inline import ASKERS, drops_others
 from ._retrieving import entered_retriever
 from ._sink import RunSink
 from ._starts import begun, told
@@ -28,7 +29,6 @@ __all__ = ["CallbackAdapter"]
 
 _CHAIN, _CHAT = RunKind.CHAIN, RunKind.CHAT  # a member is found far more slowly by its class
 _WITH_STATE = frozenset({RunKind.AGENT, RunKind.WORKFLOW})
-_ASKERS = frozenset({"on_llm_start", "<listcomp>"})  # who may be told otherwise; see `_drops_others`
 _START, _END, _EVENT = Guard("langchain.start"), Guard("langchain.end"), Guard("langchain.event")
 
 
@@ -55,13 +55,13 @@ class CallbackAdapter(HandlerBase):
     def run_inline(self) -> bool:  # type: ignore[override]
         """Whether LangChain calls this handler itself rather than in a worker thread.
 
-        Always, but for one question: see `_drops_others`.
+        Always, but for one question: see `drops_others`.
         """
         asker = sys._getframe(1)  # noqa: SLF001 - who asks?
-        if asker.f_code.co_name not in _ASKERS:
+        if asker.f_code.co_name not in ASKERS:
             return True
         try:
-            return not _drops_others(asker)
+            return not drops_others(asker, CallbackAdapter)
         except Exception as fault:
             _START.caught(fault)
         return True
@@ -86,8 +86,8 @@ class CallbackAdapter(HandlerBase):
             start.kind = _kinds.chain_kind(run_type, start, self._sink.peek)
             if start.kind in _WITH_STATE:
                 start.messages = lambda: state_messages(inputs)
-            elif (describe := _AS_CHAINS.get(run_type)) is not None:
-                describe(start)
+            elif run_type in AS_CHAINS:
+                AS_CHAINS[run_type](start)
             if isinstance(run_type, str) and run_type:
                 start.run_type = run_type
             self._sink.start(start)
@@ -288,27 +288,3 @@ class CallbackAdapter(HandlerBase):
         with _EVENT:
             if run_id is not None:
                 self._sink.event(uuid_of(run_id), RunEvent(name=name, data=data, **more))
-
-
-def _describe_tool(start: RunStart) -> None:
-    """Say of a run that is reported as a chain's, and called a tool's, what it is called with."""
-    start.named = start.named and not _kinds.is_own_name(start)
-    start.tool = _payloads.tool_request({"name": start.name}, start.inputs, {"inputs": start.inputs})
-
-
-_AS_CHAINS = {"llm": _decisions.describe, "tool": _describe_tool}
-"""What describes runs that are reported as chains', by LangChain's word for what they are."""
-
-
-def _drops_others(asker: FrameType) -> bool:
-    """Return whether saying "inline" now would keep other handlers from a start event.
-
-    For an asynchronous text model, langchain-core calls either the inline handlers or the
-    others, and forgets the rest (``AsyncCallbackManager.on_llm_start``, seen in 1.7.2).
-    """
-    frame = asker.f_back if asker.f_code.co_name == "<listcomp>" else asker
-    if frame is None or frame.f_code.co_name != "on_llm_start":
-        return False
-    handlers = getattr(frame.f_locals.get("self"), "handlers", ())
-    foreign = [handler for handler in handlers if not isinstance(handler, CallbackAdapter)]
-    return bool(foreign) and not any(handler.run_inline for handler in foreign)
