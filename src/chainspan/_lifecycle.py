@@ -49,7 +49,7 @@ from ._trace import Trace
 
 __all__ = ["Lifecycle"]
 
-_END, _FAIL, _FINISH = Guard("lifecycle.end"), Guard("lifecycle.fail"), Guard("lifecycle.finish")
+_END, _FAIL = Guard("lifecycle.end"), Guard("lifecycle.fail")
 _OK = Outcome.OK  # a member is found far more slowly by its class
 
 
@@ -269,7 +269,7 @@ class Lifecycle:
         try:
             if run.own and run.span.is_recording():
                 if attributes or outcome is not _OK or run.parent is None:
-                    _conclude(run, outcome, attributes)
+                    conclude(run, outcome, attributes)
                 run.span.end(max(run.trace.now_ns(), run.started_ns))
         finally:
             if run.attached is not None:
@@ -298,10 +298,3 @@ def _read_end(run: Run, read: Callable[[], RunEnd]) -> tuple[Outcome, Attributes
     if run.keep.report is not None:
         report_end(run, read)
     return _OK, {}
-
-
-def _conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
-    try:
-        conclude(run, outcome, attributes)
-    except Exception as fault:
-        _FINISH.caught(fault)

@@ -37,7 +37,7 @@ __all__ = [
 
 Attributes = dict[str, AttributeValue]
 
-_DESCRIBE = Guard("recording.start")
+_DESCRIBE, _CONCLUDE = Guard("recording.start"), Guard("recording.conclude")
 _OK = Outcome.OK  # a member is found far more slowly by its class
 _TELLING = {RunKind.LLM, RunKind.CHAT, RunKind.EMBEDDINGS, RunKind.TOOL, RunKind.RETRIEVER}
 _SILENT = frozenset(RunKind) - _TELLING
@@ -173,18 +173,19 @@ def describe_failure(run: Run, start: RunStart, failure: RunFailure) -> Attribut
 
 def conclude(run: Run, outcome: Outcome, attributes: Attributes) -> None:
     """Write what a span says at its end, with the sums of the trace on its root; all at once, which is cheapest."""
-    if outcome is not _OK:
-        attributes[names.CHAINSPAN_RUN_OUTCOME] = outcome.value
-    if run.parent is None:
-        trace = run.trace
-        if trace.model_calls and (trace.outer is None or trace.open_outer() is None):
-            attributes.update(trace.totals())
-    if not attributes:
-        return
-    if type(run.span) is RunSpan:
-        run.span.take(attributes)
-    else:
-        run.span.set_attributes(attributes)
+    try:
+        if outcome is not _OK:
+            attributes[names.CHAINSPAN_RUN_OUTCOME] = outcome.value
+        if run.parent is None and run.trace.model_calls and run.trace.open_outer() is None:
+            attributes.update(run.trace.totals())
+        if not attributes:
+            return
+        if type(run.span) is RunSpan:
+            run.span.take(attributes)
+        else:
+            run.span.set_attributes(attributes)
+    except Exception as fault:  # noqa: BLE001 - the span ends all the same
+        _CONCLUDE.caught(fault)
 
 
 def is_reported(start: RunStart, recording: Recording) -> bool:
