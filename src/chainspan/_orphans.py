@@ -66,19 +66,23 @@ class Orphans:
         """
         if seat.package not in _FRAMEWORKS:
             return
-        if seat.is_called:
-            run.is_watched = run.start is not None and run.start.run_type in FORGOTTEN
-            if run.parent is None or not run.is_watched:
-                self._watch_manager(run, seat)
+        is_called = seat.is_called  # as most are, and then nothing else need be asked of the seat
+        is_forgotten = run.start is not None and run.start.run_type in FORGOTTEN
+        run.is_watched = is_forgotten and (is_called or not (seat.is_generator or seat.only_starts))
+        if not is_called and seat.task is not None and self._watch_task(run, seat, seat.task):
             return
-        if run.start is not None and run.start.run_type in FORGOTTEN and not (seat.is_generator or seat.only_starts):
-            run.is_watched = True
-        if _is_awaited(seat) and seat.task is not None and self._note_task(seat.task, run):
-            self._look_later(seat.task.get_loop())
-        elif seat.is_node_stream and seat.task is not None:
-            run.witness = self._note_task(seat.task, run) or None
-        elif run.parent is None or not run.is_watched:
+        if run.parent is None or not run.is_watched:
             self._watch_manager(run, seat)
+
+    def _watch_task(self, run: Run, seat: Seat, task: Task[Any]) -> bool:
+        """Have a run's task tell that it is over, where that ends with the task; return whether it will."""
+        if seat.is_node_stream:
+            run.witness = self._note_task(task, run) or None
+            return True
+        is_noted = _is_awaited(seat) and self._note_task(task, run)
+        if is_noted:
+            self._look_later(task.get_loop())
+        return is_noted
 
     def _note_task(self, task: Task[Any], run: Run) -> bool:
         """Have something done about a run when its task is done; return whether that is to come."""
