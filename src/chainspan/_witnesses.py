@@ -5,6 +5,7 @@ See `chainspan._scope` for what they are asked.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import FrameType
 
 from . import _stack
@@ -103,13 +104,7 @@ def _named(current: int | None, run: Run) -> Run | None:
 
 def _pulled(named: Run, innermost: FrameType | None) -> Run | None:
     """Return the run that executes inside a body, pulled by it without being started by it."""
-    frame = innermost
-    while frame is not None:
-        run = seated_in(frame)
-        if run is not None and run.trace is named.trace:
-            return _inner(named, run)
-        frame = frame.f_back
-    for frame in unseen_frames(innermost):
+    for frame in _executing(innermost):
         run = seated_in(frame)
         if run is not None and run.trace is named.trace:
             return _inner(named, run)
@@ -121,6 +116,15 @@ def _pulled(named: Run, innermost: FrameType | None) -> Run | None:
         return _inner(named, waits)
     is_left = lags(named) and named.seat is not None and named.seat.is_here()
     return None if is_left else named
+
+
+def _executing(frame: FrameType | None) -> Iterator[FrameType]:
+    """Go through the frames that execute here, innermost first: of the stack, then those that it does not show."""
+    stack = frame
+    while stack is not None:
+        yield stack
+        stack = stack.f_back
+    yield from unseen_frames(frame)
 
 
 def _inner(named: Run, seated: Run) -> Run:

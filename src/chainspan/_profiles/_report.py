@@ -132,7 +132,7 @@ class Report:
         """Return whether the end of a run has to be read for anything told here."""
         if run.kind not in METERED:  # hence of no events either
             return False
-        if self._metrics and (self._signals.meter_provider or meter_provider()) is not None:
+        if self._metrics and self._meter_provider() is not None:
             return True
         return self.with_events and _is_told(run) and self._logger_provider() is not None
 
