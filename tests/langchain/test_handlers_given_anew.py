@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -109,10 +110,10 @@ async def test_asynchronous_calls_in_spans_of_the_applications_are_in_the_sums(t
     assert sums(traces) == {"body": ITS_OWN, "invoke_workflow": ITS_OWN}
 
 
-async def test_a_call_that_outlives_its_root_has_sums_of_its_own(traces: Traces) -> None:
-    """The root has ended by then, and can be told nothing more."""
-    given, may_ask = config(traces), asyncio.Event()
-    later: list[asyncio.Task[Any]] = []
+def leaving(
+    given: RunnableConfig, may_ask: asyncio.Event, later: list[asyncio.Task[Any]]
+) -> Callable[[str], Awaitable[str]]:
+    """Return a body that leaves a call to a task, which asks its model when it may."""
 
     async def patient(word: str) -> str:
         await may_ask.wait()
@@ -124,7 +125,15 @@ async def test_a_call_that_outlives_its_root_has_sums_of_its_own(traces: Traces)
         await asyncio.sleep(0)
         return word
 
-    await RunnableLambda(body).ainvoke("x", given)
+    return body
+
+
+async def test_a_call_that_outlives_its_root_has_sums_of_its_own(traces: Traces) -> None:
+    """The root has ended by then, and can be told nothing more."""
+    given, may_ask = config(traces), asyncio.Event()
+    later: list[asyncio.Task[Any]] = []
+
+    await RunnableLambda(leaving(given, may_ask, later)).ainvoke("x", given)
     may_ask.set()
     await later[0]
 
@@ -135,16 +144,7 @@ async def test_a_call_within_one_that_outlives_its_root_is_summed_up_around_them
     """Where a root between two others is over, what the inner one asks is in the sums of the outer one alone."""
     given, may_ask = config(traces), asyncio.Event()
     later: list[asyncio.Task[Any]] = []
-
-    async def patient(word: str) -> str:
-        await may_ask.wait()
-        return word
-
-    async def middle(word: str) -> str:
-        chain = RunnableLambda(patient) | Counting()
-        later.append(asyncio.create_task(chain.ainvoke(word, given)))
-        await asyncio.sleep(0)
-        return word
+    middle = leaving(given, may_ask, later)
 
     async def body(word: str) -> str:
         await RunnableLambda(middle).ainvoke(word, given)
