@@ -29,6 +29,7 @@ from chainspan._encode import (
     shrink,
     to_json,
 )
+from chainspan._encode._visitors import VISITORS
 from chainspan._model import Message
 
 BLOB = base64.b64encode(bytes(range(256))).decode()
@@ -122,6 +123,8 @@ def test_plain_data_is_kept(value: Any) -> None:
 )
 def test_values_without_json(value: object, expected: str) -> None:
     """Each kind of value that JSON has no form for has a readable one of ours."""
+    VISITORS.pop(strategies.RaisesOnEverything, None)  # which a busy machine may have found slow in another test
+
     assert to_json(value) == expected
 
 
