@@ -598,6 +598,7 @@ _IN_RUN, _IN_LINES = base64.b64encode(_MEGABYTES).decode(), base64.encodebytes(_
         pytest.param(_IN_LINES, "base64", id="lines"),
         pytest.param(_IN_LINES.replace("\n", "\r\n"), "base64", id="lines of mail"),
         pytest.param(_IN_LINES[:1_000_000] + "\n" + _IN_LINES[1_000_000:], "base64", id="lines of several widths"),
+        pytest.param(_IN_LINES.replace("\n", "\n\f"), "base64", id="pages"),
         pytest.param(f"data:image/png;base64,{_IN_RUN}", "image/png", id="an address"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ._quotes import Edit, Quoted, edited, end_of_line, quoted
@@ -73,7 +73,7 @@ _MOST_QUOTES: Final = 32
 _MOST_QUOTED: Final = 256  # bytes after an apostrophe, which may be none that opens a text
 _SECRET: Final = b"[secret]"
 
-_BLOCK: Final = 4_096  # bytes that are looked at more closely where there may be an assignment among them
+_BLOCK: Final = 2_048  # bytes that are looked at more closely where there may be an assignment among them
 _LONGEST_SIGN: Final = 512  # bytes from a hint to the sign of its assignment
 
 ASSIGNMENT: Final = r"""
@@ -83,6 +83,8 @@ ASSIGNMENT: Final = r"""
 """
 """What any of this begins with, a little wider, and in JSON too, for `search`."""
 _is_assigning: Final = search(ASSIGNMENT)
+_holds: Final = {hint: search(hint.decode()) for hint in _HINTS}
+_holds_any: Final = search("|".join(map(bytes.decode, _HINTS)))
 
 
 def is_secret_key(key: str) -> bool:
@@ -136,12 +138,15 @@ def _masks(text: bytes) -> Iterator[Edit]:
 def _assignments(lower: bytes) -> Iterator[_Assigned]:
     for start in range(0, len(lower), _BLOCK):
         # As Latin-1, which any bytes are: a block may begin and end within a character.
-        if _is_assigning(lower[start : start + _BLOCK + _LONGEST_SIGN].decode("latin-1")):
-            yield from _assignments_in(lower, start, start + _BLOCK)
+        block = lower[start : start + _BLOCK + _LONGEST_SIGN].decode("latin-1")
+        if _holds_any(block) and _is_assigning(block):
+            yield from _assignments_in(lower, start, [hint for hint in _HINTS if _holds[hint](block)])
 
 
-def _assignments_in(lower: bytes, start: int, stop: int) -> Iterator[_Assigned]:
-    for hint in _HINTS:
+def _assignments_in(lower: bytes, start: int, hints: Sequence[bytes]) -> Iterator[_Assigned]:
+    """Yield what is assigned where a block starts, to a name that ends in one of the hints which it holds."""
+    stop = start + _BLOCK
+    for hint in hints:
         size = len(hint)
         at = lower.find(hint, start, stop + size - 1)
         while at >= 0:

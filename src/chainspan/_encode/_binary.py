@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from ._quotes import Edit, edited, end_of_line, end_of_quoted
+from ._search import search
 
 __all__ = [
     "LONGEST_RUN",
@@ -27,9 +28,10 @@ LONGEST_RUN: Final = 64
 """How many characters of base64 are left alone."""
 
 _MOST_HASHED: Final = 64 * 1024  # bytes of data: to hash more takes too long in a callback
+_LETTERS_HASHED: Final = (_MOST_HASHED + 2) // 3 * 4
 _OF_FIRST: Final = "first 64 KB "
 _CHUNK: Final = 4_096  # characters that tell what they are
-_BLANKS: Final = (b"%", b" ", b"\n", b"\r", b"\t")  # which base64 may have between its letters
+_BLANKS: Final = (b"%", b" ", b"\n", b"\r", b"\t", b"\v", b"\f")  # which base64 may have between its letters
 _OF_BREAKS: Final = frozenset({b"\n", b"\r"})
 _LINE_BREAK: Final = re.compile(rb"\r?\n")
 _PADDING: Final = b"= \n\r\t"
@@ -38,7 +40,9 @@ _MASK: Final = b"[secret]"
 _LEAST_LINES: Final = 3
 _LEAST_REST: Final = 16  # letters of a last line that does not end in "="
 
-_RUN: Final = re.compile(rb"(?:[A-Za-z0-9+/_-]{%d,}\r?\n?)+(?:[A-Za-z0-9+/_-]+)?={0,2}" % (LONGEST_RUN + 1))
+_RUN_LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
+_TO_RUN_LETTERS: Final = bytes(ord("a") if i in _RUN_LETTERS else ord(" ") for i in range(256))
+_LEAST_RUN: Final = b"a" * (LONGEST_RUN + 1)
 _ADDRESS: Final = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.=+-]+)*);base64,([A-Za-z0-9+/_=\s%-]*)")
 _OTHER_ADDRESS: Final = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.=+%-]+)*,(?!\s)")
 _BARE_DATA: Final = re.compile(  # with brackets and apostrophes only in pairs
@@ -53,6 +57,7 @@ _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 _TO_LETTERS: Final = bytes(ord("a") if i in _LETTERS else ord(" ") for i in range(256))
 _LEAST_LINE: Final = b"a" * 48
 _BREAK: Final = re.compile(rb"((?:\\+r|\r)?(?:\\+n|\n)[ ]{0,16})")  # in JSON a line ends in a backslash and a letter
+_has_breaks: Final = search(r"\n | \\n")
 _LINES: Final = re.compile(
     rb"(?:[A-Za-z0-9+/]{48,76}%b){2,}[A-Za-z0-9+/]{1,76}={0,2}(?![A-Za-z0-9+/])"
     % _BREAK.pattern.replace(b"((", b"(?:(")
@@ -85,7 +90,7 @@ def base64_marker(kind: str, text: str | bytes) -> str:
         return binary_marker(kind, _decoded(first))
     last = _bytes(text[-_SAMPLE:])
     end = len(text) - len(last) + len(last.rstrip(_PADDING))
-    return binary_marker(kind, _decoded(first), (end - _blanks(text, first, end)) * 3 // 4)
+    return binary_marker(kind, _decoded(first, _LETTERS_HASHED), (end - _blanks(text, first, end)) * 3 // 4)
 
 
 def _blanks(text: str | bytes, first: bytes, end: int) -> int:
@@ -146,7 +151,7 @@ def without_data(part: Mapping[str, object]) -> Mapping[str, object]:
 
 def without_runs(text: bytes) -> bytes:
     """Return a text with every long run of base64 replaced by its size and hash."""
-    return _RUN.sub(_replace_run, text)
+    return edited(text, _runs(text))
 
 
 # ---------------------------------------------------------------- addresses
@@ -206,7 +211,7 @@ def _unquoted_marker(kind: str, data: bytes) -> str:
 
 def without_lines(text: bytes) -> bytes:
     """Return a text with base64 that is broken into lines replaced by its size and hash."""
-    return edited(text, _blocks(text))
+    return edited(text, _blocks(text)) if _has_breaks(text.decode("latin-1")) else text  # which any bytes are
 
 
 def _blocks(text: bytes) -> Iterator[Edit]:
@@ -251,14 +256,37 @@ def _is_rest(line: bytes) -> bool:
 # ---------------------------------------------------------------- base64 in a run
 
 
-def _replace_run(match: re.Match[bytes]) -> bytes:
-    run = match[0]
-    at = match.start()
-    escape = _ESCAPE.match(run) if at and match.string[at - 1] == _BACKSLASH else None
-    start = escape.end() if escape else 0
-    if len(run) - start <= LONGEST_RUN or not _is_base64(run[start:]):
-        return run
-    return run[:start] + base64_marker("base64", run[start:]).encode()
+def _runs(text: bytes) -> Iterator[Edit]:
+    letters = text.translate(_TO_RUN_LETTERS)
+    at = letters.find(_LEAST_RUN)
+    while at >= 0:
+        # The letter of an escape before is none of the run.
+        escape = _ESCAPE.match(text, at) if at and text[at - 1] == _BACKSLASH else None
+        start, end = escape.end() if escape else at, _end_of_run(text, letters, at)
+        if end - start > LONGEST_RUN and _is_base64(run := text[start:end]):
+            yield Edit(start, end, base64_marker("base64", run).encode())
+        at = letters.find(_LEAST_RUN, end)
+
+
+def _end_of_run(text: bytes, letters: bytes, start: int) -> int:
+    """Return where a run ends: with the line that is too short for one, behind those that are not."""
+    line, end = start, _end_of_letters(letters, start)
+    while end - line > LONGEST_RUN:
+        line = _behind(text, end, b"\r", b"\n")
+        end = _end_of_letters(letters, line)
+    return _behind(text, end, b"=", b"=")
+
+
+def _end_of_letters(letters: bytes, at: int) -> int:
+    end = letters.find(b" ", at)
+    return end if end >= 0 else len(letters)
+
+
+def _behind(text: bytes, at: int, *signs: bytes) -> int:
+    """Return the place behind those of the signs that stand at one."""
+    for sign in signs:
+        at += len(sign) * text.startswith(sign, at)
+    return at
 
 
 def _is_base64(run: bytes) -> bool:
@@ -279,13 +307,21 @@ def _bytes(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
 
 
-def _decoded(text: bytes) -> bytes:
-    raw = b"".join(text.translate(_TO_BASE64, b"%").split()).rstrip(b"=")
+def _decoded(text: bytes, most: int | None = None) -> bytes:
+    """Return the data that base64 stands for, of so many letters at most; the text itself where it is none."""
+    raw = _letters_of(text).rstrip(b"=")[:most]
     raw = raw[: len(raw) - 1] if len(raw) % 4 == 1 else raw
     try:
         return base64.b64decode(raw + b"=" * (-len(raw) % 4))
     except (binascii.Error, ValueError):
         return text
+
+
+def _letters_of(text: bytes) -> bytes:
+    """Return base64 in the letters of its usual alphabet, with nothing in between."""
+    if b"-" in text or b"_" in text:
+        text = text.translate(_TO_BASE64)
+    return b"".join(text.translate(None, b"%").split()) if any(sign in text for sign in _BLANKS) else text
 
 
 _TO_BASE64: Final = bytes.maketrans(b"-_", b"+/")

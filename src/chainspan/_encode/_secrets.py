@@ -23,6 +23,7 @@ REDACTED: Final = "[redacted]"
 _TOKEN_CHARACTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-."
 _AS_TOKEN: Final = bytes(ord("a") if i in _TOKEN_CHARACTERS else ord(" ") for i in range(256))
 _TOKEN: Final = b"a" * 16  # the shortest run of such characters that may be a key
+_DATA: Final = b"a" * (LONGEST_RUN + 1)
 _MARGIN: Final = 40  # bytes before a spot that belong to it, such as the name of a scheme
 _BEARER: Final = b"bearer "
 
@@ -86,9 +87,10 @@ def mask_text(text: str, *, keep_data: bool = False) -> str:
     sought = text.encode("utf-8", "replace")
     if not is_suspicious(sought):
         return text
-    signs = _Signs(_has_known(sought), _has_words(sought))
+    has_words = _has_words(sought)
     given = text.encode("utf-8", "surrogatepass")
-    data = _without_what_is_named(given if keep_data else _without_data(given, signs), signs)
+    data = _without_what_is_named(given if keep_data else _without_data(given, has_words), has_words)
+    signs = _Signs(_has_known(data.decode("latin-1")), has_words)  # of what is left; of any bytes
     pieces, done = [], 0
     for start, end in _windows(sorted(_spots(data, signs)), data):
         window = _without_secrets(data[start:end], signs)
@@ -128,13 +130,14 @@ def _matches(text: bytes, searched: bytes, word: bytes, pattern: re.Pattern[byte
 def _runs(text: bytes, signs: _Signs) -> Iterator[tuple[int, int]]:
     """Yield the long runs of characters that keys and base64 consist of, without plain words and paths."""
     tokens = text.translate(_AS_TOKEN)
-    start = tokens.find(_TOKEN)
+    shortest = _TOKEN if signs.known else _DATA
+    start = tokens.find(shortest)
     while start >= 0:
         end = tokens.find(b" ", start)
         end = len(tokens) if end < 0 else end
-        if end - start > LONGEST_RUN or (signs.known and _PREFIX.search(text, start, end)):
+        if end - start > LONGEST_RUN or _PREFIX.search(text, start, end):
             yield start, end
-        start = tokens.find(_TOKEN, end)
+        start = tokens.find(shortest, end)
 
 
 def _windows(spots: list[tuple[int, int]], text: bytes) -> list[tuple[int, int]]:
@@ -161,12 +164,12 @@ _WORD_END: Final = re.compile(rb"(?:[\"'\\]*\s*[\"'\\]*(?:bearer|basic)?)\s*[^\s
 # ---------------------------------------------------------------- what to put there
 
 
-def _without_data(text: bytes, signs: _Signs) -> bytes:
-    return without_lines(without_addresses(text) if signs.words else text)
+def _without_data(text: bytes, has_words: bool) -> bytes:
+    return without_lines(without_addresses(text) if has_words else text)
 
 
-def _without_what_is_named(text: bytes, signs: _Signs) -> bytes:
-    if signs.words and b"-----BEGIN" in text:
+def _without_what_is_named(text: bytes, has_words: bool) -> bytes:
+    if has_words and b"-----BEGIN" in text:
         text = _PEM.sub(_MASK, text)
     return without_assigned(text)
 
