@@ -47,7 +47,9 @@ class Asker:
         named = _named(self._current, run)
         if named is None:
             return self._by_stack(run)
-        return _pulled(named, self._frame) if is_mixed or lags(named) else named
+        if is_mixed or lags(named):
+            return _pulled(named, self._frame)
+        return _answering(named, self._frame) if named.children else named
 
     def executes_model(self, named: Run) -> bool:
         """Return whether a worker thread executes a model here, on behalf of the run that the framework names.
@@ -116,6 +118,24 @@ def _pulled(named: Run, innermost: FrameType | None) -> Run | None:
         return _inner(named, waits)
     is_left = lags(named) and named.seat is not None and named.seat.is_here()
     return None if is_left else named
+
+
+def _answering(named: Run, innermost: FrameType | None) -> Run:
+    """Return the model that executes inside a body which pulls each chunk in a context of its own; else the body.
+
+    So ``RunnableParallel`` pulls its steps, and what has made the model current is not seen the next time.
+    """
+    models = [run for run in list(named.children.values()) if run.is_leaf and run.is_streamed]
+    if not models:
+        return named
+    seated = (run for frame in _executing(innermost) if (run := seated_in(frame)) in models)
+    return next(seated, None) or _awaiting(models, named, innermost) or named
+
+
+def _awaiting(models: list[Run], named: Run, innermost: FrameType | None) -> Run | None:
+    """Return which of some models waits for the task or the thread that asks, if none of them is on its stack."""
+    waits = waiting_in(named, innermost)
+    return waits if waits in models else None
 
 
 def _executing(frame: FrameType | None) -> Iterator[FrameType]:

@@ -646,6 +646,28 @@ def test_branches_that_stream_at_once(bench: Bench, mode: Mode) -> None:
     )
 
 
+@modes(STREAMS)
+def test_models_that_are_branches_themselves(bench: Bench, mode: Mode) -> None:
+    """So do models with no chain around each, every chunk of which is pulled in a context of its own."""
+
+    def scenario(stage: Stage) -> Any:
+        models = {name: stage.model(name, midway=lambda _: stage.mark("native:second")) for name in "ab"}
+        return sorted_of(mode, mode.run(RunnableParallel(models), "hi", stage.config))
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableParallel<a,b>
+          llm:a
+            native:model:a
+            native:second
+          llm:b
+            native:model:b
+            native:second
+        """,
+    )
+
+
 def sorted_of(mode: Mode, chunks: Any) -> Any:
     """Return the chunks in an order of their own: branches stream in any."""
 
