@@ -98,17 +98,18 @@ class Lifecycle:
         if self._orphans.overdue:
             self._orphans.sweep()
         frame, task, elsewhere = starter_above(1), current_task(), None
-        if frame is None and start.run_type == "llm":
-            frame, task, elsewhere = find_caller(task)
+        seat = None
+        if frame is None:
+            seat, frame, elsewhere = find_caller(start, task)
         if self._has_scope and context and (parent is None or not _scope.is_settled(context)):
             context = self._settled(context, start, frame)
         run = self._open(start, recording, parent, context, frame)
-        run.seat = Seat(frame, task)
+        run.seat = seat or Seat(frame, task)
         self._runs.add(run)
         if self._has_scope:
             _scope.attach(run, frame, context, elsewhere)
         is_stream = frame is not None and frame.f_code.co_flags & GENERATORS
-        if parent is None or start.run_type in FORGOTTEN or is_stream:
+        if parent is None or start.run_type in FORGOTTEN or is_stream or frame is None:
             self._orphans.watch(run, run.seat)
 
     def end(self, run_id: UUID, read: Callable[[], RunEnd]) -> None:

@@ -62,7 +62,7 @@ class Orphans:
     def watch(self, run: Run, seat: Seat) -> None:
         """Look after a run that has just started, and whose end may not be reported.
 
-        That is a root, a stream, and one of a type that is forgotten.
+        That is a root, a stream, one of a type that is forgotten, and one that is reported from a task of its own.
         """
         if seat.package not in _FRAMEWORKS:
             return
@@ -76,13 +76,12 @@ class Orphans:
 
     def _watch_task(self, run: Run, seat: Seat, task: Task[Any]) -> bool:
         """Have a run's task tell that it is over, where that ends with the task; return whether it will."""
-        if seat.is_node_stream:
-            run.witness = self._note_task(task, run) or None
-            return True
-        is_noted = _is_awaited(seat) and self._note_task(task, run)
-        if is_noted:
+        if not (seat.is_node_stream or _is_awaited(seat)):
+            return False
+        run.witness = self._note_task(task, run) or None
+        if run.witness and not seat.is_node_stream:
             self._look_later(task.get_loop())
-        return is_noted
+        return seat.is_node_stream or run.witness is not None
 
     def _note_task(self, task: Task[Any], run: Run) -> bool:
         """Have something done about a run when its task is done; return whether that is to come."""

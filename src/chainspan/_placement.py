@@ -13,22 +13,28 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, get_current_span
 
 from . import _scope, _word
 from ._inheritance import around_here
+from ._model import RunStart
 from ._runs import Run, RunRegistry
 from ._scope_span import with_span
+from ._seat import Seat
 from ._waiting import waiting
 
 __all__ = ["Place", "enclosing", "find_caller", "place", "place_apart"]
 
 
 def find_caller(
-    task: asyncio.Task[Any] | None,
-) -> tuple[FrameType | None, asyncio.Task[Any] | None, contextvars.Context | None]:
-    """Return the code that started a run which is reported from a task of its own: frame, task and context.
+    start: RunStart, task: asyncio.Task[Any] | None
+) -> tuple[Seat, FrameType | None, contextvars.Context | None]:
+    """Return where a run was started which is reported from a task of its own: in the task that waits for that.
 
-    Where no task waits for the given one, it is that.
+    Returns:
+        That place; and, of a model, which is executed there, its frame and its context.
     """
     waiter = waiting(task)
-    return (None, task, None) if waiter is None else (waiter.frame, waiter.task, waiter.context)
+    if waiter is None:
+        return Seat(None, task), None, None
+    seat = Seat(waiter.frame, waiter.task)
+    return (seat, waiter.frame, waiter.context) if start.run_type == "llm" else (seat, None, None)
 
 
 @dataclass(slots=True)

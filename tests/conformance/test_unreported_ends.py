@@ -64,6 +64,86 @@ def test_cut_off_in_a_body_that_ends_well(bench: Bench, part: str) -> None:
     assert outcomes(seen) == {run: "cancelled"}
 
 
+CUT_OFF = ("cancelled", "abandoned")  # which of both depends on the task that `wait_for` makes on some Pythons
+
+
+class Unforeseen(Exception):  # noqa: N818 (it is no error of ours)
+    """What fallbacks do not handle."""
+
+
+def fallbacks(work: Callable[[str], Any]) -> Any:
+    """Return what tries one thing, and then what does a piece of work."""
+
+    def fail(_: str) -> str:
+        raise ValueError
+
+    return RunnableLambda(fail, name="first").with_fallbacks(
+        [RunnableLambda(work, name="second")], exceptions_to_handle=(ValueError,)
+    )
+
+
+def batched(step: Any, ends: type[BaseException], *, in_body: bool) -> Callable[[Stage], Any]:
+    """Return a scenario in which an ``abatch`` of one item ends by an exception, alone or in a body."""
+
+    async def call(config: Any) -> None:
+        with suppress(ends):
+            await asyncio.wait_for(step.abatch(["x"], config), 0.05)
+
+    async def scenario(stage: Stage) -> None:
+        async def body(word: str) -> str:
+            await call(None)
+            return word
+
+        await (RunnableLambda(body, name="body").ainvoke("x", stage.config) if in_body else call(stage.config))
+        await asyncio.sleep(0.3)
+        stage.mark("native:afterwards")
+
+    return scenario
+
+
+BATCHED = """
+    chain:RunnableWithFallbacks
+      chain:first
+      chain:second
+    native:afterwards
+"""
+BATCHED_IN_BODY = """
+    chain:body
+      chain:RunnableWithFallbacks
+        chain:first
+        chain:second
+    native:afterwards
+"""
+
+
+@pytest.mark.parametrize(("in_body", "tree"), [(False, BATCHED), (True, BATCHED_IN_BODY)], ids=["alone", "in a body"])
+def test_fallbacks_cut_off_in_an_abatch(bench: Bench, in_body: bool, tree: str) -> None:
+    """LangChain reports no end of fallbacks in an ``abatch`` that a timeout cuts off."""
+
+    async def hang(_: str) -> None:
+        await asyncio.sleep(30)
+
+    seen = bench.check(batched(fallbacks(hang), asyncio.TimeoutError, in_body=in_body), tree)
+
+    found = outcomes(seen)
+    assert found.pop("chain:RunnableWithFallbacks") in CUT_OFF
+    assert found == {"chain:first": "error", "chain:second": "cancelled"}
+
+
+@pytest.mark.parametrize(("in_body", "tree"), [(False, BATCHED), (True, BATCHED_IN_BODY)], ids=["alone", "in a body"])
+def test_fallbacks_that_fail_in_an_abatch(bench: Bench, in_body: bool, tree: str) -> None:
+    """Nor does it where an exception is raised that is not theirs to handle."""
+
+    async def fail(_: str) -> None:
+        raise Unforeseen
+
+    seen = bench.check(batched(fallbacks(fail), Unforeseen, in_body=in_body), tree)
+
+    found = outcomes(seen)
+    assert found.pop("chain:RunnableWithFallbacks") in CUT_OFF
+    assert found == {"chain:first": "error", "chain:second": "error"}
+
+
 # Cut off while a start is being reported.
 
 
@@ -301,7 +381,7 @@ def cut_off(mode: Mode) -> str:
     return "cancelled" if mode.name == "ainvoke" else "abandoned"
 
 
-EAGER = [mode for mode in ALL if mode.name not in ("astream_events", "astream_log", "abatch")]
+EAGER = [mode for mode in ALL if mode.name not in ("astream_events", "astream_log")]
 
 
 @modes(EAGER)
