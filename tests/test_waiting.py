@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, copy_context
 from functools import partial
 from textwrap import dedent
+from types import FrameType
 from typing import Any
 
 import pytest
 
+from chainspan import _waiting
+from chainspan._seat import Seat
 from chainspan._waiting import awaiters, awaiters_here, given_context
 
 EXECUTOR = "concurrent.futures.thread"
@@ -86,13 +89,28 @@ async def test_task_that_waits_for_a_thread(module: str) -> None:
     """It is found by the future of what the thread executes, whoever's the executor is, and through a shield, too."""
     executor: dict[str, Any] = {"__name__": module}
     exec(dedent(EXECUTES), executor)
-    outcome: Future[list[asyncio.Task[Any]]] = Future()
-    work = executor["Work"](outcome, lambda: [task for task, _ in awaiters_here(sys._getframe())])
+    outcome: Future[list[FrameType]] = Future()
+    work = executor["Work"](outcome, lambda: [waiter.frames[0] for waiter in awaiters_here(sys._getframe())])
     asyncio.get_running_loop().call_later(0.01, threading.Thread(target=work.run).start)
 
     found = await asyncio.shield(asyncio.wrap_future(outcome))
 
-    assert found[:1] == [asyncio.current_task()]
+    assert found[:1] == [sys._getframe()]
+
+
+@pytest.mark.parametrize("gil", [True, False])
+async def test_task_that_starts_a_thread(monkeypatch: pytest.MonkeyPatch, *, gil: bool) -> None:
+    """A new thread runs before its executor has returned; the stack of whoever starts it is looked at with the GIL."""
+    monkeypatch.setattr(_waiting, "_SHOWS_FRAMES", gil)
+    seat = Seat(sys._getframe(), asyncio.current_task())
+
+    def executes() -> list[bool]:
+        return [seat.frames_of_thread()[-1] in waiter.frames for waiter in awaiters_here(sys._getframe(), seat)]
+
+    with ThreadPoolExecutor(1) as pool:
+        found = await asyncio.get_running_loop().run_in_executor(pool, executes)
+
+    assert found == [True] * gil
 
 
 async def test_task_that_is_handed_to_its_own_callback() -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextvars import ContextVar
 from types import FrameType
-from typing import Any
 
 from . import _stack
 from ._runs import Run, RunRegistry
 from ._seat import Seat
 from ._starters import PUMPED, handed, seated_in
-from ._tasks import current_task, suspended_frames
-from ._waiting import awaiters_here, given_context, is_state_kept
+from ._tasks import current_task
+from ._waiting import Awaiter, awaiters_here, given_context, is_state_kept
 from ._word import current_run
 
 __all__ = ["around_here", "carried_from", "carry", "inherits", "waiting_in"]
@@ -77,19 +75,19 @@ def _is_given_by(run: Run, frame: FrameType | None) -> bool:
 
 def _is_awaited_in(run: Run, frame: FrameType | None) -> bool:
     """Return whether a run's body waits for the task, or the worker thread, that executes here."""
-    for waiter, context in awaiters_here(frame):
+    for waiter in awaiters_here(frame, run.seat):
         if any(found.is_within(run) for found in _open_in(waiter, run.registry)):
             return True
-        word = current_run(context)
+        word = current_run(waiter.context)
         named = None if word is None else run.registry.get(word)
         if named is not None and not run.is_within(named):
             return named.is_within(run)
     return False
 
 
-def _open_in(task: asyncio.Task[Any], runs: RunRegistry) -> Iterator[Run]:
-    """Return the runs that a suspended task is inside of, as its stack tells, innermost first."""
-    for frame in reversed(suspended_frames(task)[0]):
+def _open_in(waiter: Awaiter, runs: RunRegistry) -> Iterator[Run]:
+    """Return the runs that what waits is inside of, as its stack tells, innermost first."""
+    for frame in waiter.frames:
         pumped = frame.f_code.co_name in PUMPED
         run = runs.get(handed(frame)) if pumped else seated_in(frame)
         if run is not None:
@@ -98,7 +96,7 @@ def _open_in(task: asyncio.Task[Any], runs: RunRegistry) -> Iterator[Run]:
 
 def waiting_in(named: Run, frame: FrameType | None) -> Run | None:
     """Return the run in the trace of another one whose code waits for the task or the thread that asks, or None."""
-    found = (run for waiter, _ in awaiters_here(frame) for run in _open_in(waiter, named.registry))
+    found = (run for waiter in awaiters_here(frame, named.seat) for run in _open_in(waiter, named.registry))
     return next((run for run in found if run.trace is named.trace), None)
 
 
@@ -110,5 +108,5 @@ def around_here(runs: RunRegistry, frame: FrameType | None) -> Run | None:
         if run is not None and run.registry is runs:
             return run
         stack = stack.f_back
-    found = (run for waiter, _ in awaiters_here(frame) for run in _open_in(waiter, runs))
+    found = (run for waiter in awaiters_here(frame) for run in _open_in(waiter, runs))
     return next((run for run in found if run.registry is runs), None)

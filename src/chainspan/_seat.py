@@ -90,7 +90,7 @@ class Seat:
 
     def outlive(self, task: asyncio.Task[Any]) -> None:
         """Let go of the task, which is done: the exception that it ended with would keep the run's own frame alive."""
-        self.task = cast("asyncio.Task[Any]", _Done(is_cancelled=task.cancelled()))
+        self.task = cast("asyncio.Task[Any]", _Done(task))
 
     def is_here(self) -> bool:
         """Return whether the caller runs in the same thread and the same task."""
@@ -107,6 +107,15 @@ class Seat:
     def holds(self, frame: FrameType | None) -> bool:
         """Return whether a frame is the one that started the run."""
         return id(frame) == self.frame_id and frame is not None and frame.f_code is self.code
+
+    def frames_of_thread(self) -> list[FrameType]:
+        """Return the frames that the run's thread executes right now, innermost first."""
+        frames: list[FrameType] = []
+        frame = sys._current_frames().get(self.thread_id)  # noqa: SLF001 - documented
+        while frame is not None:
+            frames.append(frame)
+            frame = frame.f_back
+        return frames
 
     def is_over(self, *, but_for_newest: bool = False) -> bool:
         """Return whether the function that started the run has certainly finished.
@@ -140,14 +149,17 @@ class Seat:
 class _Done:
     """Stands for a task that is done."""
 
-    def __init__(self, *, is_cancelled: bool) -> None:
-        self._is_cancelled = is_cancelled
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self._is_cancelled, self._loop = task.cancelled(), task.get_loop()
 
     def done(self) -> bool:
         return True
 
     def cancelled(self) -> bool:
         return self._is_cancelled
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
 
 
 def _above_newest() -> FrameType | None:

@@ -7,7 +7,6 @@ from types import FrameType
 
 from ._runs import Run
 from ._stack import held_by
-from ._tasks import suspended_frames
 from ._waiting import awaiters_here
 
 __all__ = ["PUMPED", "handed", "is_starter", "leave_seat", "of_twins", "seated_in", "take_seat"]
@@ -93,8 +92,8 @@ def _called_by_starter(run: Run, frame: FrameType | None) -> Iterator[FrameType]
             return
         yield stack
         stack = stack.f_back
-    for waiter, _ in awaiters_here(frame):
-        for inner in reversed(suspended_frames(waiter)[0]):
+    for waiter in awaiters_here(frame, seat):
+        for inner in waiter.frames:
             if seat is None or seat.holds(inner):
                 return
             yield inner

@@ -14,22 +14,26 @@ asyncio has no public way from a task to the one that waits for it before Python
 What is used instead are the callbacks that ``await``, ``gather``, ``wait``, ``as_completed`` and task groups leave;
 where they look otherwise, no waiting task is found. What a worker thread executes is handed to it together with the
 context that it was called in (``run_in_executor``, ``to_thread``), as a partial function; the future that the
-executor gave for it, or anyio's worker has, leads to the task that waits for it.
+executor gave for it, or anyio's worker has, leads to the task that waits for it. A new thread begins before the
+executor has returned to that task: then the stack of the task's thread leads to it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
-from contextvars import Context
+from contextvars import Context, copy_context
 from dataclasses import dataclass
+from inspect import CO_COROUTINE
 from types import FrameType
 from typing import Any
 
+from ._seat import Seat
 from ._stack import held_by, is_dispatch, keeps_state, self_of
 from ._tasks import current_task, is_task, suspended_frames
 
-__all__ = ["Waiting", "awaiters", "awaiters_here", "given_context", "is_state_kept", "waiting"]
+__all__ = ["Awaiter", "Waiting", "awaiters", "awaiters_here", "given_context", "is_state_kept", "waiting"]
 
 _MOST_DISPATCHING = 4  # tasks of dispatch, one inside the other
 _MOST_AWAITERS = 16  # tasks that wait for one another
@@ -39,6 +43,9 @@ _EXECUTORS = (_EXECUTOR, "asgiref.current_thread_executor")  # where that has a 
 _WORKERS = "anyio._backends._asyncio"  # the module whose `run` does so for anyio, with a variable for the future
 _CHAINED = "destination"  # what the callback of an executor's future calls the one in the event loop
 _AWAITED = ("outer", "waiter")  # what the callbacks of ``gather`` and of ``wait`` call the future that is awaited
+_SUBMITS, _SUBMITTED = "submit", "f"  # the method of an executor that starts a thread, and what it calls the future
+_SHOWS_FRAMES: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+"""Whether variables of a frame that another thread executes may be read: not without the GIL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +76,43 @@ def waiting(task: asyncio.Task[Any] | None) -> Waiting | None:
     return None
 
 
-def awaiters_here(frame: FrameType | None) -> Iterator[tuple[asyncio.Task[Any], Context]]:
-    """Return what `awaiters` does, of the task that runs here, or of what a worker thread executes.
+@dataclass(frozen=True, slots=True)
+class Awaiter:
+    """Code that waits for what a task or a worker thread executes.
+
+    Attributes:
+        frames: Those of its task, innermost first.
+        context: The context that it runs in.
+    """
+
+    frames: list[FrameType]
+    context: Context
+
+
+def awaiters_here(frame: FrameType | None, seat: Seat | None = None) -> Iterator[Awaiter]:
+    """Go through what waits for the task that runs here, or for what a worker thread executes; then who awaits that.
 
     Args:
         frame: The innermost frame of the code that asks.
+        seat: Where a run was started in whose event loop the code that waits may execute still.
     """
     task = current_task()
-    found = _awaiter_of_thread(frame) if task is None else None
-    if found is not None:
-        yield found
-        task = found[0]
-    yield from awaiters(task)
+    if task is None:
+        future = _future_of_thread(frame)
+        found = next(_awaiters_of_work(future), None)
+        starts = _submitter(future, seat) if found is None else None
+        if starts is not None:
+            task, frames = starts
+            yield Awaiter(frames, copy_context())
+        elif found is not None:
+            task = found[0]
+            yield _suspended(*found)
+    for found in awaiters(task):
+        yield _suspended(*found)
+
+
+def _suspended(task: asyncio.Task[Any], context: Context) -> Awaiter:
+    return Awaiter(suspended_frames(task)[0][::-1], context)
 
 
 def awaiters(task: asyncio.Task[Any] | None) -> Iterator[tuple[asyncio.Task[Any], Context]]:
@@ -114,24 +146,40 @@ def given_context(frame: FrameType | None) -> Context | None:
     return None
 
 
-def _awaiter_of_thread(frame: FrameType | None) -> tuple[asyncio.Task[Any], Context] | None:
+def _future_of_thread(frame: FrameType | None) -> object:
+    """Return the future of what a worker thread executes: an executor's, or, of anyio's threads, one of asyncio's."""
     while frame is not None:
         if frame.f_code.co_name == "run":
             module = frame.f_globals.get("__name__")
             if module == _WORKERS:
-                return next(_awaiters(held_by(frame, "future")), None)
+                return held_by(frame, "future")
             future = getattr(self_of(frame), "future", None) if module in _EXECUTORS else None
             if future is not None:
-                return next(_awaiters_of_chained(future), None)
+                return future
         frame = frame.f_back
     return None
 
 
-def _awaiters_of_chained(future: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
+def _awaiters_of_work(future: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
+    yield from _awaiters(future)
     for callback in list(getattr(future, "_done_callbacks", ())):
         chained = _closed_over(callback, _CHAINED)
         yield from _awaiters(chained)
         yield from _gatherers(chained)
+
+
+def _submitter(future: object, seat: Seat | None) -> tuple[asyncio.Task[Any], list[FrameType]] | None:
+    """Return the task that has an executor start a thread right now, and its frames, innermost first, or None."""
+    if future is None or seat is None or seat.task is None or not _SHOWS_FRAMES:
+        return None
+    task = asyncio.current_task(seat.task.get_loop())
+    frames = seat.frames_of_thread()
+    for frame in frames:
+        if task is None or frame.f_code.co_flags & CO_COROUTINE:
+            return None
+        if frame.f_code.co_name == _SUBMITS and frame.f_globals.get("__name__") in _EXECUTORS:
+            return (task, frames) if frame.f_locals.get(_SUBMITTED) is future else None
+    return None
 
 
 def _function_of(work: object) -> object:

@@ -7,7 +7,6 @@ database call. Its name says whose body it is: ``native:model:m1``.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -194,11 +193,6 @@ class SyncOnlyLLM(FakeLLM):
     """A model that completes text and knows no async: LangChain runs it in a thread, and waits."""
 
     _acall = LLM._acall
-
-    @override
-    def _call(self, prompt: str, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> str:
-        time.sleep(0.02)  # in which the task comes to wait, as it does while a server answers
-        return super()._call(prompt, stop, run_manager, **kwargs)
 
 
 class FakeRetriever(_Scripted, BaseRetriever):

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -277,20 +278,26 @@ def test_generate_by_a_text_model_without_async(bench: Bench, mode: Mode) -> Non
     )
 
 
+@pytest.mark.parametrize("hurries", [True, False])
 @pytest.mark.parametrize("kind", ["llm:t1", "llm:m1"])
-def test_generate_whose_bodies_use_threads(bench: Bench, kind: str) -> None:
-    """What a model has a thread or a task do for one of several prompts hangs below that one's run."""
+def test_generate_whose_bodies_use_threads(bench: Bench, kind: str, *, hurries: bool) -> None:
+    """What a model has a thread or a task do for one of several prompts hangs below that one's run.
+
+    Also where the thread is new, and does it before the task comes to wait.
+    """
 
     def scenario(stage: Stage) -> Any:
         def in_thread() -> None:
-            time.sleep(0.02)  # in which the task comes to wait
+            if not hurries:
+                time.sleep(0.02)  # in which the task comes to wait
             stage.mark("native:thread")
 
         async def in_task() -> None:
             stage.mark("native:task")
 
         async def inside(_: object) -> None:
-            await asyncio.to_thread(in_thread)
+            with ThreadPoolExecutor(1) as pool:
+                await asyncio.get_running_loop().run_in_executor(pool, copy_context().run, in_thread)
             await asyncio.create_task(in_task())
 
         if kind == "llm:t1":

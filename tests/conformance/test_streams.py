@@ -185,14 +185,25 @@ async def _in_executor(work: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(pool, contextvars.copy_context().run, work)
 
 
+def _at_once(_: asyncio.AbstractEventLoop) -> None:
+    """Do nothing: a new thread goes on, before the executor that has started it returns."""
+
+
+def _once_waited_for(loop: asyncio.AbstractEventLoop) -> None:
+    is_waited_for = threading.Event()
+    loop.call_soon_threadsafe(is_waited_for.set)
+    assert is_waited_for.wait(5)
+
+
+@pytest.mark.parametrize("begin", [_at_once, _once_waited_for])
 @pytest.mark.parametrize("work", [asyncio.to_thread, _shielded, _in_executor, anyio.to_thread.run_sync])
-def test_second_request_in_a_thread_of_the_models(bench: Bench, work: Callable[[Any], Any]) -> None:
-    """So it is with a worker thread that one of them waits for."""
+def test_second_request_in_a_thread_of_the_models(
+    bench: Bench, work: Callable[[Any], Any], begin: Callable[[asyncio.AbstractEventLoop], None]
+) -> None:
+    """So it is with a worker thread that one of them waits for, or is about to wait for."""
 
     def mark(stage: Stage, name: str, loop: asyncio.AbstractEventLoop) -> None:
-        is_waited_for = threading.Event()
-        loop.call_soon_threadsafe(is_waited_for.set)
-        assert is_waited_for.wait(5)
+        begin(loop)
         stage.mark(name)
 
     async def consume(stage: Stage, stream: AsyncIterator[Any]) -> None:
