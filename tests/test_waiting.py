@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from chainspan import _waiting
+from chainspan import _seat
 from chainspan._seat import Seat
 from chainspan._waiting import awaiters, awaiters_here, given_context
 
@@ -101,7 +101,7 @@ async def test_task_that_waits_for_a_thread(module: str) -> None:
 @pytest.mark.parametrize("gil", [True, False])
 async def test_task_that_starts_a_thread(monkeypatch: pytest.MonkeyPatch, *, gil: bool) -> None:
     """A new thread runs before its executor has returned; the stack of whoever starts it is looked at with the GIL."""
-    monkeypatch.setattr(_waiting, "_SHOWS_FRAMES", gil)
+    monkeypatch.setattr(_seat, "_SHOWS_FRAMES", gil)
     seat = Seat(sys._getframe(), asyncio.current_task())
 
     def executes() -> list[bool]:

@@ -9,12 +9,12 @@ from types import FrameType
 from . import _stack
 from ._runs import Run, RunRegistry
 from ._seat import Seat
-from ._starters import PUMPED, handed, seated_in
+from ._starters import PUMPED, handed, seated_in, twins_of
 from ._tasks import current_task
 from ._waiting import Awaiter, awaiters_here, given_context, is_state_kept
 from ._word import current_run
 
-__all__ = ["around_here", "carried_from", "carry", "inherits", "waiting_in"]
+__all__ = ["around_here", "carried_beside", "carried_from", "carry", "inherits", "waiting_in"]
 
 _NAMES_ALL = "langchain_core"  # the package that names the run in all code that it calls for one
 _MODELS = "langchain_core.language_models"
@@ -33,6 +33,12 @@ def carried_from(named: Run) -> Run | None:
     """Return the open run that was current where this context was taken, if the framework names what it did there."""
     carried = _carried.get()
     return carried[0] if carried is not None and carried[0].open and carried[1] == named.id else None
+
+
+def carried_beside(run: Run) -> Run | None:
+    """Return the open run that was current where this context was taken, if one frame started it and another run."""
+    carried = _carried.get()
+    return next((twin for twin in twins_of(run) if carried is not None and carried[0] is twin), None)
 
 
 def inherits(run: Run, seat: Seat, frame: FrameType | None) -> bool:

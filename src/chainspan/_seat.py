@@ -26,6 +26,8 @@ _NODE_STREAMS = "langgraph._internal._runnable"  # the module of the generators 
 GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
 """The flags of the code of a generator, of which it has one."""
 _SUSPENDED = GENERATORS | CO_COROUTINE
+_SHOWS_FRAMES: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+"""Whether variables of a frame that another thread executes may be read: not without the GIL."""
 
 
 class Seat:
@@ -109,13 +111,18 @@ class Seat:
         return id(frame) == self.frame_id and frame is not None and frame.f_code is self.code
 
     def frames_of_thread(self) -> list[FrameType]:
-        """Return the frames that the run's thread executes right now, innermost first."""
+        """Return the frames that the run's thread executes right now, innermost first; none without the GIL."""
         frames: list[FrameType] = []
-        frame = sys._current_frames().get(self.thread_id)  # noqa: SLF001 - documented
+        frame = sys._current_frames().get(self.thread_id) if _SHOWS_FRAMES else None  # noqa: SLF001 - documented
         while frame is not None:
             frames.append(frame)
             frame = frame.f_back
         return frames
+
+    def frames_below(self) -> list[FrameType]:
+        """Return those of them that are below the one which started the run; none where that does not execute."""
+        frames = self.frames_of_thread()
+        return frames[: next((place for place, frame in enumerate(frames) if self.holds(frame)), 0)]
 
     def is_over(self, *, but_for_newest: bool = False) -> bool:
         """Return whether the function that started the run has certainly finished.

@@ -9,7 +9,7 @@ from ._runs import Run
 from ._stack import held_by
 from ._waiting import awaiters_here
 
-__all__ = ["PUMPED", "handed", "is_starter", "leave_seat", "of_twins", "seated_in", "take_seat"]
+__all__ = ["PUMPED", "handed", "is_starter", "leave_seat", "of_twins", "seated_in", "take_seat", "twins_of"]
 
 PUMPED = frozenset({"_iter_v2_events", "_aiter_v2_events"})  # generators that a model's events are pulled from
 _TEXT_MODELS = "langchain_core.language_models.llms"
@@ -69,7 +69,7 @@ def of_twins(run: Run, frame: FrameType | None) -> Run:
     (langchain_core.language_models). ``batch`` hands each call of a step the run's config, and
     has no word for it where the step reports no run of its own.
     """
-    twins = _twins_of(run)
+    twins = twins_of(run)
     by_id = {twin.id: twin for twin in twins}
     named: Run | None = None
     for inner in _called_by_starter(run, frame):
@@ -84,7 +84,8 @@ def of_twins(run: Run, frame: FrameType | None) -> Run:
 def _called_by_starter(run: Run, frame: FrameType | None) -> Iterator[FrameType]:
     """Go through the frames below the one that started a run, innermost first.
 
-    Where that is not on the stack, those follow of the tasks that wait for what a task or a thread executes here.
+    Where that is not on the stack, those follow of the tasks that wait for what a task or a thread executes here,
+    or else those that the run's own thread executes meanwhile.
     """
     seat, stack = run.seat, frame
     while stack is not None and seat is not None:
@@ -97,9 +98,10 @@ def _called_by_starter(run: Run, frame: FrameType | None) -> Iterator[FrameType]
             if seat is None or seat.holds(inner):
                 return
             yield inner
+    yield from () if seat is None else seat.frames_below()
 
 
-def _twins_of(run: Run) -> list[Run]:
+def twins_of(run: Run) -> list[Run]:
     """Return the open runs that were started by one frame, in their order."""
     twins = [run]
     while twins[-1].twin is not None and twins[-1].twin.open:

@@ -21,7 +21,6 @@ executor has returned to that task: then the stack of the task's thread leads to
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from contextvars import Context, copy_context
 from dataclasses import dataclass
@@ -44,8 +43,6 @@ _WORKERS = "anyio._backends._asyncio"  # the module whose `run` does so for anyi
 _CHAINED = "destination"  # what the callback of an executor's future calls the one in the event loop
 _AWAITED = ("outer", "waiter")  # what the callbacks of ``gather`` and of ``wait`` call the future that is awaited
 _SUBMITS, _SUBMITTED = "submit", "f"  # the method of an executor that starts a thread, and what it calls the future
-_SHOWS_FRAMES: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
-"""Whether variables of a frame that another thread executes may be read: not without the GIL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +167,7 @@ def _awaiters_of_work(future: object) -> Iterator[tuple[asyncio.Task[Any], Conte
 
 def _submitter(future: object, seat: Seat | None) -> tuple[asyncio.Task[Any], list[FrameType]] | None:
     """Return the task that has an executor start a thread right now, and its frames, innermost first, or None."""
-    if future is None or seat is None or seat.task is None or not _SHOWS_FRAMES:
+    if future is None or seat is None or seat.task is None:
         return None
     task = asyncio.current_task(seat.task.get_loop())
     frames = seat.frames_of_thread()

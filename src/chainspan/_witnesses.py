@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from . import _stack
-from ._inheritance import carried_from, inherits, waiting_in
+from ._inheritance import carried_beside, carried_from, inherits, waiting_in
 from ._runs import Run
 from ._starters import PUMPED, handed, is_starter, of_twins, seated_in
 from ._tasks import current_task, unseen_frames
@@ -67,9 +67,11 @@ class Asker:
         if run.is_past:
             return None
         found = self._on_stack(run)
-        if found is None and run.open and seat is not None and inherits(run, seat, self._frame):
-            found = run
-        return found if found is None or found.twin is None else of_twins(found, self._frame)
+        if found is not None:
+            return found if found.twin is None else of_twins(found, self._frame)
+        if run.open and seat is not None and inherits(run, seat, self._frame):
+            return run if run.twin is None else carried_beside(run) or of_twins(run, self._frame)
+        return None
 
     def _on_stack(self, scope_run: Run) -> Run | None:
         for run in self._seated:

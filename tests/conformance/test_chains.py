@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import pytest
@@ -311,6 +312,56 @@ def test_generate_whose_bodies_use_threads(bench: Bench, kind: str, *, hurries: 
           native:{"llm" if kind == "llm:t1" else "model"}:{kind[4:]}
           native:thread
           native:task
+        """,
+    )
+
+
+@pytest.mark.parametrize("carried", [True, False])
+@pytest.mark.parametrize("kind", ["llm:t1", "llm:m1"])
+def test_generate_whose_bodies_wait_for_threads(bench: Bench, kind: str, *, carried: bool) -> None:
+    """So it is where the body of a call without an event loop waits for a thread that was given its context."""
+
+    def scenario(stage: Stage) -> Any:
+        def inside(_: object) -> None:
+            with ThreadPoolExecutor(1) as pool:
+                work = partial(stage.mark, "native:thread")
+                pool.submit(carry_context(work) if carried else partial(copy_context().run, work)).result()
+
+        if kind == "llm:t1":
+            return stage.llm(inside=inside).generate(["one"] * 3, callbacks=stage.callbacks)
+        return stage.model(inside=inside).generate([PROMPT.format_messages(**WORD)] * 3, callbacks=stage.callbacks)
+
+    bench.check(
+        scenario,
+        f"""
+        {kind}  x3
+          native:{"llm" if kind == "llm:t1" else "model"}:{kind[4:]}
+          native:thread
+        """,
+    )
+
+
+def test_generate_whose_bodies_leave_work_to_threads(bench: Bench) -> None:
+    """What is carried along from one of several prompts hangs below that one's run, whichever executes by then."""
+
+    def scenario(stage: Stage) -> Any:
+        left: list[Callable[[str], None]] = []
+
+        def inside(_: object) -> None:
+            left.append(carry_context(stage.mark))
+            if len(left) == len(prompts):
+                with ThreadPoolExecutor(1) as pool:
+                    list(pool.map(lambda work: work("native:left"), left))
+
+        prompts = ["one", "two", "three"]
+        return stage.llm(inside=inside).generate(prompts, callbacks=stage.callbacks)
+
+    bench.check(
+        scenario,
+        """
+        llm:t1  x3
+          native:llm:t1
+          native:left
         """,
     )
 
