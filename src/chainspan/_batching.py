@@ -26,6 +26,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from typing_extensions import override
 
+from ._apart import apart
 from ._delivery import Delivery, untraced
 from ._errors import ConfigurationError
 from ._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit, is_ending
@@ -197,7 +198,7 @@ class BatchingProcessor(SpanProcessor):
     def _start(self, thread: threading.Thread) -> None:
         """Start a thread, with no lock held: that waits for the thread, which takes the lock first of all."""
         try:
-            thread.start()
+            apart(thread.start)
         except RuntimeError:  # a process that is ending starts no threads; close() counts what is left then
             self._thread = None
 

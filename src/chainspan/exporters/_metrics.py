@@ -27,6 +27,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReade
 from opentelemetry.sdk.metrics.view import Aggregation, ExponentialBucketHistogramAggregation
 from typing_extensions import override
 
+from .._apart import apart
 from .._delivery import Delivery, untraced
 from .._errors import ConfigurationError
 from .._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
@@ -190,7 +191,7 @@ class MetricsFeed(MetricReader):
             return
         thread = threading.Thread(target=self._work, name="chainspan-metrics", daemon=True)
         with contextlib.suppress(RuntimeError):  # a process that is ending starts no threads
-            thread.start()
+            apart(thread.start)
             self._thread = thread
 
     def _work(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .._apart import apart
 from .._delivery import untraced
 from .._errors import ConfigurationError
 from .._guard import Guard
@@ -86,7 +87,7 @@ class Shipper:
                 return
             thread = self._thread = threading.Thread(target=self._work, name="chainspan-spool", daemon=True)
         try:
-            thread.start()
+            apart(thread.start)
         except RuntimeError:  # a process that is ending starts no threads; the next one sends what is left then
             self._thread = None
 
