@@ -476,6 +476,35 @@ def test_what_is_no_option_of_a_call_is_refused(call: Callable[[Any], object]) -
         call(chain(lambda x: x))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"callbacks": InMemorySpanExporter()}, "name(callbacks=): expected handlers, got <"),
+        ({"callbacks": [OtelHandler]}, "name(callbacks=): expected handlers, got [<class "),
+        ({"tags": "prod"}, "name(tags=): expected a list of texts, got 'prod'"),
+        ({"metadata": ["order"]}, "name(metadata=): expected a mapping, got ['order']"),
+    ],
+    ids=["exporter", "class", "tags", "metadata"],
+)
+@pytest.mark.parametrize(
+    "call",
+    [lambda step, given: step.invoke("x", given), lambda step, given: step.invoke("x", **given)],
+    ids=["in the config", "by keyword"],
+)
+def test_what_a_call_cannot_use_is_refused(
+    options: dict[str, Any], message: str, call: Callable[[Any, dict[str, Any]], object]
+) -> None:
+    """An exporter in the place of a handler would hear of nothing, and nobody would say so."""
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        call(chain(name="name")(lambda x: x), options)
+
+
+def test_what_is_no_config_of_a_call_is_refused() -> None:
+    """A handler in the place of the config is told apart from one."""
+    with pytest.raises(ConfigurationError, match=re.escape("name(config): expected a mapping, got <")):
+        chain(name="name")(lambda x: x).invoke("x", OtelHandler())  # type: ignore[call-overload]
+
+
 def test_any_key_of_a_config_may_be_given_by_itself(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
     """So LangChain's own runnables take it in their configs."""
     run_id = uuid4()

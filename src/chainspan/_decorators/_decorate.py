@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
@@ -12,7 +12,7 @@ from chainspan._errors import require, require_type
 from ._binding import whole_of
 from ._kinds import KINDS, Own
 from ._native import made_with, provider_of_module
-from ._options import are_handlers
+from ._options import are_handlers, are_several
 from ._traced import Traced, name_of
 
 __all__ = ["agent", "chain", "llm", "prompt", "retriever", "tool"]
@@ -74,7 +74,7 @@ def _decorator(kind: str, about: str) -> Any:
         callbacks: Any = None,
     ) -> Any:
         _check_texts(kind, name=name, provider=provider, model=model)
-        require(_are_several(tags), f"{kind}(tags=)", expected="a list of texts", got=tags)
+        require(are_several(tags), f"{kind}(tags=)", expected="a list of texts", got=tags)
         require_type(f"{kind}(metadata=)", metadata, Mapping, type(None), expected="a mapping")
         require(are_handlers(callbacks), f"{kind}(callbacks=)", expected="handlers", got=callbacks)
 
@@ -108,10 +108,6 @@ def _check_texts(kind: str, **options: object) -> None:
 def _has_own_text(function: Callable[..., Any]) -> bool:
     """Return whether a function that is a part of another is documented itself."""
     return "__doc__" in getattr(function, "__dict__", {})
-
-
-def _are_several(given: object) -> bool:
-    return isinstance(given, Collection) and not isinstance(given, (str, bytes))
 
 
 def _is_function(given: object) -> bool:

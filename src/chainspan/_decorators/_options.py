@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from typing_extensions import TypedDict
 
+from chainspan._errors import require, require_type
 from chainspan.langchain._managers import Given
 
-__all__ = ["CallOptions", "Config", "are_handlers", "given", "require_known"]
+__all__ = ["CallOptions", "Config", "are_handlers", "are_several", "given", "require_known", "require_usable"]
 
 _CALLBACK: Final = re.compile("on_(?:agent|chain|chat_model|custom|llm|retriever|tool)_")
 
@@ -49,6 +50,30 @@ def require_known(name: str, options: CallOptions) -> None:
     if not _KNOWN.issuperset(options):
         unknown = next(option for option in options if option not in _KNOWN)
         raise TypeError(f"{name} got an unexpected keyword argument {unknown!r}")
+
+
+def require_usable(name: str, config: Config | None, options: CallOptions) -> None:
+    """Refuse a config that is none, and what handlers would not hear of, such as an exporter in a handler's place."""
+    if config is not None:
+        require_type(f"{name}(config)", config, Mapping, expected="a mapping")
+    for chosen in (config, options):
+        if chosen:
+            _require_values(name, chosen)
+
+
+def _require_values(name: str, chosen: Config | CallOptions) -> None:
+    callbacks, tags, metadata = chosen.get("callbacks"), chosen.get("tags"), chosen.get("metadata")
+    if callbacks is not None:
+        require(are_handlers(callbacks), f"{name}(callbacks=)", expected="handlers", got=callbacks)
+    if tags:
+        require(are_several(tags), f"{name}(tags=)", expected="a list of texts", got=tags)
+    if metadata:
+        require_type(f"{name}(metadata=)", metadata, Mapping, expected="a mapping")
+
+
+def are_several(tags: object) -> bool:
+    """Return whether tags are a collection, and not one text, which is a collection of its letters."""
+    return isinstance(tags, Collection) and not isinstance(tags, (str, bytes))
 
 
 def are_handlers(callbacks: Any) -> bool:

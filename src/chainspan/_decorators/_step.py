@@ -16,7 +16,6 @@ from typing import Any
 
 from typing_extensions import Self, Unpack
 
-from chainspan._errors import require, require_type
 from chainspan.langchain._managers import force
 from chainspan.langchain._runnables import RunnableBase
 
@@ -24,7 +23,7 @@ from ._binding import NOTHING
 from ._drive import acall, agenerate, call, generate
 from ._joining import joined
 from ._kinds import Kind, Own
-from ._options import CallOptions, Config, are_handlers, given, require_known
+from ._options import CallOptions, Config, given, require_known, require_usable
 from ._run import Run
 
 __all__ = ["Step", "set_sequence"]
@@ -170,9 +169,7 @@ class Step(RunnableBase):
     def with_config(self, config: Config | None = None, **options: Unpack[CallOptions]) -> Self:
         """Return the step with callbacks, tags, metadata or a name for all its runs to come."""
         require_known("with_config()", options)
-        require_type("with_config(config)", config, Mapping, type(None), expected="a mapping")
-        for chosen in (config or {}).get("callbacks"), options.get("callbacks"):
-            require(are_handlers(chosen), "with_config(callbacks=)", expected="handlers", got=chosen)
+        require_usable("with_config", config, options)
         bound = copy.copy(self)
         vars(bound)["_bound"] = (*self._bound, *(given for given in (config, options) if given))
         return bound
@@ -189,6 +186,7 @@ class Step(RunnableBase):
     # ------------------------------------------------------------ its runs
     def _open(self, given_: Any, config: Config | None, options: CallOptions) -> Run | None:
         require_known(self.name, options)
+        require_usable(self.name, config, options)
         return self._run_of((*self._bound, config, options), lambda: self._shown(given_))
 
     def _run_of(self, configs: Sequence[Config | None], shown: Callable[[], Any]) -> Run | None:
