@@ -248,8 +248,9 @@ def test_a_closed_gate_touches_nothing() -> None:
         ({"capture": "false"}, r"ContentPolicy\(capture=\): expected True, False or None, got 'false'"),
         ({"reasoning": "false"}, r"ContentPolicy\(reasoning=\): expected True or False, got 'false'"),
         ({"redact_keys": None}, r"ContentPolicy\(redact_keys=\): expected a collection of names, got None"),
-        ({"max_span_bytes": "500"}, r"ContentPolicy\(max_span_bytes=\): expected at least 200 bytes, got '500'"),
-        ({"max_attribute_bytes": 5}, r"ContentPolicy\(max_attribute_bytes=\): expected at least 200 bytes, got 5"),
+        ({"max_span_bytes": "500"}, r"ContentPolicy\(max_span_bytes=\): expected a whole number .*200, got '500'"),
+        ({"max_span_bytes": 1e6}, r"ContentPolicy\(max_span_bytes=\): expected a whole number .*, got 1000000.0"),
+        ({"max_attribute_bytes": 5}, r"ContentPolicy\(max_attribute_bytes=\): expected a whole number .*200, got 5"),
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, Any], message: str) -> None:

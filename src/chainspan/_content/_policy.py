@@ -58,8 +58,8 @@ _CHECKS: Final[Mapping[str, tuple[Callable[[object], bool], bool, str]]] = {
     "baggage": (_are_names, False, "a collection of names"),
     "reasoning": (_is_flag, False, "True or False"),
     "tool_definitions": (_is_flag, False, "True or False"),
-    "max_attribute_bytes": (_is_size, False, f"at least {_LEAST_BYTES} bytes"),
-    "max_span_bytes": (_is_size, False, f"at least {_LEAST_BYTES} bytes"),
+    "max_attribute_bytes": (_is_size, False, f"a whole number of bytes, at least {_LEAST_BYTES}"),
+    "max_span_bytes": (_is_size, False, f"a whole number of bytes, at least {_LEAST_BYTES}"),
 }
 
 
