@@ -75,8 +75,8 @@ class ContentPolicy:
     Attributes:
         capture: Whether content is recorded. None: as the environment variable
             ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` says, else not.
-        redact: Called with every text; its result is recorded instead. One that raises
-            records ``[mask failed]``.
+        redact: Called with every text that is content; its result is recorded instead. One that
+            raises records ``[mask failed]``. Names and ids are masked by `redact_patterns` alone.
         redact_keys: Names, in any case, whose values are recorded as ``[redacted]``.
         redact_patterns: Regular expressions whose matches are recorded as ``[redacted]``, in
             names and ids as well.
