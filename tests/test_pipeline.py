@@ -300,6 +300,25 @@ def test_hundreds_of_handlers_of_one_exporter_share_a_worker() -> None:
     assert Counter(exporter.names) == Counter({"one": 601, "two": 601, "chain": 601})
 
 
+def test_exporters_of_long_ago_go_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is at its limit of threads gets its handlers all the same, and loses nothing (pains #65)."""
+    exporters = [Exported() for _ in range(70)]
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "chainspan-retire":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    for exporter in exporters[:5]:
+        steps("one", "two").invoke("x", {"callbacks": [OtelHandler(exporter)]})
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for exporter in exporters[5:]:
+        OtelHandler(exporter)
+
+    assert [exporter.names for exporter in exporters[:5]] == [["one", "two", "chain"]] * 5
+
+
 def test_pipeline_goes_with_its_last_handler() -> None:
     """A processor that was made for one call is not kept (pains #17)."""
     mine = Collected()

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from ._guard import Guard
 
-__all__ = ["Delivery", "Flushable", "aflush_all", "flush_all", "untraced"]
+__all__ = ["Delivery", "Flushable", "aflush_all", "flush_all", "start_thread", "untraced"]
 
 _flushing = Guard("delivery.flush")
 _SHARE = 0.9  # of a timeout that a processor is given, so that its answer comes back within it
@@ -99,7 +99,7 @@ async def aflush_all(processors: Iterable[SpanProcessor | Flushable], timeout_s:
     """
     answer: Future[Delivery] = Future()
     work = partial(_answer, answer, list(processors), timeout_s)
-    _start(threading.Thread(target=work, name="chainspan-aflush", daemon=True), otherwise=work)
+    start_thread(threading.Thread(target=work, name="chainspan-aflush", daemon=True), otherwise=work)
     return await asyncio.wrap_future(answer)
 
 
@@ -111,7 +111,7 @@ def _answer(answer: Future[Delivery], processors: Sequence[SpanProcessor | Flush
             answer.set_exception(fault)
 
 
-def _start(thread: threading.Thread, *, otherwise: Callable[[], None]) -> None:
+def start_thread(thread: threading.Thread, *, otherwise: Callable[[], None]) -> None:
     """Start a thread; where none can be, as at the end of a process in some Pythons, do the work here."""
     try:
         thread.start()
@@ -127,7 +127,7 @@ class _Flush:
         self._deadline_s = deadline_s
         self._answer = Delivery(unverified=(type(processor).__name__,))
         self._thread = threading.Thread(target=self._run, name="chainspan-flush", daemon=True)
-        _start(self._thread, otherwise=self._run)
+        start_thread(self._thread, otherwise=self._run)
 
     def result(self) -> Delivery:
         if self._thread.ident is not None:

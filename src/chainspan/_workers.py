@@ -6,8 +6,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
-from ._delivery import Delivery, Flushable
+from ._delivery import Delivery, Flushable, start_thread
 from ._exit import after_fork
 from ._feeding import Worker
 
@@ -52,7 +53,8 @@ class _Past:
     def take(self, worker: Worker) -> None:
         """Shut a worker down in a thread of its own, and count what it has delivered and lost."""
         self._leaving[id(worker)] = worker
-        threading.Thread(target=self._end, args=(worker,), daemon=True, name="chainspan-retire").start()
+        end = partial(self._end, worker)
+        start_thread(threading.Thread(target=end, daemon=True, name="chainspan-retire"), otherwise=end)
 
     def flush(self, timeout_s: float) -> Delivery:
         """Wait until all are shut down, for so long at most, and return where their spans are."""
