@@ -159,14 +159,29 @@ def _named(_walk: Walk, value: Any) -> Any:
 
 
 def _unknown(walk: Walk, value: Any) -> Any:
-    """Print a value; nothing can stop what its class does then, so of one that is slow the others are named only."""
+    """Print a value; nothing can stop what its class does then, which may be slow."""
     if getattr(type(value), "__repr__", None) is object.__repr__:
         return _named(walk, value)  # the default text holds nothing but an address
+    text, is_slow = _printed_timed(value)
+    if is_slow:
+        VISITORS[type(value)] = _suspect
+    return text
+
+
+def _suspect(_walk: Walk, value: Any) -> Any:
+    """Print a value of a class of which the last one took long; that may have been the garbage collector."""
+    text, is_slow = _printed_timed(value)
+    VISITORS[type(value)] = _named if is_slow else _unknown
+    return text
+
+
+def _printed_timed(value: Any) -> tuple[str, bool]:
+    """Return a value as its class prints it, and whether that took long."""
     began_ns = thread_time_ns()
     text = attempt(lambda: repr(value), unprintable(value))
-    if thread_time_ns() - began_ns > _SLOW_NS:
-        VISITORS[type(value)] = _named
-    return text if len(text) <= _LONGEST_REPR else f"{text[:_LONGEST_REPR]}[+{len(text) - _LONGEST_REPR} characters]"
+    is_slow = thread_time_ns() - began_ns > _SLOW_NS
+    cut = len(text) - _LONGEST_REPR
+    return text if cut <= 0 else f"{text[:_LONGEST_REPR]}[+{cut} characters]", is_slow
 
 
 _EXACT: Final[dict[type, Visitor]] = {
