@@ -57,7 +57,7 @@ class Asker:
         An asynchronous stream of a model that has only a synchronous one is pulled chunk by chunk
         in worker threads, in the context of whoever pulls (``BaseChatModel._astream``).
         """
-        if named.seat is None or named.seat.is_here() or current_task() is not None:
+        if named.is_leaf or named.seat is None or named.seat.is_here() or current_task() is not None:
             return False
         return _stack.outermost_method_of(_MODELS, self._frame) is not None
 

@@ -279,6 +279,31 @@ def test_generate_by_a_text_model_without_async(bench: Bench, mode: Mode) -> Non
     )
 
 
+@modes(SYNC_ASYNC)
+def test_batch_by_a_text_model_without_async_in_a_function(bench: Bench, mode: Mode) -> None:
+    """And so it is where the body of another run calls it."""
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.sync_llm()
+
+        def function(words: list[str]) -> list[str]:
+            return model.batch(words)
+
+        async def afunction(words: list[str]) -> list[str]:
+            return await model.abatch(words)
+
+        return mode.run(RunnableLambda(function, afunction, name="function"), ["one", "two", "three"], stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:function
+          llm:t1  x3
+            native:llm:t1
+        """,
+    )
+
+
 @pytest.mark.parametrize("hurries", [True, False])
 @pytest.mark.parametrize("kind", ["llm:t1", "llm:m1"])
 def test_generate_whose_bodies_use_threads(bench: Bench, kind: str, *, hurries: bool) -> None:
