@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.chat_history import InMemoryChatMessageHistory
+from langchain_core.language_models import LLM
 from langchain_core.output_parsers import BaseOutputParser, StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
 from langchain_core.runnables import (
@@ -31,6 +32,7 @@ from typing_extensions import override
 from chainspan import carry_context
 
 from ._bench import Bench
+from ._fakes import FakeLLM
 from ._modes import ALL, CALLS, SYNC_ASYNC, Mode, modes
 from ._stage import Stage
 
@@ -279,6 +281,40 @@ def test_generate_by_a_text_model_without_async(bench: Bench, mode: Mode) -> Non
     )
 
 
+def test_threads_that_start_at_once(bench: Bench) -> None:
+    """And so it is where the thread begins before the task that gave it the work has come to wait for it."""
+
+    class AtOnce(ThreadPoolExecutor):
+        @override
+        def _adjust_thread_count(self) -> None:
+            super()._adjust_thread_count()
+            time.sleep(0.005)
+
+    async def scenario(stage: Stage) -> Any:
+        class Text(FakeLLM):
+            _acall = LLM._acall
+
+        asyncio.get_running_loop().set_default_executor(AtOnce())
+        await Text(name="t1", native=stage.native).agenerate(["one", "two", "three"], callbacks=stage.callbacks)
+        models = {name: stage.sync_model(name, midway=lambda _: stage.mark("native:second")) for name in "ab"}
+        return sorted([repr(chunk) async for chunk in RunnableParallel(models).astream("hi", stage.config)])
+
+    bench.check(
+        scenario,
+        """
+        llm:t1  x3
+          native:llm:t1
+        chain:RunnableParallel<a,b>
+          llm:a
+            native:model:a
+            native:second
+          llm:b
+            native:model:b
+            native:second
+        """,
+    )
+
+
 @modes(SYNC_ASYNC)
 def test_batch_by_a_text_model_without_async_in_a_function(bench: Bench, mode: Mode) -> None:
     """And so it is where the body of another run calls it."""
@@ -286,10 +322,10 @@ def test_batch_by_a_text_model_without_async_in_a_function(bench: Bench, mode: M
     def scenario(stage: Stage) -> Any:
         model = stage.sync_llm()
 
-        def function(words: list[str]) -> list[str]:
+        def function(words: list[Any]) -> list[str]:
             return model.batch(words)
 
-        async def afunction(words: list[str]) -> list[str]:
+        async def afunction(words: list[Any]) -> list[str]:
             return await model.abatch(words)
 
         return mode.run(RunnableLambda(function, afunction, name="function"), ["one", "two", "three"], stage.config)
