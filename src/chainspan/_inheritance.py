@@ -10,7 +10,7 @@ from . import _stack
 from ._runs import Run, RunRegistry
 from ._seat import Seat
 from ._starters import PUMPED, handed, seated_in, twins_of
-from ._tasks import current_task
+from ._tasks import current_task, executing_frames
 from ._waiting import Awaiter, awaiters_here, given_context, is_state_kept
 from ._word import current_run
 
@@ -108,11 +108,9 @@ def waiting_in(named: Run, frame: FrameType | None) -> Run | None:
 
 def around_here(runs: RunRegistry, frame: FrameType | None) -> Run | None:
     """Return the open run of a pipeline that code is inside of, as its stack or that of who waits for it tells."""
-    stack = frame
-    while stack is not None:
-        run = seated_in(stack)
+    for executing in executing_frames(frame):
+        run = seated_in(executing)
         if run is not None and run.registry is runs:
             return run
-        stack = stack.f_back
     found = (run for waiter in awaiters_here(frame) for run in _open_in(waiter, runs))
     return next((run for run in found if run.registry is runs), None)

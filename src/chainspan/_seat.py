@@ -16,8 +16,9 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType, FrameType
 from typing import Any, cast
 
+from ._greenlets import frames_in, greenlet_here, is_gone, stack_from
 from ._stack import starter
-from ._tasks import current_task, suspended_frames
+from ._tasks import current_task, executing_frames, suspended_frames
 
 __all__ = ["GENERATORS", "Seat"]
 
@@ -43,9 +44,10 @@ class Seat:
             where the event loop itself called back: its frames are shared by everybody.
         thread_id: The thread that the run was started in.
         task: The asyncio task that it was started in, or None.
+        greenlet: The greenlet that it was started in, or None.
     """
 
-    __slots__ = ("code", "frame_id", "module", "task", "thread_id")
+    __slots__ = ("code", "frame_id", "greenlet", "module", "task", "thread_id")
 
     def __init__(self, frame: FrameType | None, task: asyncio.Task[Any] | None) -> None:
         self.frame_id = id(frame)
@@ -53,6 +55,7 @@ class Seat:
         self.module: str = frame.f_globals.get("__name__", "") if frame is not None else ""
         self.thread_id = threading.get_ident()
         self.task = task
+        self.greenlet = greenlet_here() if "greenlet" in sys.modules else None
 
     @property
     def package(self) -> str:
@@ -112,12 +115,7 @@ class Seat:
 
     def frames_of_thread(self) -> list[FrameType]:
         """Return the frames that the run's thread executes right now, innermost first; none without the GIL."""
-        frames: list[FrameType] = []
-        frame = sys._current_frames().get(self.thread_id) if _SHOWS_FRAMES else None  # noqa: SLF001 - documented
-        while frame is not None:
-            frames.append(frame)
-            frame = frame.f_back
-        return frames
+        return stack_from(self._executes()) if _SHOWS_FRAMES else []
 
     def frames_below(self) -> list[FrameType]:
         """Return those of them that are below the one which started the run; none where that does not execute."""
@@ -138,19 +136,24 @@ class Seat:
             return False
         if self.task is not None and self.task.done():
             return True
+        if any(map(self.holds, frames_in(self.greenlet))):
+            return False
         if self.is_here():
-            return not self._is_on_stack(_above_newest() if but_for_newest else sys._getframe(1))  # noqa: SLF001
+            stack = _above_newest() if but_for_newest else sys._getframe(1)  # noqa: SLF001
+            return not any(map(self.holds, executing_frames(stack)))
+        return self._is_over_elsewhere()
+
+    def _is_over_elsewhere(self) -> bool:
         if self.task is not None:
             frames, is_whole = suspended_frames(self.task)
             return is_whole and not any(self.holds(frame) for frame in frames)
-        return not self._is_on_stack(sys._current_frames().get(self.thread_id))  # noqa: SLF001 - documented
+        executes = self._executes()
+        if executes is None:
+            return is_gone(self.greenlet)
+        return not any(map(self.holds, stack_from(executes)))
 
-    def _is_on_stack(self, frame: FrameType | None) -> bool:
-        while frame is not None:
-            if self.holds(frame):
-                return True
-            frame = frame.f_back
-        return False
+    def _executes(self) -> FrameType | None:
+        return sys._current_frames().get(self.thread_id)  # noqa: SLF001 - documented
 
 
 class _Done:

@@ -7,6 +7,7 @@ from types import FrameType
 
 from ._runs import Run
 from ._stack import held_by
+from ._tasks import executing_frames
 from ._waiting import awaiters_here
 
 __all__ = ["PUMPED", "handed", "is_starter", "leave_seat", "of_twins", "seated_in", "take_seat", "twins_of"]
@@ -87,12 +88,11 @@ def _called_by_starter(run: Run, frame: FrameType | None) -> Iterator[FrameType]
     Where that is not on the stack, those follow of the tasks that wait for what a task or a thread executes here,
     or else those that the run's own thread executes meanwhile.
     """
-    seat, stack = run.seat, frame
-    while stack is not None and seat is not None:
-        if seat.holds(stack):
+    seat = run.seat
+    for inner in executing_frames(frame):
+        if seat is None or seat.holds(inner):
             return
-        yield stack
-        stack = stack.f_back
+        yield inner
     for waiter in awaiters_here(frame, seat):
         for inner in waiter.frames:
             if seat is None or seat.holds(inner):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Iterator
 from inspect import CO_ASYNC_GENERATOR
 from types import AsyncGeneratorType, CoroutineType, FrameType
 from typing import Any, TypeGuard
 
-__all__ = ["current_task", "is_task", "suspended_frames", "unseen_frames"]
+from ._greenlets import frames_around
+
+__all__ = ["current_task", "executing_frames", "is_task", "suspended_frames", "unseen_frames"]
 
 _AWAITED = (  # how to go from one awaiting object to its frame, and to what it awaits
     ("cr_frame", "cr_await"),
@@ -51,18 +54,33 @@ def suspended_frames(task: asyncio.Task[Any]) -> tuple[list[FrameType], bool]:
     return frames, True
 
 
-def unseen_frames(frame: FrameType | None) -> list[FrameType]:
-    """Return the frames of the task that runs here, innermost first, where its stack may not show them all.
-
-    When what a task waits for has failed, the exception is thrown in from its outermost coroutine. Up to the
-    next suspension CPython then leaves out of the stack whatever awaits an asynchronous generator.
+def executing_frames(frame: FrameType | None) -> Iterator[FrameType]:
+    """Go through the frames that execute here, innermost first: of the stack, then those that it does not show.
 
     Args:
         frame: The innermost frame of the stack.
     """
-    task = current_task()
+    stack = frame
+    while stack is not None:
+        yield stack
+        stack = stack.f_back
+    yield from unseen_frames(frame)
+
+
+def unseen_frames(frame: FrameType | None) -> list[FrameType]:
+    """Return the frames of the task that runs here, innermost first, where its stack may not show them all.
+
+    When what a task waits for has failed, the exception is thrown in from its outermost coroutine. Up to the
+    next suspension CPython then leaves out of the stack whatever awaits an asynchronous generator. Nor does
+    the stack of a greenlet show who waits for that, in a task or not.
+
+    Args:
+        frame: The innermost frame of the stack.
+    """
+    around = frames_around()
+    task = None if around else current_task()
     if task is None or not _has_generator(frame):
-        return []
+        return around
     frames: list[FrameType] = []
     awaiting: object = task.get_coro()
     for _ in range(_MOST_AWAITING):

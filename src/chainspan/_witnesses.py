@@ -5,14 +5,14 @@ See `chainspan._scope` for what they are asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import FrameType
 
 from . import _stack
+from ._greenlets import frames_around
 from ._inheritance import carried_beside, carried_from, inherits, waiting_in
 from ._runs import Run
 from ._starters import PUMPED, handed, is_starter, of_twins, seated_in
-from ._tasks import current_task, unseen_frames
+from ._tasks import current_task, executing_frames, unseen_frames
 from ._word import current_run, lags
 
 __all__ = ["Asker"]
@@ -90,9 +90,8 @@ class Asker:
 
     def _unseen(self, scope_run: Run) -> Run | None:
         """Return the run that a frame started which is not on the stack, though it executes."""
-        if scope_run.seat is None or not scope_run.seat.is_here():
-            return None
-        found = map(seated_in, unseen_frames(self._frame))
+        is_here = scope_run.seat is not None and scope_run.seat.is_here()
+        found = map(seated_in, unseen_frames(self._frame) if is_here else frames_around())
         return next((run for run in found if run is not None and run.is_within(scope_run)), None)
 
 
@@ -108,7 +107,7 @@ def _named(current: int | None, run: Run) -> Run | None:
 
 def _pulled(named: Run, innermost: FrameType | None) -> Run | None:
     """Return the run that executes inside a body, pulled by it without being started by it."""
-    for frame in _executing(innermost):
+    for frame in executing_frames(innermost):
         run = seated_in(frame)
         if run is not None and run.trace is named.trace:
             return _inner(named, run)
@@ -130,7 +129,7 @@ def _answering(named: Run, innermost: FrameType | None) -> Run:
     models = [run for run in list(named.children.values()) if run.is_leaf and run.is_streamed]
     if not models:
         return named
-    seated = (run for frame in _executing(innermost) if (run := seated_in(frame)) in models)
+    seated = (run for frame in executing_frames(innermost) if (run := seated_in(frame)) in models)
     return next(seated, None) or _awaiting(models, named, innermost) or named
 
 
@@ -138,15 +137,6 @@ def _awaiting(models: list[Run], named: Run, innermost: FrameType | None) -> Run
     """Return which of some models waits for the task or the thread that asks, if none of them is on its stack."""
     waits = waiting_in(named, innermost)
     return waits if waits in models else None
-
-
-def _executing(frame: FrameType | None) -> Iterator[FrameType]:
-    """Go through the frames that execute here, innermost first: of the stack, then those that it does not show."""
-    stack = frame
-    while stack is not None:
-        yield stack
-        stack = stack.f_back
-    yield from unseen_frames(frame)
 
 
 def _inner(named: Run, seated: Run) -> Run:
