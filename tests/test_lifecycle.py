@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import StructuredTool
 from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
@@ -394,3 +396,44 @@ def _around(trace: Trace) -> list[Trace]:
         trace = trace.outer
         found.append(trace)
     return found
+
+
+class Request:
+    """What an application keeps in a context variable of its own."""
+
+
+request: contextvars.ContextVar[Request | None] = contextvars.ContextVar("request", default=None)
+
+
+def begin() -> weakref.ref[Request]:
+    """Begin with a request here, and return what tells whether it is still kept."""
+    current = Request()
+    request.set(current)
+    return weakref.ref(current)
+
+
+async def test_request_is_not_kept_while_others_are_open(traces: Traces) -> None:
+    """A server that always has a tool at work keeps nothing of the request in which the first of them started."""
+    kept: list[weakref.ref[Request]] = []
+    handler = OtelHandler(tracer_provider=traces.provider)
+
+    async def serve(goes_on: asyncio.Event) -> None:
+        async def work() -> bool:
+            return await goes_on.wait()
+
+        kept.append(begin())
+        step = StructuredTool.from_function(coroutine=work, name="work", description="Work.")
+        await step.ainvoke({}, {"callbacks": [handler]})
+
+    events = [asyncio.Event(), asyncio.Event()]
+    tasks = [asyncio.create_task(serve(event)) for event in events]
+    await asyncio.sleep(0.3)  # what looks for ends that nobody reports has been at work
+    events[0].set()
+    await tasks.pop(0)
+    await asyncio.sleep(0.01)  # the loop has let go of it
+    gc.collect()
+    alive = [one() is not None for one in kept]
+    events[1].set()
+    await tasks.pop()
+
+    assert alive == [False, True]

@@ -1,8 +1,8 @@
 """Work that goes on for everybody, in a context of nobody's.
 
-A timer, a task's callback and, from Python 3.14 on or by an instrumentation, a thread take along
-the context that they are started in. What serves one run after the other would keep that of the
-first for as long as it lives: its request's objects, and a current span that is long over.
+A timer and, from Python 3.14 on or by an instrumentation, a thread take along the context that
+they are started in. What serves one run after the other would keep that of the first for as long
+as it lives: its request's objects, and a current span that is long over.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from ._apart import apart
 from ._aside import aside
 from ._model import Outcome, RunStart
 from ._runs import Run
@@ -152,7 +153,7 @@ class Orphans:
     def _look_later(self, loop: AbstractEventLoop) -> None:
         if loop not in self._looking:
             self._looking.add(loop)
-            loop.call_later(_LOOK_AGAIN_S, self._look, loop)
+            apart(loop.call_later, _LOOK_AGAIN_S, self._look, loop)
 
     def _look(self, loop: AbstractEventLoop) -> None:
         self._looking.discard(loop)
