@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import Protocol, runtime_checkable
 
@@ -52,11 +52,12 @@ class Deliverer(Protocol):
 
     outage: OutageLog
 
-    def deliver(self, spans: Sequence[ReadableSpan]) -> Delivery:
+    def deliveries(self, spans: Sequence[ReadableSpan]) -> Iterator[Delivery]:
         """Send the spans, trying again until they are settled or stop() is called.
 
-        Returns:
-            What became of them; pending ones have been given up because of stop().
+        Yields:
+            What became of some of them, as soon as that is known; pending ones have been given
+            up because of stop().
         """
         ...
 
@@ -205,12 +206,18 @@ class BatchingProcessor(SpanProcessor):
     def _work(self) -> None:
         with untraced():
             while batch := self._next_batch():
-                answer = Delivery(dropped=len(batch))
-                try:
-                    answer = self._deliverer.deliver(batch)
-                except BaseException as fault:  # noqa: BLE001 - a panic in Rust is no Exception, and would end this thread
-                    _delivering.caught(fault)
+                self._deliver(batch)
+
+    def _deliver(self, batch: Sequence[ReadableSpan]) -> None:
+        """Have a batch sent, and count each part of it when it is settled: the whole may take long."""
+        left = len(batch)
+        try:
+            for answer in self._deliverer.deliveries(batch):
+                left -= answer.delivered + answer.pending + answer.lost
                 self._settle(answer)
+        except BaseException as fault:  # noqa: BLE001 - a panic in Rust is no Exception, and would end this thread
+            _delivering.caught(fault)
+            self._settle(Delivery(dropped=left))
 
     def _next_batch(self) -> list[ReadableSpan]:
         """Wait for a batch that is due and take it; empty when there was none for a while."""
@@ -253,9 +260,10 @@ class _Plain:
         self._exporter = exporter
         self._stopped = False
 
-    def deliver(self, spans: Sequence[ReadableSpan]) -> Delivery:
-        if self._stopped:
-            return Delivery(pending=len(spans))
+    def deliveries(self, spans: Sequence[ReadableSpan]) -> Iterator[Delivery]:
+        yield Delivery(pending=len(spans)) if self._stopped else self._delivered(spans)
+
+    def _delivered(self, spans: Sequence[ReadableSpan]) -> Delivery:
         failure = "the exporter failed"
         try:
             result = self._exporter.export(spans)

@@ -43,7 +43,7 @@ from chainspan.exporters._otlp import otlp, otlp_sender
 from chainspan.exporters._senders import Answer, HttpSender, Verdict, read_acceptance
 from chainspan.exporters._settings import OtlpSettings, Protocol
 
-from ._otlp_server import OtlpServer, Partial, Refuse, spans_of
+from ._otlp_server import Accept, Hang, OtlpServer, Partial, Refuse, spans_of
 from ._otlp_server import Status as Answering
 
 pytestmark = pytest.mark.timeout(30)
@@ -289,6 +289,40 @@ def test_large_spans_arrive_where_requests_are_limited(server: OtlpServer, caplo
     assert sorted(server.names) == [f"span {number}" for number in range(10)]
     assert max(size for _, size in server.requests) <= 4 * 1024 * 1024
     assert caplog.messages == []
+
+
+def test_what_has_arrived_of_a_batch_counts_before_the_rest(server: OtlpServer) -> None:
+    """A batch is sent in several requests where its spans are large; those that were accepted are no loss."""
+    server.next.append(Accept())
+    server.behaviour = Hang()
+    processor = processor_for(otlp(server.url, compression="none"))
+
+    for number in range(10):
+        processor.on_end(ended(f"span {number}", text="x" * 1_000_000))
+    before = processor.flush(1)
+    processor.close(0.1)
+
+    arrived = len(server.names)
+    assert 0 < arrived < 10
+    assert before == Delivery(delivered=arrived, pending=10 - arrived)
+    assert processor.flush(0) == Delivery(delivered=arrived, dropped=10 - arrived)
+
+
+def test_what_is_lost_of_a_batch_does_not_wait(server: OtlpServer, caplog: pytest.LogCaptureFixture) -> None:
+    """The line on a refused span that has been found in a batch counts it as lost, and only the others as waiting."""
+    server.behaviour = Refuse("bad")
+    processor = processor_for(otlp(server.url))
+
+    for name in ("bad", "good", "bad", "good"):
+        processor.on_end(ended(name))
+    delivery = processor.flush(10)
+    processor.close(1)
+
+    assert delivery == Delivery(delivered=2, rejected=2)
+    assert caplog.messages == [
+        f"chainspan could not deliver all spans to {server.url}: 1 span was lost (400 Bad Request), 3 wait in memory.",
+        f"chainspan could not deliver all spans to {server.url}: 1 span was lost (400 Bad Request).",
+    ]
 
 
 def test_surrogates_cost_nothing() -> None:

@@ -6,7 +6,7 @@ before it does so too, for it is asked in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -75,13 +75,12 @@ class _ChangingDeliverer(ChangingExporter):
         self._deliverer = deliverer
         self.outage: OutageLog = deliverer.outage
 
-    def deliver(self, spans: Sequence[ReadableSpan]) -> Delivery:
+    def deliveries(self, spans: Sequence[ReadableSpan]) -> Iterator[Delivery]:
         changed = self.change(spans)
-        delivery = self._deliverer.deliver(changed)
+        yield from self._deliverer.deliveries(changed)
         if withheld := len(spans) - len(changed):
             self.outage.lost(withheld, "they could not be looked through")
-            delivery += Delivery(dropped=withheld)
-        return delivery
+            yield Delivery(dropped=withheld)
 
     def hurry(self) -> None:
         self._deliverer.hurry()

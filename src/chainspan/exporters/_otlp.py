@@ -6,7 +6,7 @@ a few prompts with documents exceed. Requests are cut by bytes on either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -89,12 +89,16 @@ class OtlpExporter(SpanExporter):
     @override
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send the spans for a limited time; success means that all of them were accepted."""
-        delivery = self._deliver(spans, self._patience_s)
+        delivery = sum(self._deliveries(spans, self._patience_s), Delivery())
         return SpanExportResult.SUCCESS if delivery else SpanExportResult.FAILURE
 
     def deliver(self, spans: Sequence[ReadableSpan]) -> Delivery:
         """Send the spans until they are settled or stop() is called."""
-        return self._deliver(spans, None)
+        return sum(self.deliveries(spans), Delivery())
+
+    def deliveries(self, spans: Sequence[ReadableSpan]) -> Iterator[Delivery]:
+        """Do what `deliver` does, and yield what became of each part of them when that is known."""
+        return self._deliveries(spans, None)
 
     def hurry(self) -> None:
         """Try again now, where a failed attempt waits for the next one."""
@@ -116,23 +120,21 @@ class OtlpExporter(SpanExporter):
         self.outage.closed()
         self.sender.close()
 
-    def _deliver(self, spans: Sequence[ReadableSpan], patience_s: float | None) -> Delivery:
-        delivery = Delivery()
+    def _deliveries(self, spans: Sequence[ReadableSpan], patience_s: float | None) -> Iterator[Delivery]:
         for batch in encoded(spans, self._max_request_bytes):
             if batch.body:
-                delivery += self._deliver_batch(batch, patience_s)
+                yield from self._deliveries_of(batch, patience_s)
             else:
                 self.outage.lost(len(batch.spans), "they cannot be encoded")
-                delivery += Delivery(dropped=len(batch.spans))
-        return delivery
+                yield Delivery(dropped=len(batch.spans))
 
-    def _deliver_batch(self, batch: Batch, patience_s: float | None) -> Delivery:
+    def _deliveries_of(self, batch: Batch, patience_s: float | None) -> Iterator[Delivery]:
         def send(part: Sequence[ReadableSpan]) -> Answer:
             body = batch.body if part is batch.spans else joined([piece.body for piece in encoded(part)])
             return self._courier.deliver(body, patience_s=patience_s, doubts=_MOST_DOUBTS)
 
-        parts = narrowed(batch.spans, send)
-        return sum((self._settled(len(part), answer) for part, answer in parts), Delivery())
+        for part, answer in narrowed(batch.spans, send):
+            yield self._settled(len(part), answer)
 
     def _settled(self, spans: int, answer: Answer) -> Delivery:
         if not answer.final:
