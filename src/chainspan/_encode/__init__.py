@@ -9,10 +9,11 @@ in square brackets, such as ``[cycle]`` or ``[+1234 bytes]``.
 from __future__ import annotations
 
 from ._assigned import is_secret_key
-from ._binary import base64_marker, binary_marker, marker_of_all, without_data
+from ._binary import marker_of_all, without_data
 from ._flat import flat
 from ._json import dump_bytes, dumps, parsed, shrink, size_of, well_formed
 from ._labels import label
+from ._markers import base64_marker, binary_marker
 from ._plain import conversation_of, message_of, plain, shortened, some_messages
 from ._safe import attempt
 from ._secrets import REDACTED, SECRET, is_suspicious, mask_text

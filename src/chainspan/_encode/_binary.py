@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from ._markers import MOST_HASHED, base64_marker, binary_marker, in_bytes
 from ._quotes import Edit, edited, end_of_line, end_of_quoted
 from ._search import search
 
 __all__ = [
     "LONGEST_RUN",
-    "base64_marker",
-    "binary_marker",
     "marker_of_all",
     "without_addresses",
     "without_data",
@@ -27,15 +23,13 @@ __all__ = [
 LONGEST_RUN: Final = 64
 """How many characters of base64 are left alone."""
 
-_MOST_HASHED: Final = 64 * 1024  # bytes of data: to hash more takes too long in a callback
-_LETTERS_HASHED: Final = (_MOST_HASHED + 2) // 3 * 4
-_OF_FIRST: Final = "first 64 KB "
 _CHUNK: Final = 4_096  # characters that tell what they are
-_BLANKS: Final = (b"%", b" ", b"\n", b"\r", b"\t", b"\v", b"\f")  # which base64 may have between its letters
-_OF_BREAKS: Final = frozenset({b"\n", b"\r"})
-_LINE_BREAK: Final = re.compile(rb"\r?\n")
-_PADDING: Final = b"= \n\r\t"
 _LEAST_ADDRESS: Final = 64  # characters of data in an address that is not base64
+_MASK: Final = b"[secret]"
+_LEAST_LINES: Final = 3
+_LEAST_REST: Final = 16  # letters of a last line that does not end in "="
+
+_ADDRESS: Final = 64  # characters of data in an address that is not base64
 _MASK: Final = b"[secret]"
 _LEAST_LINES: Final = 3
 _LEAST_REST: Final = 16  # letters of a last line that does not end in "="
@@ -55,6 +49,9 @@ _SAMPLE: Final = 256  # characters of each
 
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _TO_LETTERS: Final = bytes(ord("a") if i in _LETTERS else ord(" ") for i in range(256))
+_RUN_LETTERS: Final = _LETTERS + b"_-"
+_TO_RUN_LETTERS: Final = bytes(ord("a") if i in _RUN_LETTERS else ord(" ") for i in range(256))
+_LEAST_RUN: Final = b"a" * (LONGEST_RUN + 1)
 _LEAST_LINE: Final = b"a" * 48
 _BREAK: Final = re.compile(rb"((?:\\+r|\r)?(?:\\+n|\n)[ ]{0,16})")  # in JSON a line ends in a backslash and a letter
 _has_breaks: Final = search(r"\n | \\n")
@@ -70,69 +67,16 @@ _ESCAPE: Final = re.compile(rb"[nrtbf]|u[0-9a-fA-F]{4}")  # after a backslash, i
 _DIGIT: Final = re.compile(rb"[0-9]")
 
 
-def binary_marker(kind: str, data: bytes, size: int | None = None) -> str:
-    """Return what stands in place of binary data: its type, its size, and its hash, of much data that of the first.
-
-    Args:
-        kind: The type.
-        data: All of it, or at least its first 64 KB.
-        size: How many bytes there are, where not all are given.
-    """
-    size = len(data) if size is None else size
-    digest = hashlib.sha256(memoryview(data)[:_MOST_HASHED]).hexdigest()[:16]
-    return f"[{kind} {size} bytes {_OF_FIRST if size > _MOST_HASHED else ''}sha256:{digest}]"
-
-
-def base64_marker(kind: str, text: str | bytes) -> str:
-    """Return what stands in place of binary data given as base64: as for the data itself."""
-    first = _bytes(text[: 2 * _MOST_HASHED])
-    if len(text) <= 2 * _MOST_HASHED:
-        return binary_marker(kind, _decoded(first))
-    last = _bytes(text[-_SAMPLE:])
-    end = len(text) - len(last) + len(last.rstrip(_PADDING))
-    return binary_marker(kind, _decoded(first, _LETTERS_HASHED), (end - _blanks(text, first, end)) * 3 // 4)
-
-
-def _blanks(text: str | bytes, first: bytes, end: int) -> int:
-    """Return how many characters of much base64 are none of its letters.
-
-    Args:
-        text: All of it.
-        first: How it begins, which tells what there is to count: to count what is not there takes as long.
-        end: Where its letters end.
-    """
-    signs = [sign for sign in _BLANKS if sign in first]
-    breaks = _breaks(text, first, end) if signs and set(signs) <= _OF_BREAKS else None
-    if breaks is not None:
-        return breaks
-    data = _bytes(text) if signs else b""
-    return sum(data.count(sign, 0, end) for sign in signs)
-
-
-def _breaks(text: str | bytes, first: bytes, end: int) -> int | None:
-    """Return how many characters break a text into lines of one width, or None where they stand otherwise.
-
-    To look at where they have to stand takes a thirtieth of the time that it takes to count them.
-    """
-    found = _LINE_BREAK.search(first)
-    if found is None:
-        return None
-    width, size = found.start(), len(found[0])
-    columns = [text[width + at : end : width + size] for at in range(size)]
-    is_even = all(column == column[:1] * len(column) for column in columns)
-    return sum(map(len, columns)) if is_even else None
-
-
 def marker_of_all(text: str) -> str | None:
     """Return what stands in place of a long text that is one piece of base64, also as an address, or None.
 
     Samples tell, from its head to its tail: to look at all of it would take too long in a callback.
     """
-    address = _ADDRESS.match(_bytes(text[:_CHUNK])) if text.isascii() else None
+    address = _ADDRESS.match(in_bytes(text[:_CHUNK])) if text.isascii() else None
     data = text[address.start(3) :] if address else text
     places = range(0, len(data) - _SAMPLE, max(len(data) // _SAMPLES, _SAMPLE))
-    samples = [_bytes(data[at : at + _SAMPLE]) for at in places]
-    if not samples or not all(map(_ONLY.fullmatch, [*samples, _bytes(data[-_SAMPLE:])])):
+    samples = [in_bytes(data[at : at + _SAMPLE]) for at in places]
+    if not samples or not all(map(_ONLY.fullmatch, [*samples, in_bytes(data[-_SAMPLE:])])):
         return None
     if address is None and not _is_base64(b"".join(samples)):
         return None
@@ -203,7 +147,7 @@ def _end_of_data(text: bytes, at: int, start: int) -> int:
 def _unquoted_marker(kind: str, data: bytes) -> str:
     """Return the marker of data with percent signs, of which three characters may be a byte."""
     size = len(data) - 2 * data.count(b"%")
-    return binary_marker(kind, unquote_to_bytes(data[: 3 * _MOST_HASHED]), size if size > _MOST_HASHED else None)
+    return binary_marker(kind, unquote_to_bytes(data[: 3 * MOST_HASHED]), size if size > MOST_HASHED else None)
 
 
 # ---------------------------------------------------------------- base64 in lines
@@ -301,27 +245,3 @@ def _is_mixed(chunk: bytes) -> bool:
     if chunk.islower() or chunk.isupper() or not chunk.strip(_CASELESS):
         return False
     return (chunk.count(b"/") + chunk.count(b"-") + chunk.count(b"_")) * 12 <= len(chunk) and len(set(chunk)) >= _FEWEST
-
-
-def _bytes(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
-
-
-def _decoded(text: bytes, most: int | None = None) -> bytes:
-    """Return the data that base64 stands for, of so many letters at most; the text itself where it is none."""
-    raw = _letters_of(text).rstrip(b"=")[:most]
-    raw = raw[: len(raw) - 1] if len(raw) % 4 == 1 else raw
-    try:
-        return base64.b64decode(raw + b"=" * (-len(raw) % 4))
-    except (binascii.Error, ValueError):
-        return text
-
-
-def _letters_of(text: bytes) -> bytes:
-    """Return base64 in the letters of its usual alphabet, with nothing in between."""
-    if b"-" in text or b"_" in text:
-        text = text.translate(_TO_BASE64)
-    return b"".join(text.translate(None, b"%").split()) if any(sign in text for sign in _BLANKS) else text
-
-
-_TO_BASE64: Final = bytes.maketrans(b"-_", b"+/")

@@ -26,7 +26,8 @@ from time import thread_time_ns
 from typing import Any, Final
 
 from .._model import Message
-from ._binary import binary_marker, without_data
+from ._binary import without_data
+from ._markers import binary_marker
 from ._safe import attempt, type_name, unprintable
 from ._secrets import SECRET
 from ._walk import PLACE, SCALARS, Visitor, Walk
