@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import itertools
 import json
 import logging
@@ -44,7 +45,7 @@ from pydantic import SecretStr
 from tests._traces import tree_of
 from typing_extensions import TypedDict, override
 
-from chainspan import ContentPolicy, OtelHandler, session
+from chainspan import ConsoleHandler, ContentPolicy, OtelHandler, session
 from chainspan._guard import _said
 
 PROFILES = ["compat", "latest", "openinference"]
@@ -588,6 +589,44 @@ def test_a_tools_arguments_are_json(
     said = _only(memory)
     assert said[id_key] == "c-7"
     assert json.loads(said[arguments_key]) == arguments
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_what_langgraph_hands_to_a_tool_is_none_of_its_arguments(profile: str, memory: InMemorySpanExporter) -> None:
+    """A parameter is handed the runtime for its name alone; state, context and config stay out of the arguments."""
+
+    @tool
+    def look_up(what: str, runtime: Any) -> str:
+        """Look something up."""
+        return f"{what} for {runtime.context['user']}"
+
+    @tool
+    def execute(runtime: str) -> str:
+        """Execute something."""
+        return runtime
+
+    calls: Any = [
+        {"type": "tool_call", "id": "c-1", "name": "look_up", "args": {"what": "x"}},
+        {"type": "tool_call", "id": "c-2", "name": "execute", "args": {"runtime": "python"}},
+    ]
+    shown = io.StringIO()
+    graph: Any = StateGraph(MessagesState, context_schema=dict)
+    graph.add_node("look_up", ToolNode([look_up]))
+    graph.add_edge(START, "look_up")
+    heard = OtelHandler(SimpleSpanProcessor(memory), content=True, profile=profile)
+    config: RunnableConfig = {"callbacks": [heard, ConsoleHandler(shown)]}
+
+    answer = graph.compile().invoke(
+        {"messages": [AIMessage("", tool_calls=calls[:1])]}, config, context={"user": "ada"}
+    )
+    execute.invoke(calls[1], config)
+
+    assert answer["messages"][-1].content == "x for ada"
+    key = "tool.parameters" if profile == "openinference" else "gen_ai.tool.call.arguments"
+    said = {span.name: _said_by(span).get(key) for span in memory.get_finished_spans()}
+    assert said["execute_tool look_up"] == '{"what":"x"}'
+    assert said["execute_tool execute"] == '{"runtime":"python"}'
+    assert 'Entering Tool run with input: "{"what":"x"}"' in shown.getvalue()
 
 
 def test_each_tool_run_links_to_the_call_that_asked_for_it(memory: InMemorySpanExporter) -> None:

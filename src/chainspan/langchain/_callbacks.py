@@ -181,6 +181,8 @@ class CallbackAdapter(HandlerBase):
         """Open the run of a tool."""
         try:
             given = kwargs.get("inputs")
+            if type(given) is dict and _payloads.RUNTIME in given:
+                given = kwargs["inputs"] = _payloads.without_runtime(given)
             inputs = input_str if given is None else given
             start = begun(self._sink, RunKind.TOOL, serialized, inputs, run_id, parent_run_id, *told(kwargs))
             start.tool = _payloads.tool_request(serialized, input_str, kwargs)

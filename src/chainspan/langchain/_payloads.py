@@ -6,6 +6,7 @@ come from a version, or an integration, that nobody has seen yet.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, Final, TypeGuard
@@ -19,6 +20,7 @@ from ._read import mapping, text_in
 from ._requests import request_of
 
 __all__ = [
+    "RUNTIME",
     "documents",
     "input_messages",
     "model_request",
@@ -26,7 +28,11 @@ __all__ = [
     "plain",
     "tool_output",
     "tool_request",
+    "without_runtime",
 ]
+
+RUNTIME: Final = "runtime"
+"""What LangGraph calls the parameter of a tool that it hands the graph's state, context and config to."""
 
 _SCORE_KEYS: Final = ("relevance_score", "score", "_score", "similarity_score")
 _SCORES: Final = frozenset(_SCORE_KEYS)
@@ -78,6 +84,14 @@ def tool_request(serialized: Any, input_str: Any, kwargs: Mapping[str, Any]) -> 
         call_id=call_id,
         arguments=input_str if inputs is None else inputs,
     )
+
+
+def without_runtime(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool's arguments without LangGraph's runtime, which LangChain leaves out only where it is annotated."""
+    handed = getattr(sys.modules.get("langgraph.prebuilt.tool_node"), "ToolRuntime", ())
+    if not isinstance(given.get(RUNTIME), handed):
+        return given
+    return {name: value for name, value in given.items() if name != RUNTIME}
 
 
 def tool_output(output: Any) -> tuple[object, str | None]:
