@@ -40,7 +40,7 @@ _RELEASE = "_release_waiter"  # what `wait_for` leaves before Python 3.12, as a 
 _EXECUTOR = "concurrent.futures.thread"  # the module whose `run` executes what a thread was given
 _EXECUTORS = (_EXECUTOR, "asgiref.current_thread_executor")  # where that has a `self` which has the future
 _WORKERS = "anyio._backends._asyncio"  # the module whose `run` does so for anyio, with a variable for the future
-_CHAINED = "destination"  # what the callback of an executor's future calls the one in the event loop
+_CHAINED = "destination"  # what the callback of an executor's future, or of a task of langgraph's, calls the next one
 _AWAITED = ("outer", "waiter")  # what the callbacks of ``gather`` and of ``wait`` call the future that is awaited
 _SUBMITS, _SUBMITTED = "submit", "f"  # the method of an executor that starts a thread, and what it calls the future
 
@@ -160,7 +160,13 @@ def _future_of_thread(frame: FrameType | None) -> object:
 def _awaiters_of_work(future: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
     yield from _awaiters(future)
     for callback in list(getattr(future, "_done_callbacks", ())):
-        chained = _closed_over(callback, _CHAINED)
+        yield from _chained_by(callback)
+
+
+def _chained_by(callback: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
+    """Return who waits for the future that a callback hands a result on to."""
+    chained = _closed_over(callback, _CHAINED)
+    if chained is not None:
         yield from _awaiters(chained)
         yield from _gatherers(chained)
 
@@ -192,6 +198,7 @@ def _gatherers(task: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
     for callback, _ in _callbacks(task):
         for name in _AWAITED:
             yield from _awaiters(_closed_over(callback, name))
+        yield from _chained_by(callback)  # of a task, as langgraph does for those of its functional API
         for getter in _getters(callback):
             yield from _awaiters(getter)
 

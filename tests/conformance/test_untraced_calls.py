@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from textwrap import dedent
 from typing import Any, cast
@@ -10,6 +11,7 @@ from typing import Any, cast
 import pytest
 from langchain_core.callbacks import AsyncCallbackManager
 from langchain_core.runnables import RunnableLambda, RunnableParallel
+from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -63,6 +65,19 @@ async def _inside(stage: Stage) -> None:
     await RunnableLambda(lambda given: given, lambda _: _sequence(stage)).ainvoke(1, UNHEARD)
 
 
+async def _graphs_tasks(stage: Stage) -> None:
+    @task
+    async def working(given: int) -> int:
+        stage.mark("native:unheard")
+        return given
+
+    @entrypoint()
+    async def workflow(given: int) -> list[int]:
+        return await asyncio.gather(*[working(given) for _ in range(2)])
+
+    await RunnableLambda(lambda given: given, workflow.ainvoke).ainvoke(1, UNHEARD)
+
+
 NATIVES: dict[Way, str] = {
     _tool: "native:tool:unheard",
     _function: "native:unheard",
@@ -70,6 +85,7 @@ NATIVES: dict[Way, str] = {
     _gathered: "native:unheard  x2",
     _streamed_at_once: "native:unheard  x2",
     _inside: "native:unheard  x2",
+    **({_graphs_tasks: "native:unheard  x2"} if sys.version_info >= (3, 11) else {}),  # they need contexts of tasks
 }
 ways = pytest.mark.parametrize("way", NATIVES, ids=lambda way: way.__name__)
 
