@@ -11,9 +11,9 @@ which runs in the task that waits. That task stands suspended meanwhile, so its 
 can be entered from here.
 
 asyncio has no public way from a task to the one that waits for it before Python 3.14.
-What is used instead are the callbacks that ``await``, ``gather``, ``wait``, ``as_completed`` and task groups leave;
-where they look otherwise, no waiting task is found. What a worker thread executes is handed to it together with the
-context that it was called in (``run_in_executor``, ``to_thread``), as a partial function; the future that the
+What is used instead are the callbacks that ``await``, ``gather``, ``wait``, ``as_completed`` and task groups (anyio's
+too) leave; where they look otherwise, no waiting task is found. What a worker thread executes is handed to it together
+with the context that it was called in (``run_in_executor``, ``to_thread``), as a partial function; the future that the
 executor gave for it, or anyio's worker has, leads to the task that waits for it. A new thread begins before the
 executor has returned to that task: then the stack of the task's thread leads to it.
 """
@@ -213,6 +213,8 @@ def _awaiters(future: object) -> Iterator[tuple[asyncio.Task[Any], Context]]:
     for wakeup, context in _callbacks(future):
         owner = getattr(wakeup, "__self__", None)
         task = getattr(owner, "_parent_task", owner)  # of a task group, the task that has opened it
+        if task is None:  # and so of anyio's
+            task = getattr(getattr(_closed_over(wakeup, "self"), "cancel_scope", None), "_host_task", None)
         if is_task(task):
             yield task, context
         if getattr(getattr(wakeup, "func", None), "__name__", None) == _RELEASE:

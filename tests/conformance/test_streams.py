@@ -11,6 +11,7 @@ from contextlib import aclosing, closing, suppress
 from functools import partial
 from typing import Any, cast
 
+import anyio
 import anyio.to_thread
 import pytest
 from langchain_core.language_models import BaseChatModel
@@ -95,17 +96,22 @@ async def _one_by_one(work: Coroutine[Any, Any, None]) -> None:
         await done
 
 
+async def _in_group(work: Coroutine[Any, Any, None]) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(asyncio.wait_for, work, timeout=5))
+
+
 async def _mark(stage: Stage, name: str) -> None:
     stage.mark(name)
 
 
-@pytest.mark.parametrize("work", [_gathered, _as_task, _in_time, _one_by_one])
+@pytest.mark.parametrize("work", [_gathered, _as_task, _in_time, _one_by_one, _in_group])
 def test_second_request_in_a_task_of_the_models(bench: Bench, work: Callable[[Any], Any]) -> None:
     """A task that a streaming model waits for is the model's, and one that the consumer waits for is the consumer's."""
 
     async def consume(stage: Stage, stream: AsyncIterator[Any]) -> None:
         async for _ in stream:
-            await asyncio.gather(_mark(stage, "native:consumer"))
+            await work(_mark(stage, "native:consumer"))
 
     async def scenario(stage: Stage) -> None:
         def midway(_: Any) -> Any:
