@@ -15,7 +15,7 @@ What is used instead are the callbacks that ``await``, ``gather``, ``wait``, ``a
 too) leave; where they look otherwise, no waiting task is found. What a worker thread executes is handed to it together
 with the context that it was called in (``run_in_executor``, ``to_thread``), as a partial function; the future that the
 executor gave for it, or anyio's worker has, leads to the task that waits for it. A new thread begins before the
-executor has returned to that task: then the stack of the task's thread leads to it.
+executor has returned to that task, and code may block instead of waiting: then the stack of its thread leads to it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ _EXECUTORS = (_EXECUTOR, "asgiref.current_thread_executor")  # where that has a 
 _WORKERS = "anyio._backends._asyncio"  # the module whose `run` does so for anyio, with a variable for the future
 _CHAINED = "destination"  # what the callback of an executor's future, or of a task of langgraph's, calls the next one
 _AWAITED = ("outer", "waiter")  # what the callbacks of ``gather`` and of ``wait`` call the future that is awaited
-_SUBMITS, _SUBMITTED = "submit", "f"  # the method of an executor that starts a thread, and what it calls the future
+_OF_FUTURES = (*_EXECUTORS, "concurrent.futures._base")
+_FUTURES_IN = {"submit": "f", "result": "self"}  # what starts a thread there, or blocks, and its name for the future
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,9 @@ def awaiters_here(frame: FrameType | None, seat: Seat | None = None) -> Iterator
     if task is None:
         future = _future_of_thread(frame)
         found = next(_awaiters_of_work(future), None)
-        starts = _submitter(future, seat) if found is None else None
-        if starts is not None:
-            task, frames = starts
+        engaged = _engaged(future, seat) if found is None else None
+        if engaged is not None:
+            task, frames = engaged
             yield Awaiter(frames, copy_context())
         elif found is not None:
             task = found[0]
@@ -171,17 +172,21 @@ def _chained_by(callback: object) -> Iterator[tuple[asyncio.Task[Any], Context]]
         yield from _gatherers(chained)
 
 
-def _submitter(future: object, seat: Seat | None) -> tuple[asyncio.Task[Any], list[FrameType]] | None:
-    """Return the task that has an executor start a thread right now, and its frames, innermost first, or None."""
-    if future is None or seat is None or seat.task is None:
+def _engaged(future: object, seat: Seat | None) -> tuple[asyncio.Task[Any] | None, list[FrameType]] | None:
+    """Return whose thread starts what a worker executes, or blocks for it, right now: the task, if any, and the frames.
+
+    The frames are innermost first. None where a run's thread does neither.
+    """
+    if future is None or seat is None:
         return None
-    task = asyncio.current_task(seat.task.get_loop())
+    task = None if seat.task is None else asyncio.current_task(seat.task.get_loop())
     frames = seat.frames_of_thread()
     for frame in frames:
-        if task is None or frame.f_code.co_flags & CO_COROUTINE:
+        if (task is None and seat.task is not None) or frame.f_code.co_flags & CO_COROUTINE:
             return None
-        if frame.f_code.co_name == _SUBMITS and frame.f_globals.get("__name__") in _EXECUTORS:
-            return (task, frames) if frame.f_locals.get(_SUBMITTED) is future else None
+        name = _FUTURES_IN.get(frame.f_code.co_name)
+        if name is not None and frame.f_globals.get("__name__") in _OF_FUTURES:
+            return (task, frames) if frame.f_locals.get(name) is future else None
     return None
 
 

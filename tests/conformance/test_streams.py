@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing, suppress
@@ -242,6 +243,52 @@ def test_second_request_in_a_thread_of_the_models(
           native:model:m1
           native:second
         native:consumer  x9
+        """,
+    )
+
+
+def _block(stage: Stage, name: str, pause_s: float) -> None:
+    def mark() -> None:
+        if pause_s:
+            time.sleep(pause_s)  # in which the code comes to block
+        stage.mark(name)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(partial(contextvars.copy_context().run, mark)).result()
+
+
+@pytest.mark.parametrize("pause_s", [0, 0.02])
+@modes(STREAMS)
+def test_second_request_in_a_thread_that_blocks_the_models(bench: Bench, mode: Mode, pause_s: float) -> None:
+    """So it is with a thread that code blocks for: the model's, or its consumer's."""
+
+    def between(stage: Stage) -> None:
+        _block(stage, "native:consumer", pause_s)
+
+    async def aconsume(stage: Stage, chain: Runnable[Any, Any]) -> None:
+        async for _ in chain.astream("hi", stage.config):
+            between(stage)
+
+    def scenario(stage: Stage) -> Any:
+        model = stage.model(midway=lambda _: _block(stage, "native:second", pause_s))
+        chain: Runnable[Any, Any] = RunnableLambda(lambda word: {"word": word}) | PROMPT | model | PARSER
+        if mode.is_async:
+            return aconsume(stage, chain)
+        for _ in chain.stream("hi", stage.config):
+            between(stage)
+        return None
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          chain:RunnableLambda
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+            native:second
+          parser:StrOutputParser
+        native:consumer  x3
         """,
     )
 
