@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import sys
+import time
 import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from typing import Any
@@ -31,7 +33,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFl
 from tests._traces import Traces, traces
 from typing_extensions import override
 
-from chainspan import OtelHandler
+from chainspan import OtelHandler, _orphans
 from chainspan._content import Gate
 from chainspan._lifecycle import Lifecycle
 from chainspan._model import Outcome, RunEnd, RunFailure, RunKind, RunStart
@@ -437,3 +439,42 @@ async def test_request_is_not_kept_while_others_are_open(traces: Traces) -> None
     await tasks.pop()
 
     assert alive == [False, True]
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Threads that take turns all the time, and what looks for ends that nobody reports does so in each of them."""
+    interval_s = sys.getswitchinterval()
+    monkeypatch.setattr(_orphans, "_LOOK_AGAIN_S", 0.001)
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval_s)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_event_loops_of_several_threads_do_not_disturb_each_other(traces: Traces) -> None:
+    """Each thread has an event loop of its own and a tool at work in it, for one handler."""
+    handler = OtelHandler(tracer_provider=traces.provider)
+    faults: list[dict[str, Any]] = []
+    until_s = time.monotonic() + 3
+
+    async def work(seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        return "done"
+
+    step = StructuredTool.from_function(coroutine=work, name="work", description="Work.")
+
+    async def serve() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+        calls = [asyncio.create_task(step.ainvoke({"seconds": 3}, {"callbacks": [handler]})) for _ in range(50)]
+        while time.monotonic() < until_s and not faults:
+            await asyncio.create_task(step.ainvoke({"seconds": 0}, {"callbacks": [handler]}))
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+
+    with ThreadPoolExecutor(4) as threads:
+        for served in [threads.submit(asyncio.run, serve()) for _ in range(4)]:
+            served.result()
+
+    assert faults == []

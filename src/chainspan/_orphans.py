@@ -157,7 +157,9 @@ class Orphans:
 
     def _look(self, loop: AbstractEventLoop) -> None:
         self._looking.discard(loop)
-        mine = [run for task, runs in list(self._by_task.items()) if task.get_loop() is loop for run in runs.values()]
+        # By references, which can be listed while other threads add theirs.
+        tasks = [task for ref in self._by_task.keyrefs() if (task := ref()) is not None and task.get_loop() is loop]
+        mine = [run for task in tasks for run in list(self._by_task.get(task, {}).values())]
         awaited = [run for run in mine if run.seat is not None and _is_awaited(run.seat)]
         for run in awaited:
             if run.seat is not None and run.seat.is_over():
