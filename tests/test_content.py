@@ -713,6 +713,45 @@ def test_a_span_keeps_to_its_budget() -> None:
     assert len(handler.for_run(_run()).json(["x" * 50_000]) or "") == pytest.approx(10_000, abs=60)
 
 
+@pytest.mark.parametrize("is_json", [True, False], ids=["json", "text"])
+def test_what_stands_in_two_attributes_takes_room_twice(is_json: bool) -> None:
+    """Backends read it under either name, and a request has to hold both."""
+    policy = ContentPolicy(capture=True, max_attribute_bytes=10_000, max_span_bytes=25_000)
+    gate = Gate.of(policy).for_run(_run())
+
+    first = gate.json(["é" * 5_000]) if is_json else gate.text("é" * 5_000)
+    pair, last = [gate.again(first, is_json=is_json) for _ in range(2)]
+
+    assert [len((text or "").encode()) for text in (first, pair, last)] == [
+        pytest.approx(10_000, abs=120),
+        pytest.approx(10_000, abs=120),
+        pytest.approx(5_000, abs=120),
+    ]
+    assert pair == first
+    assert not is_json or isinstance(json.loads(last or ""), list)
+
+
+class LongDocuments(BaseRetriever):
+    """Finds documents that are too long for a span."""
+
+    def _get_relevant_documents(self, query: str, **_: Any) -> list[Document]:
+        return [Document(query, metadata={"source": "a"}) for _ in range(10)]
+
+
+@pytest.mark.parametrize("profile", ["compat", "latest", "openinference"])
+def test_what_a_retriever_finds_keeps_to_the_budget(profile: str) -> None:
+    """Queries and documents stand under several names, which are within a span's bound together."""
+    exporter = InMemorySpanExporter()
+    policy = ContentPolicy(capture=True, max_attribute_bytes=10_000, max_span_bytes=25_000)
+    handler = OtelHandler(SimpleSpanProcessor(exporter), content=policy, profile=profile)
+
+    LongDocuments().invoke("word " * 3_000, {"callbacks": [handler]})
+
+    [span] = exporter.get_finished_spans()
+    texts = [value for value in (span.attributes or {}).values() if isinstance(value, str)]
+    assert sum(len(text.encode()) for text in texts) < 25_000 + 256 * len(texts)
+
+
 def test_tags_are_within_the_bounds() -> None:
     """Of many tags the first are kept, whole, as many as an attribute may have, and they are taken off the budget."""
     policy = ContentPolicy(capture=True, max_attribute_bytes=1_000, max_span_bytes=1_200)

@@ -8,7 +8,7 @@ from typing import Final, cast
 
 from pydantic_core import from_json
 
-from .._encode import attempt, dumps, label, plain, shrink, size_of
+from .._encode import attempt, label, plain, shrink, size_of
 from .._model import AttributeValue, Message, RunStart
 from ._exceptions import stack_of, type_of
 from ._mask import Mask, mask_of
@@ -93,6 +93,16 @@ class Gate:
             return self._fitted(cast("str", value)), False
         return self._spent(self._writer.value(value, self._limit)), True
 
+    def again(self, text: str | None, *, is_json: bool) -> str | None:
+        """Return a text that has been recorded already for a further attribute, where it takes room as well."""
+        if text is None:
+            return None
+        size = size_of(text)
+        if size > self._limit and not is_json:
+            text = str(from_json(shrink(text, self._limit)))
+            size = size_of(text)
+        return self._spent((text, size))
+
     def messages(self, messages: Sequence[Message], reasons: Sequence[str] | None = None) -> str | None:
         """Return messages as one JSON text, or None where content is off.
 
@@ -144,12 +154,6 @@ class Gate:
         chosen = _allowed(metadata, self.policy.metadata, otherwise=self.on)
         pairs = ((label(key, self._mask.text), self._metadatum(key, metadata[key])) for key in chosen)
         return {key: value for key, value in pairs if value is not None}
-
-    def together(self, metadata: Mapping[str, AttributeValue]) -> str:
-        """Return what `metadata` returned as the JSON text of one attribute."""
-        text = dumps(plain(metadata))
-        limit = self.policy.max_attribute_bytes
-        return text if size_of(text) <= limit else shrink(from_json(text), limit)
 
     def _within(self, tags: list[str]) -> tuple[list[str], int]:
         """Return as many tags as an attribute has room for, whole, and their size."""

@@ -130,7 +130,8 @@ def add_tool_output(attributes: Attributes, result: object, gate: Gate, *, wrap:
 def add_query(attributes: Attributes, query: str | None, gate: Gate) -> None:
     """Record what was searched for, under both names that backends read."""
     if gate.on and query is not None:
-        attributes[names.GEN_AI_RETRIEVAL_QUERY_TEXT] = attributes[names.INPUT_VALUE] = gate.text(query)
+        attributes[names.GEN_AI_RETRIEVAL_QUERY_TEXT] = text = gate.text(query)
+        attributes[names.INPUT_VALUE] = gate.again(text, is_json=False)
         attributes[names.INPUT_MIME_TYPE] = names.MIME_TEXT
 
 
@@ -142,7 +143,8 @@ def add_documents(attributes: Attributes, end: RunEnd, gate: Gate, room: int) ->
     """
     if gate.on and end.documents is not None:
         found = [_document_fields(document) for document in end.documents()]
-        attributes[names.GEN_AI_RETRIEVAL_DOCUMENTS] = attributes[names.OUTPUT_VALUE] = gate.json(found)
+        attributes[names.GEN_AI_RETRIEVAL_DOCUMENTS] = text = gate.json(found)
+        attributes[names.OUTPUT_VALUE] = gate.again(text, is_json=True)
         attributes[names.OUTPUT_MIME_TYPE] = names.MIME_JSON
         if room and not all(fields.keys() >= _OF_EACH_DOCUMENT for fields in found):
             attributes.update(_one_by_one(found, gate, room))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic_core import from_json
+
 from .. import _semconv as names
 from .._content import Gate
-from .._encode import dumps, plain
+from .._encode import dumps, plain, shrink, size_of
 from .._model import AttributeValue, ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, RunStart
 from . import _shared as shared
 from ._content import INPUT, OUTPUT, add_shown, documents_one_by_one
@@ -57,7 +60,7 @@ class OpenInferenceProfile:
         attributes[names.OI_TAGS] = shared.user_tags(run, gate) or None
         metadata = shared.user_metadata(run, gate)
         if metadata:
-            attributes[names.OI_METADATA] = gate.together(metadata)
+            attributes[names.OI_METADATA] = _together(metadata, gate.policy.max_attribute_bytes)
         if run.kind in _MODELS:
             _request(attributes, run, gate)
         elif run.kind is RunKind.TOOL:
@@ -87,6 +90,12 @@ class OpenInferenceProfile:
             _response(attributes, failure.response, gate)
         shared.failed(attributes, failure)
         return exportable(attributes, gate)
+
+
+def _together(metadata: Mapping[str, AttributeValue], most_bytes: int) -> str:
+    """Return the values of a run's metadata, each of which is within its bound, as the JSON text of one attribute."""
+    text = dumps(plain(metadata))
+    return text if size_of(text) <= most_bytes else shrink(from_json(text), most_bytes)
 
 
 def _request(attributes: shared.Attributes, run: RunStart, gate: Gate) -> None:
