@@ -11,8 +11,6 @@ from functools import partial, partialmethod
 from types import FunctionType, MethodType
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from chainspan._encode import attempt
-
 if sys.version_info >= (3, 14):  # annotations are evaluated when asked for, and may name what only type checkers know
     from annotationlib import Format
 
@@ -29,14 +27,12 @@ __all__ = [
     "binds_of",
     "flavor_of",
     "named",
-    "takes_config",
+    "signature_of",
     "whole_of",
 ]
 
 NOTHING: Final[Any] = inspect.Parameter.empty  # the input of a call that has none
 _VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-_NAMED: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-_CONFIG: Final = "config"  # what LangChain and LangGraph call the parameter that they hand a config to
 
 
 class Arguments(NamedTuple):
@@ -121,22 +117,7 @@ def _told_by(function: Callable[..., Any]) -> Flavor:
     return Flavor.FUNCTION
 
 
-def takes_config(function: Callable[..., Any]) -> bool:
-    """Return whether a function has a parameter for LangChain's config, beside what it does something with.
-
-    It is called ``config``, and has no default, or is annotated as a RunnableConfig.
-    """
-    signature = _signature(function)
-    names = () if signature is None else tuple(signature.parameters)
-    if signature is None or _CONFIG not in names[1:] or signature.parameters[_CONFIG].kind not in _NAMED:
-        return False
-    nothing: dict[str, Any] = {}
-    annotations = attempt(lambda: whole_of(function).__annotations__, nothing)
-    is_required = signature.parameters[_CONFIG].default is inspect.Parameter.empty
-    return is_required or "RunnableConfig" in str(annotations.get(_CONFIG))
-
-
-def bind(function: Callable[..., Any], given: Any, config: Mapping[str, Any] | None = None) -> Arguments:
+def bind(function: Callable[..., Any], given: Any, beside: Mapping[str, Any]) -> Arguments:
     """Return the arguments that an input stands for.
 
     A mapping is spread onto the parameters where it fits: where every key is the name of a
@@ -147,9 +128,8 @@ def bind(function: Callable[..., Any], given: Any, config: Mapping[str, Any] | N
     Args:
         function: What is called.
         given: The input.
-        config: What a function that takes LangChain's config is handed, unless the input has one for it.
+        beside: What the function is handed beside the input, unless that has something of the name.
     """
-    beside = {} if config is None else {_CONFIG: config}
     if given is NOTHING:
         return Arguments((), beside)
     if isinstance(given, Mapping) and _fits(function, given, beside):
@@ -158,7 +138,7 @@ def bind(function: Callable[..., Any], given: Any, config: Mapping[str, Any] | N
 
 
 def _fits(function: Callable[..., Any], given: Mapping[Any, Any], beside: Mapping[str, Any]) -> bool:
-    signature = _signature(function)
+    signature = signature_of(function)
     if signature is None or not all(isinstance(key, str) for key in given):
         return False
     return _binds(signature, **{**beside, **given}) and bool(given or not _binds(signature, given, **beside))
@@ -174,7 +154,7 @@ def _binds(signature: inspect.Signature, /, *args: Any, **kwargs: Any) -> bool:
 
 def named(function: Callable[..., Any], arguments: Arguments, *, with_defaults: bool = False) -> dict[str, Any]:
     """Return arguments by the names of their parameters."""
-    signature = _signature(function)
+    signature = signature_of(function)
     if signature is None:
         return {**{str(index): value for index, value in enumerate(arguments.args)}, **arguments.kwargs}
     try:
@@ -200,7 +180,7 @@ _UNKNOWN: Final = inspect.Signature()
 _PLAIN: Final = frozenset({type(None), bool, int, float, str, bytes})  # types of defaults that hold nothing else
 
 
-def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
     """Return a function's signature; None for one that has none, such as some of C's.
 
     It is remembered for as long as the function lives, if that keeps nothing alive: a function holds its module,

@@ -23,8 +23,9 @@ from typing_extensions import Self, Unpack, override
 from chainspan.langchain._managers import is_traced
 from chainspan.langchain._witness import child_config
 
-from ._binding import Arguments, Binds, Flavor, bind, binds_of, flavor_of, named, takes_config, whole_of
+from ._binding import Arguments, Binds, Flavor, bind, binds_of, flavor_of, named, whole_of
 from ._drive import acall, agenerate, call, call_wrapper, generate
+from ._handed import handed, handed_to
 from ._joining import ajoined, joined
 from ._kinds import Kind, Own
 from ._method import Method
@@ -44,7 +45,8 @@ V = TypeVar("V")
 
 _config_in_force = child_config.get
 _new = object.__new__
-_NO_CONFIG: Config = {}
+_NOTHING: Mapping[str, Any] = {}
+_UNSEEN: Any = object()
 
 
 class _Annotations:
@@ -93,7 +95,7 @@ class Traced(Typed[P, R_co]):
         self._tags = tags
         self._metadata = metadata or {}
         self._binds = binds_of(function)
-        self._takes_config = takes_config(called)
+        self._handed = handed_to(called)
         self._aim()
 
     def _aim(self) -> None:
@@ -146,7 +148,7 @@ class Traced(Typed[P, R_co]):
             return self
         step: Traced[..., R_co] = copy(self)
         step._function, step._binds = target, Binds.NOTHING
-        step._takes_config = self._takes_config and takes_config(target)
+        step._handed = handed_to(target) if self._handed else ()
         vars(step)["__wrapped__"] = target
         step._aim()
         return step
@@ -200,15 +202,13 @@ class Traced(Typed[P, R_co]):
 
     @override
     def _shown(self, given: Any) -> Any:
-        args, kwargs = self._bind(given, _NO_CONFIG)
-        return self._named(Arguments(args, {key: value for key, value in kwargs.items() if value is not _NO_CONFIG}))
+        args, kwargs = bind(self._function, given, dict.fromkeys(self._handed, _UNSEEN))
+        return self._named(Arguments(args, {key: value for key, value in kwargs.items() if value is not _UNSEEN}))
 
     def _result(self, given: Any) -> Any:
-        args, kwargs = self._bind(given, _config_in_force() or {})
+        beside = handed(self._handed, _config_in_force()) if self._handed else _NOTHING
+        args, kwargs = bind(self._function, given, beside)
         return self._function(*args, **kwargs)
-
-    def _bind(self, given: Any, config: Config) -> Arguments:
-        return bind(self._function, given, config if self._takes_config else None)
 
     def _sync_result(self, given: Any) -> Any:
         may_be_sync = self._is_wrapper or not self._flavor.is_async
