@@ -47,6 +47,9 @@ class Method:
             return function(instance, *args, **kwargs) if kwargs else function(instance, *args)
         return self._step()(*args, **kwargs)
 
+    if not TYPE_CHECKING:  # as of the step
+        __call__.__annotations__ = {}
+
     def __getattr__(self, name: str) -> Any:
         """Answer for what the step has."""
         return getattr(self._step(), name)

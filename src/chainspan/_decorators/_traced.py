@@ -111,6 +111,9 @@ class Traced(Typed[P, R_co]):
         called: R_co = self._called(Arguments(args, kwargs))
         return called
 
+    if not TYPE_CHECKING:  # LangGraph reads of a node what a call takes, and asks the function where that says nothing
+        __call__.__annotations__ = {}
+
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
     @overload
