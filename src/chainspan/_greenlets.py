@@ -21,13 +21,12 @@ def greenlet_here() -> weakref.ref[Any] | None:
 
 
 def frames_around() -> list[FrameType]:
-    """Return the frames of the greenlets that wait for the one which executes here, innermost first."""
-    frames: list[FrameType] = []
+    """Return the frames of the greenlet that the one which executes here returns to, innermost first.
+
+    Of gevent's that is the hub, whose own waits for nobody in particular.
+    """
     waits = getattr(_here(), "parent", None)
-    while waits is not None:
-        frames += stack_from(waits.gr_frame)
-        waits = waits.parent
-    return frames
+    return [] if waits is None else stack_from(waits.gr_frame)
 
 
 def frames_in(greenlet: weakref.ref[Any] | None) -> list[FrameType]:

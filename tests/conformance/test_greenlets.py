@@ -188,3 +188,23 @@ def test_call_in_a_greenlet_of_gevents(bench: Bench, take: Callable[[Any], Calla
     )
 
     assert seen.attributes("retriever:docs", OUTCOME) == [None]
+
+
+def test_greenlet_of_a_streams_consumer(bench: Bench) -> None:
+    """What a consumer has a greenlet do stays its own, also while the model that it pulls waits for another one."""
+    gevent = pytest.importorskip("gevent", reason="gevent is of the group `test`")
+
+    def scenario(stage: Stage) -> None:
+        left: list[Any] = []
+        for _ in stage.model(midway=lambda _: gevent.joinall(left)).stream("hi", stage.config):
+            left.append(gevent.spawn(copy_context().run, stage.mark, "native:consumer"))
+        gevent.joinall(left)
+
+    bench.check(
+        scenario,
+        """
+        llm:m1
+          native:model:m1
+        native:consumer  x3
+        """,
+    )
