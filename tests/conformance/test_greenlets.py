@@ -197,7 +197,8 @@ def test_greenlet_of_a_streams_consumer(bench: Bench) -> None:
     def scenario(stage: Stage) -> None:
         left: list[Any] = []
         for _ in stage.model(midway=lambda _: gevent.joinall(left)).stream("hi", stage.config):
-            left.append(gevent.spawn(copy_context().run, stage.mark, "native:consumer"))
+            consumers = gevent.spawn(copy_context().run, stage.mark, "native:consumer")
+            left.append(consumers)
         gevent.joinall(left)
 
     bench.check(
