@@ -47,12 +47,14 @@ class Holder:
 def holders() -> Iterator[list[Holder]]:
     """Two that are open, alone in the world."""
     others = list(_exit._open)
-    _exit._open.clear()
+    for other in others:
+        _exit._open.discard(other)
     holders = [Holder(), Holder()]
     for holder in holders:
         _exit.close_at_exit(holder)
     yield holders
-    _exit._open.clear()
+    for holder in holders:
+        _exit._open.discard(holder)
     for other in others:
         _exit._open.add(other)
 

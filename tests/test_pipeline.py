@@ -14,6 +14,7 @@ import textwrap
 import threading
 import weakref
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from tests._warnings import STRICT
 from typing_extensions import override
 
 from chainspan import ConfigurationError, ConsoleHandler, OtelHandler, _guard, span_of
+from chainspan._pipeline import known_processors
 
 __all__ = ["traces"]
 
@@ -331,6 +333,31 @@ def test_pipeline_goes_with_its_last_handler() -> None:
 
     holders = [thing for thing in gc.get_referrers(mine) if type(thing).__module__.startswith("chainspan")]
     assert holders == []
+
+
+def test_flush_while_other_threads_make_handlers() -> None:
+    """A flush of everything goes through what there is at the moment, and raises nothing into the application."""
+    kept = [OtelHandler(Collected()) for _ in range(300)]
+    is_over = threading.Event()
+
+    def serve() -> None:
+        while not is_over.is_set():
+            OtelHandler(Collected())
+
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            serving = [threads.submit(serve) for _ in range(4)]
+            try:
+                for _ in range(150):
+                    assert len(known_processors()) >= len(kept)
+            finally:
+                is_over.set()
+            for served in serving:
+                served.result()
+    finally:
+        sys.setswitchinterval(interval_s)
 
 
 def test_leaving_a_with_block_flushes() -> None:

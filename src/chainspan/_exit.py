@@ -24,6 +24,7 @@ from typing import ClassVar, Protocol
 from ._delivery import Delivery
 from ._errors import is_number, require
 from ._guard import Guard, say_once
+from ._living import Living
 
 __all__ = [
     "EXIT_TIMEOUT_S",
@@ -62,8 +63,8 @@ class Closable(Protocol):
         ...
 
 
-_open: weakref.WeakSet[Closable] = weakref.WeakSet()
-_first: weakref.WeakSet[Closable] = weakref.WeakSet()
+_open: Living[Closable] = Living()
+_first: Living[Closable] = Living()
 _after_fork: weakref.WeakValueDictionary[tuple[int, str], object] = weakref.WeakValueDictionary()
 _numbers = count()
 

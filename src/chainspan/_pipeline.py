@@ -27,6 +27,7 @@ from ._isolated import Isolated
 from ._kept import Kept
 from ._lifecycle import Lifecycle
 from ._listeners import does_nothing
+from ._living import Living
 from ._locks import Lock
 from ._own_providers import lend, take_back
 from ._version import __version__
@@ -113,7 +114,7 @@ class UnknownProcessors(SpanProcessor):
         return flush is None or flush(timeout_millis) is not False
 
 
-_live_pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+_live_pipelines: Living[Pipeline] = Living()
 
 
 def of_provider(
@@ -200,18 +201,18 @@ def processor_of(target: Target, where: str = "OtelHandler(*targets)") -> SpanPr
 
 
 def _is_used(worker: Worker) -> bool:
-    return any(worker in pipeline.processors for pipeline in list(_live_pipelines))
+    return any(worker in pipeline.processors for pipeline in _live_pipelines)
 
 
 def known_processors() -> list[SpanProcessor | Flushable]:
     """Return the processors of all pipelines, also of those whose handler is gone, and what is flushed with them."""
-    feeds = [processor for pipeline in list(_live_pipelines) for processor in pipeline.feeds()]
+    feeds = [processor for pipeline in _live_pipelines for processor in pipeline.feeds()]
     every: list[SpanProcessor | Flushable] = [*feeds, *kept_workers(), *kept_batches()]
     return list({id(processor): processor for processor in every}.values())
 
 
 def _at_exit() -> None:
     """End what is still open, while there is somebody to export it."""
-    for pipeline in list(_live_pipelines):
+    for pipeline in _live_pipelines:
         with Guard("exit"):
             pipeline.lifecycle.close_all()
