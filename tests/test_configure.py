@@ -14,6 +14,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests._pythons import needs_threads_at_exit
 from tests._warnings import STRICT
 from tests.exporters._otlp_server import OtlpServer
 
@@ -438,6 +439,7 @@ def test_sigterm_flushes_under_gevent() -> None:
 def test_gevent_that_comes_late(tmp_path: Path, spool: str) -> None:
     """A worker of gunicorn's with a preloaded application patches after configure(); it ends, and all arrives."""
     pytest.importorskip("gevent", reason="gevent is of the group `test`")
+    needs_threads_at_exit()  # for gevent's resolver of names
     with OtlpServer() as server:
         done = run_alone(
             f"""

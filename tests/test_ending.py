@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests._pythons import needs_threads_at_exit
 from tests._warnings import STRICT
 from tests.exporters._otlp_server import OtlpServer
 
@@ -68,6 +69,8 @@ def test_batches_of_the_sdk_are_sent_at_the_end(
     server: OtlpServer, tmp_path: Path, given: str, exporter: str, ending: str, code: int
 ) -> None:
     """What waits in the SDK's own processor is sent, though the handler that named it is long gone."""
+    if exporter.startswith("spool") and not ending:
+        needs_threads_at_exit()
     done = run(server, tmp_path, given.format(exporter=exporter) + ending)
 
     assert (done.returncode, done.stderr) == (code, "")
