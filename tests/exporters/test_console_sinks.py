@@ -344,6 +344,56 @@ def test_no_thread_waits_for_a_slow_place(caplog: pytest.LogCaptureFixture) -> N
     assert "takes no more text" in caplog.text
 
 
+def test_a_thread_does_not_go_on_writing_for_others() -> None:
+    """Who finds the place free is not kept there for as long as other threads have texts for it."""
+    written: list[str] = []
+    entered, over = threading.Event(), threading.Event()
+
+    def slow(text: str) -> None:
+        entered.set()
+        time.sleep(0.02)
+        written.append(text)
+
+    def write_on() -> None:
+        entered.wait(10)
+        while not over.wait(0.01):
+            outlet.write("other")
+
+    outlet = Outlet(slow, color=None)
+    other = threading.Thread(target=write_on)
+    other.start()
+    threading.Timer(3, over.set).start()
+    before = time.monotonic()
+    outlet.write("own")
+    took_s = time.monotonic() - before
+    over.set()
+    other.join()
+
+    assert took_s < 2
+    assert outlet.flush(20)
+    assert written[0] == "own"
+
+
+def test_what_a_thread_leaves_is_written_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is ending starts none; the text is written in place."""
+    written: list[str] = []
+
+    def nested(text: str) -> None:
+        if text == "outer":
+            outlet.write("inner")
+            time.sleep(0.2)
+        written.append(text)
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    outlet = Outlet(nested, color=None)
+    outlet.write("outer")
+
+    assert written == ["outer", "inner"]
+
+
 def test_flush_waits_for_the_piece_that_is_being_written() -> None:
     """Text is written when the place has taken it, not when a thread has begun to hand it over."""
     entered, release = threading.Event(), threading.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import os
 import sys
 import threading
@@ -26,6 +27,7 @@ AnyLogger: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
 Target: TypeAlias = "TextIO | str | os.PathLike[str] | AnyLogger | Callable[[str], object] | None"
 
 _MOST_WAITING = 1_000
+_LONGEST_FOR_OTHERS_S = 0.1  # that a thread writes what others leave to it, before one that has nothing else to do
 
 
 class _Sink(Protocol):
@@ -51,11 +53,11 @@ class _Sink(Protocol):
 class Outlet:
     """Writes pieces of text, whole and in order, to one place.
 
-    Safe to share between threads, and never waits for one: a thread that finds another
-    writing leaves its text to that one and goes on. Hence a place that is slow, that
-    waits for another thread or that traces a chain itself cannot block the application;
-    more than 1,000 pieces that wait for it are dropped. A place that raises is reported
-    once, through the logger ``chainspan``, and tried again with the next piece.
+    A thread waits for the place as for ``print``, and for no other thread: one that finds
+    another writing leaves its text to that one and goes on. Whoever writes for others hands
+    that over to a thread of its own, when it takes long. Hence a place that is slow holds up
+    one thread at a time; more than 1,000 pieces that wait for it are dropped. A place that
+    raises is reported once, through the logger ``chainspan``, and tried again with the next piece.
 
     Args:
         to: A stream, a path, a logger, or a function of one str; None for ``sys.stdout``
@@ -90,14 +92,8 @@ class Outlet:
             self._report("it takes no more text")
             return
         self._waiting.append(text)
-        # Asked again after the lock was given back: a text may have come in between.
-        while self._waiting and self._writing.acquire(blocking=False):
-            self._writer = threading.get_ident()
-            try:
-                self._write_waiting()
-            finally:
-                self._writer = None
-                self._writing.release()
+        if not self._write_until(time.monotonic() + _LONGEST_FOR_OTHERS_S):
+            self._hand_over()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until the text that other threads took over is written."""
@@ -120,13 +116,36 @@ class Outlet:
         """Return whether text waits, or another thread is at its last piece."""
         return bool(self._waiting) or (self._writing.locked() and self._writer != threading.get_ident())
 
-    def _write_waiting(self) -> None:
+    def _write_until(self, give_up_at: float) -> bool:
+        """Write what waits, unless another thread does, and return whether nobody has to go on with it."""
+        # Asked again after the lock was given back: a text may have come in between.
+        while self._waiting and self._writing.acquire(blocking=False):
+            self._writer = threading.get_ident()
+            try:
+                is_all = self._write_waiting(give_up_at)
+            finally:
+                self._writer = None
+                self._writing.release()
+            if not is_all:
+                return False
+        return True
+
+    def _write_waiting(self, give_up_at: float) -> bool:
         while self._waiting:
             text = self._waiting.popleft()
             try:
                 self._sink.write(text)
             except Exception as error:  # noqa: BLE001 - the user's stream or function may raise anything
                 self._report("it failed", error)
+            if self._waiting and time.monotonic() > give_up_at:
+                return False
+        return True
+
+    def _hand_over(self) -> None:
+        try:
+            threading.Thread(target=self._write_until, args=(math.inf,), name="chainspan-console", daemon=True).start()
+        except RuntimeError:  # a process that is ending starts no threads
+            self._write_until(math.inf)
 
     def _report(self, what: str, error: Exception | None = None) -> None:
         if self._reported:
