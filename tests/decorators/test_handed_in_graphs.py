@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import NodeError
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
-from langgraph.types import StreamWriter
+from langgraph.types import Command, StreamWriter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests._traces import tree_of
 from typing_extensions import TypedDict
@@ -126,3 +127,32 @@ def test_what_the_input_has_itself() -> None:
     assert _graph(node).invoke({"n": 1})["user"] == "python x"
     with pytest.raises(TypeError, match="runtime"):
         execute.invoke("x")
+
+
+def test_what_handles_an_error_is_handed_it(handler: OtelHandler) -> None:
+    """A parameter of that name is for it where it is annotated so."""
+
+    @chain
+    def fail(state: State) -> State:
+        raise ConnectionError(state["n"])
+
+    @chain
+    def handle(state: State, error: NodeError) -> Command[Literal["say"]]:
+        return Command(update={"user": f"{type(error.error).__name__} in {error.node}"}, goto="say")
+
+    @chain
+    def say(state: State) -> State:
+        return {"user": tell.invoke({"user": state["user"], "error": "none"})}
+
+    @chain
+    def tell(user: str, error: str) -> str:
+        return f"{user}, {error}"
+
+    graph: Any = StateGraph(State)
+    graph.add_node("fail", fail, error_handler=handle)
+    graph.add_node("say", say)
+    graph.add_edge(START, "fail")
+
+    assert graph.compile().invoke({"n": 1}, {"callbacks": [handler]})["user"] == "ConnectionError in fail, none"
+    with pytest.raises(TypeError, match="error"):
+        tell.invoke("x")
