@@ -122,21 +122,16 @@ def _pulled(named: Run, innermost: FrameType | None) -> Run | None:
 
 
 def _answering(named: Run, innermost: FrameType | None) -> Run:
-    """Return the model that executes inside a body which pulls each chunk in a context of its own; else the body.
+    """Return the model that executes inside a body which pulls each chunk in a context of its own; else the body's run.
 
     So ``RunnableParallel`` pulls its steps, and what has made the model current is not seen the next time.
     """
-    models = [run for run in list(named.children.values()) if run.is_leaf and run.is_streamed]
-    if not models:
-        return named
-    seated = (run for frame in executing_frames(innermost) if (run := seated_in(frame)) in models)
-    return next(seated, None) or _awaiting(models, named, innermost) or named
-
-
-def _awaiting(models: list[Run], named: Run, innermost: FrameType | None) -> Run | None:
-    """Return which of some models waits for the task or the thread that asks, if none of them is on its stack."""
-    waits = waiting_in(named, innermost)
-    return waits if waits in models else None
+    seated = (run for frame in executing_frames(innermost) if (run := seated_in(frame)) is not None)
+    found = next((run for run in seated if run.is_leaf and run.is_within(named)), None)
+    waits = waiting_in(named, innermost) if found is None else None
+    if waits is not None and waits.is_leaf and waits.is_within(named):
+        return waits
+    return found or named
 
 
 def _inner(named: Run, seated: Run) -> Run:

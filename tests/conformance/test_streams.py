@@ -715,19 +715,24 @@ def test_models_that_are_branches_themselves(bench: Bench, mode: Mode) -> None:
     """So do models with no chain around each, every chunk of which is pulled in a context of its own."""
 
     def scenario(stage: Stage) -> Any:
-        models = {name: stage.model(name, midway=lambda _: stage.mark("native:second")) for name in "ab"}
+        a, b, c = (stage.model(name, midway=lambda _: stage.mark("native:second")) for name in "abc")
+        models: Any = {"a": a, "b": b, "c": c.with_fallbacks([a])}
         return sorted_of(mode, mode.run(RunnableParallel(models), "hi", stage.config))
 
     bench.check(
         scenario,
         """
-        chain:RunnableParallel<a,b>
+        chain:RunnableParallel<a,b,c>
           llm:a
             native:model:a
             native:second
           llm:b
             native:model:b
             native:second
+          chain:RunnableWithFallbacks
+            llm:c
+              native:model:c
+              native:second
         """,
     )
 
