@@ -45,7 +45,7 @@ from pydantic import SecretStr
 from tests._traces import tree_of
 from typing_extensions import TypedDict, override
 
-from chainspan import ConsoleHandler, ContentPolicy, OtelHandler, session
+from chainspan import ConsoleHandler, ContentPolicy, OtelHandler, agent, session
 from chainspan._guard import _said
 
 PROFILES = ["compat", "latest", "openinference"]
@@ -362,6 +362,50 @@ def test_an_agent_below_an_agent_is_an_agent(
     innermost = [_said_by(span).get("gen_ai.agent.name") for span in spans if span.name.startswith("chat")]
     names = {None if name == "LangGraph" else name for name in (name.split()[1] for name in expected) if name != "flow"}
     assert set(innermost) == names
+
+
+def test_a_decorated_agent_in_an_agents_tool_is_whose_its_calls_are(memory: InMemorySpanExporter) -> None:
+    """What a decorated agent calls bears its name, and not that of the agent around it."""
+
+    @tool
+    def note(what: str) -> str:
+        """Note something."""
+        return what
+
+    @agent
+    def helper(q: str) -> str:
+        return str(note.invoke({"what": Model().invoke(q).text}))
+
+    @tool
+    def ask(q: str) -> str:
+        """Ask the helper."""
+        return helper(q)
+
+    graph: Any = StateGraph(MessagesState)
+    graph.add_node("work", ToolNode([ask]))
+    graph.add_edge(START, "work")
+    boss = graph.compile(name="boss").with_config(
+        metadata={"ls_integration": "langchain_create_agent", "lc_agent_name": "boss"}
+    )
+    call: Any = {"type": "tool_call", "id": "c-1", "name": "ask", "args": {"q": "x"}}
+    boss.invoke({"messages": [AIMessage("", tool_calls=[call])]}, _config(memory))
+
+    spans = memory.get_finished_spans()
+    assert tree_of(spans).splitlines() == [
+        "invoke_agent boss",
+        "  work",
+        "    execute_tool ask",
+        "      invoke_agent helper",
+        "        chat",
+        "        execute_tool note",
+    ]
+    names = {span.name: _said_by(span).get("gen_ai.agent.name") for span in spans}
+    assert {name: names[name] for name in ("execute_tool ask", "invoke_agent helper", "chat", "execute_tool note")} == {
+        "execute_tool ask": "boss",
+        "invoke_agent helper": "helper",
+        "chat": "helper",
+        "execute_tool note": "helper",
+    }
 
 
 @pytest.mark.parametrize(

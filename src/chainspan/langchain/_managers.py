@@ -95,7 +95,7 @@ def force(given: Given) -> Force | None:
     run_id = run_id if isinstance(run_id, UUID) else _new_id()
     below = {key: source[key] for source in (inherited, given.config) for key in _KEPT if source.get(key) is not None}
     below["tags"] = [*dict.fromkeys([*(inherited.get("tags") or ()), *given.tags])]
-    below["metadata"] = {**(inherited.get("metadata") or {}), **given.metadata}
+    below["metadata"] = {**(inherited.get("metadata") or {}), **given.shared_metadata, **given.metadata}
     seen: dict[str, Any] = {"recursion_limit": 25, "configurable": {}, **below}
     if not manager.handlers:
         return Force(run_id, manager, {"callbacks": None, **inherited, **seen})
