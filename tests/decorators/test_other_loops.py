@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -93,3 +94,57 @@ def test_handlers_of_other_sorts(told: Any) -> None:
     """They hear of it as in synchronous code."""
     assert driven(step.ainvoke(False, callbacks=[told])) == "done"
     assert told.events == ["start", "end"]
+
+
+@pytest.mark.parametrize("waiting", [1, 2], ids=["one-task", "several-tasks"])
+def test_cancelled_by_trio(waiting: int, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """What a time limit cancels has not failed, also where it is several tasks, of which Trio tells in a group."""
+    trio: Any = pytest.importorskip("trio", reason="trio is of the group `test`")
+
+    @chain
+    async def wait(_: int) -> None:
+        await trio.sleep_forever()
+
+    @chain
+    async def request(tasks: int) -> None:
+        async with trio.open_nursery() as nursery:
+            for number in range(tasks):
+                nursery.start_soon(wait, number)
+
+    async def main() -> None:
+        with trio.move_on_after(0.01):
+            await request.ainvoke(waiting, callbacks=[handler])
+
+    trio.run(main)
+
+    said = [
+        (span.name, (span.attributes or {})["chainspan.run.outcome"], span.status.status_code.name)
+        for span in memory.get_finished_spans()
+    ]
+    assert said == [("wait", "cancelled", "UNSET")] * waiting + [("request", "cancelled", "UNSET")]
+
+
+def test_failed_among_cancelled_by_trio(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Where one task fails, what it ran in has failed; the tasks that are cancelled for that have not."""
+    trio: Any = pytest.importorskip("trio", reason="trio is of the group `test`")
+
+    @chain
+    async def wait(_: str) -> None:
+        await trio.sleep_forever()
+
+    @chain
+    async def fail(_: str) -> None:
+        await trio.lowlevel.checkpoint()
+        raise KeyError
+
+    @chain
+    async def request(text: str) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, text)
+            nursery.start_soon(fail, text)
+
+    with pytest.raises(BaseException, match="nursery"):
+        trio.run(partial(request.ainvoke, "", callbacks=[handler]))
+
+    said = {span.name: (span.attributes or {})["chainspan.run.outcome"] for span in memory.get_finished_spans()}
+    assert said == {"wait": "cancelled", "fail": "error", "request": "error"}

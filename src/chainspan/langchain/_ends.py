@@ -21,7 +21,9 @@ _CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
 _CONTROL_FLOW = (
     ("langgraph.errors", "GraphBubbleUp", Outcome.INTERRUPTED),
     ("greenlet", "GreenletExit", Outcome.CANCELLED),
+    ("trio", "Cancelled", Outcome.CANCELLED),
 )
+_GROUPS = ("builtins", "exceptiongroup")  # modules that have them, from Python 3.11 on and before
 
 
 def uuid_of(value: Any) -> UUID:
@@ -57,6 +59,18 @@ def outcome_of(error: BaseException) -> Outcome:
     if isinstance(error, GeneratorExit):
         return Outcome.ABANDONED
     for module, name, outcome in _CONTROL_FLOW:
-        if isinstance(error, getattr(sys.modules.get(module), name, ())):
+        if _is_of(module, name, error):
             return outcome
-    return Outcome.ERROR
+    return Outcome.CANCELLED if _is_cancelled_throughout(error) else Outcome.ERROR
+
+
+def _is_of(module: str, name: str, error: object) -> bool:
+    return isinstance(error, getattr(sys.modules.get(module), name, ()))
+
+
+def _is_cancelled_throughout(error: BaseException) -> bool:
+    """Return whether an exception is a group of nothing but cancellations: of several tasks of a nursery of Trio's."""
+    if not any(_is_of(module, "BaseExceptionGroup", error) for module in _GROUPS):
+        return False
+    members: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return all(outcome_of(member) is Outcome.CANCELLED for member in members)
