@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,6 +36,15 @@ def _untraced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.node.get_closest_marker("untraced") is not None:
         for name in _TRACING:
             monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def long_turns() -> Iterator[None]:
+    """Let each thread go on until it waits: a new one before who has started it, however busy the machine is."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(10)
+    yield
+    sys.setswitchinterval(usual)
 
 
 @pytest.fixture(autouse=True)

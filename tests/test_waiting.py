@@ -98,6 +98,7 @@ async def test_task_that_waits_for_a_thread(module: str) -> None:
     assert found[:1] == [sys._getframe()]
 
 
+@pytest.mark.usefixtures("long_turns")
 @pytest.mark.parametrize("gil", [True, False])
 async def test_task_that_starts_a_thread(monkeypatch: pytest.MonkeyPatch, *, gil: bool) -> None:
     """A new thread runs before its executor has returned; the stack of whoever starts it is looked at with the GIL."""

@@ -68,7 +68,7 @@ def _is_in_stream(run: Run, package: str, frame: FrameType | None) -> bool:
 
 def _is_called_in(run: Run, frame: FrameType | None) -> bool:
     """Return whether a run's body has called what nobody hears of, and what is named here."""
-    return _is_given_by(run, frame) if current_task() is None else _is_awaited_in(run, frame)
+    return (current_task() is None and _is_given_by(run, frame)) or _is_awaited_in(run, frame)
 
 
 def _is_given_by(run: Run, frame: FrameType | None) -> bool:
@@ -82,8 +82,9 @@ def _is_given_by(run: Run, frame: FrameType | None) -> bool:
 def _is_awaited_in(run: Run, frame: FrameType | None) -> bool:
     """Return whether a run's body waits for the task, or the worker thread, that executes here."""
     for waiter in awaiters_here(frame, run.seat):
-        if any(found.is_within(run) for found in _open_in(waiter, run.registry)):
-            return True
+        nearest = next((found for found in _open_in(waiter, run.registry) if found.trace is run.trace), None)
+        if nearest is not None and (nearest.is_within(run) or not run.is_within(nearest)):
+            return nearest.is_within(run)
         word = current_run(waiter.context)
         named = None if word is None else run.registry.get(word)
         if named is not None and not run.is_within(named):

@@ -43,7 +43,13 @@ _WORKERS = "anyio._backends._asyncio"  # the module whose `run` does so for anyi
 _CHAINED = "destination"  # what the callback of an executor's future, or of a task of langgraph's, calls the next one
 _AWAITED = ("outer", "waiter")  # what the callbacks of ``gather`` and of ``wait`` call the future that is awaited
 _OF_FUTURES = (*_EXECUTORS, "concurrent.futures._base")
-_FUTURES_IN = {"submit": "f", "result": "self"}  # what starts a thread there, or blocks, and its name for the future
+_FUTURES_IN = {  # what starts a thread there, or blocks, and its name for the future, or for several
+    "submit": "f",
+    "result": "self",
+    "result_iterator": "fs",
+    "as_completed": "fs",
+    "wait": "fs",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +186,22 @@ def _engaged(future: object, seat: Seat | None) -> tuple[asyncio.Task[Any] | Non
     if future is None or seat is None:
         return None
     task = None if seat.task is None else asyncio.current_task(seat.task.get_loop())
-    frames = seat.frames_of_thread()
-    for frame in frames:
-        if (task is None and seat.task is not None) or frame.f_code.co_flags & CO_COROUTINE:
-            return None
-        name = _FUTURES_IN.get(frame.f_code.co_name)
-        if name is not None and frame.f_globals.get("__name__") in _OF_FUTURES:
-            return (task, frames) if frame.f_locals.get(name) is future else None
+    frames = [] if task is None and seat.task is not None else seat.frames_of_thread()
+    for place, frame in enumerate(frames):
+        if frame.f_code.co_flags & CO_COROUTINE:
+            break
+        if _is_for(future, frame):
+            return task, frames[place:]
     return None
+
+
+def _is_for(future: object, frame: FrameType) -> bool:
+    """Return whether a frame starts a thread for what a future is of, or blocks for that, alone or with others."""
+    name = _FUTURES_IN.get(frame.f_code.co_name)
+    if name is None or frame.f_globals.get("__name__") not in _OF_FUTURES:
+        return False
+    held = frame.f_locals.get(name)
+    return held is future or (isinstance(held, (list, set)) and future in held)
 
 
 def _function_of(work: object) -> object:

@@ -263,6 +263,7 @@ def test_generate_of_several_prompts(bench: Bench, mode: Mode) -> None:
     )
 
 
+@pytest.mark.usefixtures("long_turns")
 @modes(SYNC_ASYNC)
 def test_generate_by_a_text_model_without_async(bench: Bench, mode: Mode) -> None:
     """So it is where LangChain has threads call the model, which are handed the first prompt's manager each time."""
@@ -340,6 +341,7 @@ def test_batch_by_a_text_model_without_async_in_a_function(bench: Bench, mode: M
     )
 
 
+@pytest.mark.usefixtures("long_turns")
 @pytest.mark.parametrize("hurries", [True, False])
 @pytest.mark.parametrize("kind", ["llm:t1", "llm:m1"])
 def test_generate_whose_bodies_use_threads(bench: Bench, kind: str, *, hurries: bool) -> None:
@@ -377,6 +379,7 @@ def test_generate_whose_bodies_use_threads(bench: Bench, kind: str, *, hurries: 
     )
 
 
+@pytest.mark.usefixtures("long_turns")
 @pytest.mark.parametrize("carried", [True, False])
 @pytest.mark.parametrize("kind", ["llm:t1", "llm:m1"])
 def test_generate_whose_bodies_wait_for_threads(bench: Bench, kind: str, *, carried: bool) -> None:

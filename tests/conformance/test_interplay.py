@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
@@ -311,6 +312,57 @@ def test_http_request_of_a_model(bench: Bench, mode: Mode) -> None:
           llm:m1
             native:model:m1
             GET
+          parser:StrOutputParser
+        """,
+    )
+
+
+@pytest.mark.usefixtures("long_turns")
+@modes(CALLS)
+def test_threads_of_bodies_under_instrumentations(bench: Bench, mode: Mode) -> None:
+    """A thread that an instrumentation gives OpenTelemetry's context, and nothing else, belongs to who blocks for it.
+
+    And in asynchronous code to who waits for it.
+    """
+
+    def scenario(stage: Stage) -> Any:
+        def requests(given: Any) -> Any:
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(stage.mark, ["native:one", "native:two"]))
+            return given
+
+        async def arequests(given: Any) -> Any:
+            loop = asyncio.get_running_loop()
+            with ThreadPoolExecutor(2) as pool:
+                await asyncio.gather(
+                    *(loop.run_in_executor(pool, stage.mark, name) for name in ("native:one", "native:two"))
+                )
+            return given
+
+        body: Runnable[Any, Any] = RunnableLambda(requests, afunc=arequests, name="body")
+        chain = body | PROMPT | stage.model(inside=arequests if mode.is_async else requests) | PARSER
+
+        async def acall() -> Any:
+            with instrumented(stage):
+                return await mode.run(chain, WORD, stage.config)
+
+        if mode.is_async:
+            return acall()
+        with instrumented(stage):
+            return mode.run(chain, WORD, stage.config)
+
+    bench.check(
+        scenario,
+        """
+        chain:RunnableSequence
+          chain:body
+            native:one
+            native:two
+          prompt:ChatPromptTemplate
+          llm:m1
+            native:model:m1
+            native:one
+            native:two
           parser:StrOutputParser
         """,
     )

@@ -202,6 +202,7 @@ def _once_waited_for(loop: asyncio.AbstractEventLoop) -> None:
     assert is_waited_for.wait(5)
 
 
+@pytest.mark.usefixtures("long_turns")
 @pytest.mark.parametrize("begin", [_at_once, _once_waited_for])
 @pytest.mark.parametrize("work", [asyncio.to_thread, _shielded, _in_executor, anyio.to_thread.run_sync])
 def test_second_request_in_a_thread_of_the_models(
@@ -257,6 +258,7 @@ def _block(stage: Stage, name: str, pause_s: float) -> None:
         pool.submit(partial(contextvars.copy_context().run, mark)).result()
 
 
+@pytest.mark.usefixtures("long_turns")
 @pytest.mark.parametrize("pause_s", [0, 0.02])
 @modes(STREAMS)
 def test_second_request_in_a_thread_that_blocks_the_models(bench: Bench, mode: Mode, pause_s: float) -> None:
