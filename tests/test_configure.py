@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tests._pythons import needs_threads_at_exit
 from tests._warnings import STRICT
 from tests.exporters._otlp_server import OtlpServer
+from tests.exporters._otlp_server import Status as Answering
 
 from chainspan import Delivery, OtelHandler, _sink, chain
 from chainspan.exporters import otlp
@@ -410,6 +412,31 @@ def test_sigterm_flushes_what_is_pending(opt_out: str, arrived: int) -> None:
 
     assert done.returncode == -signal.SIGTERM
     assert len(server.spans) == arrived
+
+
+def test_what_is_lost_at_sigterm_is_said() -> None:
+    """A process that ends by the signal runs no exit hooks, and says in the log how many spans end with it."""
+    with OtlpServer() as server:
+        server.behaviour = Answering(503)
+        done = run_alone(
+            """
+            import logging, os, signal, time
+            import chainspan
+            logging.basicConfig(format="%(levelname)s %(message)s")
+            chainspan.configure(metrics=False)
+            chainspan.chain(lambda word: word).invoke("x", callbacks=[chainspan.OtelHandler()])
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(30)
+            """,
+            OTEL_EXPORTER_OTLP_ENDPOINT=server.url.removesuffix("/v1/traces"),
+        )
+
+    assert done.returncode == -signal.SIGTERM
+    assert re.fullmatch(
+        rf"WARNING No spans have reached {server.url} for \d s \(503 Service Unavailable\): "
+        r"1 span was lost \(the process ended\)\.\n",
+        done.stderr,
+    )
 
 
 def test_sigterm_flushes_under_gevent() -> None:

@@ -40,6 +40,7 @@ __all__ = [
 EXIT_TIMEOUT_S = 1.8
 """How long pending spans may delay the end of a process: two seconds, with what stopping takes itself."""
 
+_STOPPING_S = 0.2  # that stopping takes beside a timeout
 _GRACE_S = 60.0  # for an application to finish what it does when SIGTERM comes
 _SECONDS = "seconds, and not for ever"
 _MOMENT_S = 0.005  # in which code that holds a lock goes on, and lets go of it
@@ -154,7 +155,10 @@ class _SigtermHandler:
 
         def flush() -> None:
             with _at_sigterm:
-                _flush_open(self._timeout_s)
+                if self._ends_process:
+                    _close_open(self._timeout_s)  # which says what is lost
+                else:
+                    _flush_open(self._timeout_s)
             flushed.set()
             go_on()
 
@@ -170,13 +174,17 @@ class _SigtermHandler:
             # another thread that waits for the lock can be left behind.
             _thread.start_new_thread(flush, ())
             try:
-                flushed.wait(self._timeout_s)
+                flushed.wait(self._timeout_s + _STOPPING_S)
             except AssertionError:  # of gevent: the loop of its greenlets took the signal, and cannot wait
                 left_to_do.append(lambda: self._go_on(number, frame))
                 if flushed.is_set():
                     go_on()
                 return
         self._go_on(number, frame)
+
+    @property
+    def _ends_process(self) -> bool:
+        return self._previous == signal.SIG_DFL
 
     def _comes_again(self, number: int) -> bool:
         """Have the signal sent once more, and return whether it will be.
@@ -195,7 +203,7 @@ class _SigtermHandler:
     def _go_on(self, number: int, frame: FrameType | None) -> None:
         if callable(self._previous):
             self._previous(number, frame)
-        elif self._previous == signal.SIG_DFL:
+        elif self._ends_process:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -233,9 +241,9 @@ def _flush_open(timeout_s: float) -> None:
                 closable.flush(max(0.0, deadline_s - monotonic()) if wait else 0.0)
 
 
-def _close_open() -> None:
+def _close_open(timeout_s: float = EXIT_TIMEOUT_S) -> None:
     # No thread is started here: some Pythons forbid it at this point.
-    deadline_s = monotonic() + EXIT_TIMEOUT_S
+    deadline_s = monotonic() + timeout_s
     closables = [*_first, *_open]
     for closable in closables:
         with _closing:
