@@ -75,3 +75,11 @@ def test_import_loads_nothing_that_costs() -> None:
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
     assert costly.isdisjoint(run.stdout.split())
+
+
+def test_what_is_no_function_is_not_carried() -> None:
+    """What a call has returned would fail in a thread, where maybe nobody looks at the result."""
+    with pytest.raises(
+        chainspan.ConfigurationError, match=re.escape("carry_context(function): expected a function, got 3")
+    ):
+        chainspan.carry_context(len("abc"))  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from opentelemetry.trace import INVALID_SPAN, Span
 
 from . import _pipeline, _scope
 from ._encode import attempt
+from ._errors import require
 from .langchain import run_id_of
 
 __all__ = ["carry_context", "current_span", "span_of"]
@@ -49,7 +50,11 @@ def carry_context(function: Callable[P, R]) -> Callable[P, R]:
     ``threading.Thread(target=carry_context(work))``. Spans and runs inside it then nest as
     if it had been called in place. May be called any number of times, at the same time too.
     A coroutine is run by whoever awaits it: ``carry_context(lambda: asyncio.run(work()))``.
+
+    Raises:
+        ConfigurationError: It is no function, but what one has returned, as in ``carry_context(work(x))``.
     """
+    require(callable(function), "carry_context(function)", expected="a function", got=function)
     context = contextvars.copy_context()
     context.run(_scope.take_along)
 
