@@ -362,6 +362,24 @@ def test_threads_of_a_consumer(bench: Bench) -> None:
     )
 
 
+@pytest.mark.parametrize("make", [sequence, Stage.model])
+def test_requests_in_threads_that_a_model_waits_for(bench: Bench, make: Callable[..., Runnable[Any, Any]]) -> None:
+    """A thread that has a copy of the context, and whose outcome is waited for, is of whoever waits."""
+
+    def wait(stage: Stage, name: str) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(contextvars.copy_context().run, stage.mark, name).result()
+
+    def scenario(stage: Stage) -> None:
+        model = make(stage, midway=lambda _: wait(stage, "native:second"))
+        for _ in model.stream(WORD if make is sequence else "hi", stage.config):
+            wait(stage, "native:consumer")
+
+    whole = SEQUENCE.replace("native:model:m1", "native:model:m1\n        native:second")
+    alone = "    llm:m1\n      native:model:m1\n      native:second"
+    bench.check(scenario, (whole if make is sequence else alone) + "\n    native:consumer  x3")
+
+
 def test_calls_in_threads_of_a_model(bench: Bench) -> None:
     """What is called in such a thread is current in its own body, below the step that LangChain names there."""
 
