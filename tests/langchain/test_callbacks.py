@@ -8,6 +8,7 @@ import gc
 import inspect
 import json
 import logging
+import sys
 import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -133,6 +134,25 @@ def test_outcome_of_a_killed_greenlet(handler: OtelHandler, traces: Traces) -> N
 
     said = {span.name: (span.attributes or {}).get("chainspan.run.outcome") for span in traces.spans}
     assert said == {"first": None, "RunnableLambda": "cancelled", "chain": "cancelled"}
+    assert {span.status.status_code.name for span in traces.spans} == {"UNSET"}
+
+
+@pytest.mark.parametrize("name", ["StopException", "RerunException"])
+def test_outcome_of_a_stopped_script(
+    name: str, handler: OtelHandler, traces: Traces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit ends a script that shows what a chain does, when a page is closed or a button pressed (pains #16)."""
+    stop: type[BaseException] = type(name, (BaseException,), {})
+    monkeypatch.setitem(sys.modules, "streamlit.runtime.scriptrunner", SimpleNamespace(**{name: stop}))
+
+    def show(_: int) -> None:
+        raise stop
+
+    with pytest.raises(stop):
+        (RunnableLambda(lambda x: x) | RunnableLambda(show)).invoke(1, {"callbacks": [handler], "run_name": "chain"})
+
+    said = {span.name: (span.attributes or {}).get("chainspan.run.outcome") for span in traces.spans}
+    assert (said["show"], said["chain"]) == ("cancelled", "cancelled")
     assert {span.status.status_code.name for span in traces.spans} == {"UNSET"}
 
 

@@ -22,6 +22,8 @@ _CONTROL_FLOW = (
     ("langgraph.errors", "GraphBubbleUp", Outcome.INTERRUPTED),
     ("greenlet", "GreenletExit", Outcome.CANCELLED),
     ("trio", "Cancelled", Outcome.CANCELLED),
+    ("streamlit.runtime.scriptrunner", "StopException", Outcome.CANCELLED),
+    ("streamlit.runtime.scriptrunner", "RerunException", Outcome.CANCELLED),
 )
 _GROUPS = ("builtins", "exceptiongroup")  # modules that have them, from Python 3.11 on and before
 
