@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from chainspan import _seat
+from chainspan import _executing
+from chainspan._executing import frames_of_thread
 from chainspan._seat import Seat
 from chainspan._waiting import awaiters, awaiters_here, given_context
 
@@ -102,11 +103,11 @@ async def test_task_that_waits_for_a_thread(module: str) -> None:
 @pytest.mark.parametrize("gil", [True, False])
 async def test_task_that_starts_a_thread(monkeypatch: pytest.MonkeyPatch, *, gil: bool) -> None:
     """A new thread runs before its executor has returned; the stack of whoever starts it is looked at with the GIL."""
-    monkeypatch.setattr(_seat, "_SHOWS_FRAMES", gil)
+    monkeypatch.setattr(_executing, "_SHOWS_FRAMES", gil)
     seat = Seat(sys._getframe(), asyncio.current_task())
 
     def executes() -> list[bool]:
-        return [seat.frames_of_thread()[-1] in waiter.frames for waiter in awaiters_here(sys._getframe(), seat)]
+        return [frames_of_thread(seat)[-1] in waiter.frames for waiter in awaiters_here(sys._getframe(), seat)]
 
     with ThreadPoolExecutor(1) as pool:
         found = await asyncio.get_running_loop().run_in_executor(pool, executes)

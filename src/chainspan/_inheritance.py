@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from types import FrameType
 
 from . import _stack
+from ._executing import is_over
 from ._runs import Run, RunRegistry
 from ._seat import Seat
 from ._starters import PUMPED, handed, seated_in, twins_of
@@ -49,7 +50,7 @@ def inherits(run: Run, seat: Seat, frame: FrameType | None) -> bool:
     if carried is not None and carried[0] is run:
         return True
     if not (seat.is_generator or seat.only_starts):
-        return run.is_watched or not seat.is_over()  # started by hand, it may be open for ever
+        return run.is_watched or not is_over(seat)  # started by hand, it may be open for ever
     if run.is_leaf and (not run.is_streamed or current_task() is not None):
         # Once it has begun, a task that it does not wait for is its consumer's: it keeps its frame, whoever pulls it.
         return not run.is_streamed or _is_awaited_in(run, frame)

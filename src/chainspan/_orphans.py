@@ -26,6 +26,7 @@ from typing import Any
 
 from ._apart import apart
 from ._aside import aside
+from ._executing import is_over
 from ._model import Outcome, RunStart
 from ._runs import Run
 from ._seat import Seat
@@ -118,7 +119,7 @@ class Orphans:
         below = run.open_below()
         for orphan in below:
             seat = orphan.seat
-            if seat is not None and (orphan.is_watched or _is_executed(seat)) and seat.is_over():
+            if seat is not None and (orphan.is_watched or _is_executed(seat)) and is_over(seat):
                 self._close(orphan, _outcome_below(outcome, orphan))
         if any(orphan.open for orphan in below):
             self.overdue.append((time.monotonic_ns() + _GRACE_NS, run))
@@ -135,9 +136,9 @@ class Orphans:
             return
         if run.is_watched:
             is_twin = run.start.metadata is start.metadata or _prepares(frame, run.start)
-            if not is_twin and run.seat.is_over(but_for_newest=True):
+            if not is_twin and is_over(run.seat, but_for_newest=True):
                 self._close(run, Outcome.CANCELLED)
-        elif _is_executed(run.seat) and run.seat.is_over():  # an exception keeps its frame, and the manager in it
+        elif _is_executed(run.seat) and is_over(run.seat):  # an exception keeps its frame, and the manager in it
             self._close(run, Outcome.ABANDONED)
 
     def sweep(self) -> None:
@@ -162,7 +163,7 @@ class Orphans:
         mine = [run for task in tasks for run in list(self._by_task.get(task, {}).values())]
         awaited = [run for run in mine if run.seat is not None and _is_awaited(run.seat)]
         for run in awaited:
-            if run.seat is not None and run.seat.is_over():
+            if run.seat is not None and is_over(run.seat):
                 self._close(run, Outcome.CANCELLED)
         if any(run.open for run in awaited):
             self._look_later(loop)

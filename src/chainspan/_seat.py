@@ -16,9 +16,8 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType, FrameType
 from typing import Any, cast
 
-from ._greenlets import frames_in, greenlet_here, is_gone, stack_from
-from ._stack import starter
-from ._tasks import current_task, executing_frames, suspended_frames
+from ._greenlets import greenlet_here
+from ._tasks import current_task
 
 __all__ = ["GENERATORS", "Seat"]
 
@@ -27,8 +26,6 @@ _NODE_STREAMS = "langgraph._internal._runnable"  # the module of the generators 
 GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
 """The flags of the code of a generator, of which it has one."""
 _SUSPENDED = GENERATORS | CO_COROUTINE
-_SHOWS_FRAMES: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
-"""Whether variables of a frame that another thread executes may be read: not without the GIL."""
 
 
 class Seat:
@@ -113,48 +110,6 @@ class Seat:
         """Return whether a frame is the one that started the run."""
         return id(frame) == self.frame_id and frame is not None and frame.f_code is self.code
 
-    def frames_of_thread(self) -> list[FrameType]:
-        """Return the frames that the run's thread executes right now, innermost first; none without the GIL."""
-        return stack_from(self._executes()) if _SHOWS_FRAMES else []
-
-    def frames_below(self) -> list[FrameType]:
-        """Return those of them that are below the one which started the run; none where that does not execute."""
-        frames = self.frames_of_thread()
-        return frames[: next((place for place, frame in enumerate(frames) if self.holds(frame)), 0)]
-
-    def is_over(self, *, but_for_newest: bool = False) -> bool:
-        """Return whether the function that started the run has certainly finished.
-
-        False also means "cannot be told": for streams, and behind awaitables that do not
-        show what they await.
-
-        Args:
-            but_for_newest: Whether the frame that is starting a run right now is known to
-                be another one, though it may stand at the same address.
-        """
-        if self.code is None or self.pauses:
-            return False
-        if self.task is not None and self.task.done():
-            return True
-        if any(map(self.holds, frames_in(self.greenlet))):
-            return False
-        if self.is_here():
-            stack = _above_newest() if but_for_newest else sys._getframe(1)  # noqa: SLF001
-            return not any(map(self.holds, executing_frames(stack)))
-        return self._is_over_elsewhere()
-
-    def _is_over_elsewhere(self) -> bool:
-        if self.task is not None:
-            frames, is_whole = suspended_frames(self.task)
-            return is_whole and not any(self.holds(frame) for frame in frames)
-        executes = self._executes()
-        if executes is None:
-            return is_gone(self.greenlet)
-        return not any(map(self.holds, stack_from(executes)))
-
-    def _executes(self) -> FrameType | None:
-        return sys._current_frames().get(self.thread_id)  # noqa: SLF001 - documented
-
 
 class _Done:
     """Stands for a task that is done."""
@@ -170,10 +125,3 @@ class _Done:
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
-
-
-def _above_newest() -> FrameType | None:
-    """Return the frame that called the one which is starting a run right now."""
-    here = sys._getframe(1)  # noqa: SLF001 - the only way to see the stack
-    newest = starter(here)
-    return here if newest is None else newest.f_back

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from ._executing import frames_below
 from ._runs import Run
 from ._stack import held_by
 from ._tasks import executing_frames
@@ -98,7 +99,7 @@ def _called_by_starter(run: Run, frame: FrameType | None) -> Iterator[FrameType]
             if seat is None or seat.holds(inner):
                 return
             yield inner
-    yield from () if seat is None else seat.frames_below()
+    yield from () if seat is None else frames_below(seat)
 
 
 def twins_of(run: Run) -> list[Run]:

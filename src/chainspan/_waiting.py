@@ -28,6 +28,7 @@ from inspect import CO_COROUTINE
 from types import FrameType
 from typing import Any
 
+from ._executing import frames_of_thread
 from ._seat import Seat
 from ._stack import held_by, is_dispatch, keeps_state, self_of
 from ._tasks import current_task, is_task, suspended_frames
@@ -186,7 +187,7 @@ def _engaged(future: object, seat: Seat | None) -> tuple[asyncio.Task[Any] | Non
     if future is None or seat is None:
         return None
     task = None if seat.task is None else asyncio.current_task(seat.task.get_loop())
-    frames = [] if task is None and seat.task is not None else seat.frames_of_thread()
+    frames = [] if task is None and seat.task is not None else frames_of_thread(seat)
     for place, frame in enumerate(frames):
         if frame.f_code.co_flags & CO_COROUTINE:
             break

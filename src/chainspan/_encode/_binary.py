@@ -29,14 +29,6 @@ _MASK: Final = b"[secret]"
 _LEAST_LINES: Final = 3
 _LEAST_REST: Final = 16  # letters of a last line that does not end in "="
 
-_ADDRESS: Final = 64  # characters of data in an address that is not base64
-_MASK: Final = b"[secret]"
-_LEAST_LINES: Final = 3
-_LEAST_REST: Final = 16  # letters of a last line that does not end in "="
-
-_RUN_LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
-_TO_RUN_LETTERS: Final = bytes(ord("a") if i in _RUN_LETTERS else ord(" ") for i in range(256))
-_LEAST_RUN: Final = b"a" * (LONGEST_RUN + 1)
 _ADDRESS: Final = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.=+-]+)*);base64,([A-Za-z0-9+/_=\s%-]*)")
 _OTHER_ADDRESS: Final = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.=+%-]+)*,(?!\s)")
 _BARE_DATA: Final = re.compile(  # with brackets and apostrophes only in pairs
