@@ -17,7 +17,8 @@ import pytest
 from chainspan import _executing
 from chainspan._executing import frames_of_thread
 from chainspan._seat import Seat
-from chainspan._waiting import awaiters, awaiters_here, given_context
+from chainspan._threads import given_context
+from chainspan._waiting import awaiters, awaiters_here
 
 EXECUTOR = "concurrent.futures.thread"
 UNTIL_3_13 = """

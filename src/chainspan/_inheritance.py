@@ -12,7 +12,8 @@ from ._runs import Run, RunRegistry
 from ._seat import Seat
 from ._starters import PUMPED, handed, seated_in, twins_of
 from ._tasks import current_task, executing_frames
-from ._waiting import Awaiter, awaiters_here, given_context, is_state_kept
+from ._threads import given_context
+from ._waiting import Awaiter, awaiters_here, is_state_kept
 from ._word import current_run
 
 __all__ = ["around_here", "carried_beside", "carried_from", "carry", "inherits", "waiting_in"]

@@ -128,9 +128,9 @@ def _answering(named: Run, innermost: FrameType | None) -> Run:
     """
     seated = (run for frame in executing_frames(innermost) if (run := seated_in(frame)) is not None)
     found = next((run for run in seated if run.is_leaf and run.is_within(named)), None)
-    waits = waiting_in(named, innermost) if found is None else None
-    if waits is not None and waits.is_leaf and waits.is_within(named):
-        return waits
+    if found is None:
+        waits = waiting_in(named, innermost)
+        found = waits if waits is not None and waits.is_leaf and waits.is_within(named) else None
     return found or named
 
 
