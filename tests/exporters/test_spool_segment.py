@@ -28,7 +28,8 @@ from chainspan.exporters._otlp import otlp
 from chainspan.exporters._senders import Answer, Verdict
 from chainspan.exporters._spool import SpoolExporter
 from chainspan.exporters._spool_files import SpoolFiles
-from chainspan.exporters._spool_segment import SpoolSegment, adopt, records, spans_in
+from chainspan.exporters._spool_records import readable, records, spans_in
+from chainspan.exporters._spool_segment import SpoolSegment, adopt
 
 from ._otlp_server import OtlpServer, Refuse, spans_of
 
@@ -146,14 +147,64 @@ def test_file_of_the_living_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("torn", [0, 1, 7, 40])
 def test_file_of_the_dead_is_closed(tmp_path: Path, torn: int) -> None:
-    """Another process closes it, without what was written in part."""
+    """Another process closes it, without what was written in part, which counts for one."""
     body = request_of("a")
     orphan = tmp_path / f"{7:020d}-1-000001-0.open"
     orphan.write_bytes(body + body + body[:torn])
 
     adopt(SpoolFiles(tmp_path))
 
-    assert files_in(tmp_path) == {"2.otlp": ["a", "a"]}
+    assert files_in(tmp_path) == {f"{3 if torn else 2}.otlp": ["a", "a"]}
+
+
+ONE = len(request_of("span 0"))
+
+
+@pytest.mark.parametrize("state", ["otlp", "open"])
+@pytest.mark.parametrize(
+    ("spoil", "left", "gaps"),
+    [
+        (lambda body: body[:-20], [0, 1, 2, 3], 1),
+        (lambda body: body[: 3 * ONE], [0, 1, 2], 0),
+        (lambda body: body[: 3 * ONE] + bytes(2 * ONE), [0, 1, 2], 1),
+        (lambda body: bytes(ONE) + body[ONE:], [1, 2, 3, 4], 1),
+        (lambda body: body.replace(b"span 2", b"\xff" * 6), [0, 1, 3, 4], 1),
+        (lambda body: body[: ONE + 30] + bytes(40) + body[ONE + 70 :], [0, 2, 3, 4], 1),
+        (lambda body: body[:20] + bytes(3 * ONE) + body[20 + 3 * ONE :], [4], 1),
+        (lambda body: bytes(5 * ONE), [], 1),
+    ],
+    ids=["cut in one", "cut between two", "zeros at the end", "zeros first", "no text", "zeros in one", "page", "all"],
+)
+def test_damage_costs_what_it_hits_and_is_counted(
+    tmp_path: Path, server: OtlpServer, spoil: Callable[[bytes], bytes], left: Sequence[int], gaps: int, state: str
+) -> None:
+    """What can be read of a damaged file is sent, the neighbours too, and the rest is counted.
+
+    How many spans a file had is in its name, unless its process was killed while it was open: then a gap is one.
+    """
+    told = 5 if state == "otlp" else 0
+    names = [f"span {number}" for number in range(5)]
+    (tmp_path / f"{7:020d}-1-000001-{told}.{state}").write_bytes(spoil(b"".join(map(request_of, names))))
+    (tmp_path / f"{8:020d}-1-000002-1.otlp").write_bytes(request_of("sound"))
+    lost = 5 - len(left) if told else gaps
+
+    exporter = SpoolExporter(tmp_path, otlp(server.url).sender)
+    answer = exporter.flush(5)
+    exporter.close(1)
+
+    assert answer == Delivery(delivered=len(left) + 1, rejected=lost)
+    assert sorted(server.names) == ["sound", *(names[number] for number in left)]
+    assert [path.name for path in tmp_path.glob("*.otlp")] == []
+
+
+def test_damage_is_said(tmp_path: Path, make: Callable[..., SpoolExporter], caplog: pytest.LogCaptureFixture) -> None:
+    """Who reads the log learns that spans are missing, and why, though the endpoint took all that it got."""
+    (tmp_path / f"{7:020d}-1-000001-0.open").write_bytes(request_of("a") + bytes(100))
+
+    make(Endpoint(Verdict.ACCEPTED)).close(5)
+
+    [line] = caplog.messages
+    assert "1 span was lost (a file of the spool is damaged or cannot be read)" in line
 
 
 def test_empty_file_of_the_dead_is_removed(tmp_path: Path) -> None:
@@ -262,9 +313,11 @@ def test_without_locks_each_span_has_a_file(
 def test_anything_can_be_read(body: bytes) -> None:
     """Whatever a disk has made of a file, reading its parts raises nothing and invents nothing."""
     whole = b"".join(records(body))
+    found = readable(body)
 
     assert body.startswith(whole)
-    assert spans_in(whole) >= 0
+    assert spans_in(b"".join(found.records)) == found.spans
+    assert found.gaps <= len(body)
 
 
 def test_sender_that_raises_is_tried_less_and_less(

@@ -17,7 +17,7 @@ from ._encoding import MAX_REQUEST_BYTES, joined
 from ._senders import Answer, Verdict
 from ._spool_counts import Settlement
 from ._spool_files import SpoolFile, SpoolFiles
-from ._spool_segment import records, spans_in
+from ._spool_records import readable, records, spans_in
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -28,16 +28,22 @@ _LOOK_EVERY_S = 0.5  # how long spans gather, and how soon other processes' file
 _DOUBTS = 4  # within some two seconds
 _LONGEST_PAUSE_S = 15.0
 _MOST_FILES = 500  # in one request
+_UNREADABLE = "a file of the spool is damaged or cannot be read"
 
 _shipping = Guard("spool.ship")
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A file that was taken, with its content."""
+    """A file that was taken, with what can be read of its content.
+
+    Attributes:
+        unreadable_spans: How many of the file's spans are not in the body, for the disk has spoilt them.
+    """
 
     file: SpoolFile
     body: bytes
+    unreadable_spans: int = 0
 
 
 class Shipper:
@@ -158,7 +164,7 @@ class Shipper:
         return waiting[: (len(waiting) + 1) // 2]
 
     def _take(self, files: Sequence[SpoolFile]) -> list[_Piece]:
-        return [_Piece(file, body) for file, body in self._files.take(files, MAX_REQUEST_BYTES)]
+        return [_piece(file, body) for file, body in self._files.take(files, MAX_REQUEST_BYTES)]
 
     def _ship(self, pieces: Sequence[_Piece]) -> bool:
         """Send some files, and return whether the endpoint seems well.
@@ -223,18 +229,25 @@ class Shipper:
         return self._files.split(piece.file, parts) if is_sound else []
 
 
+def _piece(file: SpoolFile, body: bytes) -> _Piece:
+    if spans_in(body) >= file.spans:
+        return _Piece(file, body)
+    found = readable(body)
+    return _Piece(file, joined(found.records), max(0, file.spans - found.spans))
+
+
 def _settlements(pieces: Sequence[_Piece], answer: Answer) -> Iterator[Settlement]:
     rejected = answer.rejected_spans  # of all of them; it is not said of which
     for piece in pieces:
         spans = piece.file.spans
-        if answer.verdict is Verdict.REFUSED or not piece.body:
-            yield Settlement(
-                file=piece.file, rejected=spans, reason=answer.reason or "an empty file, or one nobody can read"
-            )
-        else:
-            share = min(spans, rejected)
-            rejected -= share
-            yield Settlement(file=piece.file, delivered=spans - share, rejected=share, reason=answer.reason)
+        if answer.verdict is Verdict.REFUSED:
+            yield Settlement(file=piece.file, rejected=spans, reason=answer.reason)
+            continue
+        share = min(spans - piece.unreadable_spans, rejected)
+        rejected -= share
+        lost = piece.unreadable_spans + share
+        reason = _UNREADABLE if piece.unreadable_spans else answer.reason
+        yield Settlement(file=piece.file, delivered=spans - lost, rejected=lost, reason=reason)
 
 
 def require_filelock() -> None:

@@ -12,19 +12,14 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
 from ._spool_files import SpoolFile, SpoolFiles, create, write_all
+from ._spool_records import readable
 
-__all__ = ["SpoolSegment", "adopt", "records", "spans_in"]
-
-_MESSAGE = 0x0A  # the tag of all that a request consists of
-_MORE = 0x80
+__all__ = ["SpoolSegment", "adopt"]
 
 
 def _fcntl() -> ModuleType | None:
@@ -160,45 +155,15 @@ def adopt(files: SpoolFiles) -> None:
 
 def _finish(files: SpoolFiles, file: SpoolFile, descriptor: int) -> None:
     body = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-    whole = b"".join(records(body))  # without what a killed process had written in part
-    if len(whole) < len(body):
-        os.ftruncate(descriptor, len(whole))
-    if whole:
-        _hand_over(files, file, spans_in(whole) or 1)
-    else:
+    if not body:
         files.remove(file)
+        return
+    found = readable(body)
+    if found.spans:
+        os.ftruncate(descriptor, found.end)  # without what a killed process had written in part
+    _hand_over(files, file, found.spans + found.gaps)  # nobody knows how many were in a gap
 
 
 def _hand_over(files: SpoolFiles, file: SpoolFile, spans: int) -> None:
     """Let a file be sent that is not appended to any more."""
     os.rename(files.path(file), files.path(file.counted(spans)))  # noqa: PTH104
-
-
-def records(body: bytes) -> Iterator[bytes]:
-    """Yield the parts of a request that are requests themselves, as far as they are whole."""
-    start = 0
-    while start < len(body) and body[start] == _MESSAGE:
-        end = _end_of(body, start + 1)
-        if end is None or end > len(body):
-            return
-        yield body[start:end]
-        start = end
-
-
-def _end_of(body: bytes, at: int) -> int | None:
-    """Return where a message ends whose length stands here, seven bits in a byte, the lowest first."""
-    length = 0
-    for index, byte in enumerate(body[at : at + 10]):
-        length |= (byte & ~_MORE) << (7 * index)
-        if not byte & _MORE:
-            return at + index + 1 + length
-    return None
-
-
-def spans_in(body: bytes) -> int:
-    """Count the spans of an encoded request; none where it is garbled."""
-    try:
-        request = ExportTraceServiceRequest.FromString(body)
-    except DecodeError:
-        return 0
-    return sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
