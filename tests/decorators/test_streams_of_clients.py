@@ -65,7 +65,6 @@ def test_tools_of_the_server(handler: OtelHandler, memory: InMemorySpanExporter)
         {
             "role": "assistant",
             "parts": [
-                {"type": "text", "content": "Looking"},
                 {
                     "type": "server_tool_call",
                     "id": "1",
@@ -73,6 +72,7 @@ def test_tools_of_the_server(handler: OtelHandler, memory: InMemorySpanExporter)
                     "server_tool_call": {"type": "web_search", "arguments": {"query": "sun"}},
                 },
                 found,
+                {"type": "text", "content": "Looking"},
             ],
             "finish_reason": "",
         }
@@ -105,11 +105,68 @@ def test_response_that_breaks_off(handler: OtelHandler, memory: InMemorySpanExpo
     }
     assert [part.get("content", part["type"]) for part in message["parts"]] == [
         "Let me see.",
-        "Looking",
         "web_search_call",
+        "Looking",
         "tool_call",
     ]
     assert message["parts"][-1] == {"type": "tool_call", "id": "1", "name": "look", "arguments": {"q": "sun"}}
+
+
+def test_order_of_parts(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """What is said before a search of the provider's and after it, and in blocks of its own, stays apart."""
+    block = {"type": "content_block_start", "content_block": {"type": "text", "text": ""}}
+    result = {"type": "web_search_tool_result", "tool_use_id": "1", "content": []}
+    events: list[dict[str, Any]] = [
+        {**block, "index": 0},
+        *({"type": "content_block_delta", "index": 0, "delta": said} for said in map(_text_delta, ("Let me ", "see."))),
+        {"type": "content_block_start", "index": 1, "content_block": result},
+        {"type": "content_block_delta", "index": 2, "delta": {"type": "thinking_delta", "thinking": "Well."}},
+        {**block, "index": 3},
+        {"type": "content_block_delta", "index": 3, "delta": _text_delta("It is round")},
+        {**block, "index": 4},
+        {"type": "content_block_delta", "index": 4, "delta": _text_delta(" and hot.")},
+    ]
+
+    told = read([ANTHROPIC.validate_python(event) for event in events], handler, memory)
+
+    assert [part.get("content", part["type"]) for part in told["messages"][0]["parts"]] == [
+        "Let me see.",
+        [],
+        "Well.",
+        "It is round",
+        " and hot.",
+    ]
+
+
+def _text_delta(said: str) -> dict[str, str]:
+    return {"type": "text_delta", "text": said}
+
+
+def test_blocks_of_mistral(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """A delta in blocks may hold more than texts and thoughts."""
+    reference = {"type": "reference", "reference_ids": [1]}
+    deltas: list[Any] = ["It is", [{"type": "text", "text": " round"}], [reference], "."]
+
+    told = read([{"choices": [{"index": 0, "delta": {"content": delta}}]} for delta in deltas], handler, memory)
+
+    said = [{"type": "text", "content": text} for text in ("It is round", ".")]
+    assert told["messages"][0]["parts"] == [said[0], reference, said[1]]
+
+
+def test_candidates_of_google(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """A piece may be of another candidate than the first, and of that one alone."""
+    said = [(0, "It is", None), (1, "A", None), (0, " round.", "STOP"), (1, " ball.", "MAX_TOKENS")]
+    pieces = [
+        GenerateContentResponse.model_validate(
+            {"candidates": [{"index": index, "content": {"parts": [{"text": text}]}, "finish_reason": reason}]}
+        )
+        for index, text, reason in said
+    ]
+
+    told = read(pieces, handler, memory)
+
+    assert told["gen_ai.response.finish_reasons"] == ("stop", "length")
+    assert [message["parts"][0]["content"] for message in told["messages"]] == ["It is round.", "A ball."]
 
 
 CALLED: list[dict[str, Any]] = [

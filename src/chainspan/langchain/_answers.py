@@ -46,10 +46,15 @@ class Turn:
 
 @dataclass(slots=True, kw_only=True)
 class Choice:
-    """One of a model's answers."""
+    """One of a model's answers.
+
+    Attributes:
+        index: Which of them, where that is said of a piece of it.
+    """
 
     turn: Turn
     finish_reason: str | None = None
+    index: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from chainspan._encode import parsed
 from chainspan.langchain._answers import Answer, Call, Choice, Turn
@@ -14,6 +14,11 @@ from ._messages import free_text
 from ._whole import EXTRA, model_of, provider_of, usage_counts
 
 __all__ = ["GrowingAnswer", "GrowingChoice"]
+
+_TEXT: Final = "text"
+_THOUGHT: Final = "reasoning"
+_HELD: Final = "held"
+_MADE: Final = "made"
 
 
 class GrowingAnswer:
@@ -61,7 +66,8 @@ class GrowingAnswer:
         head.model, head.response_id = head.model or answer.model, head.response_id or answer.response_id
         head.provider = head.provider or answer.provider
         self.count(answer.usage)
-        return "".join(self.choice(index).add(choice) for index, choice in enumerate(answer.choices))
+        numbered = enumerate(answer.choices)
+        return "".join(self.choice(index if made.index is None else made.index).add(made) for index, made in numbered)
 
     def count(self, usage: Mapping[str, Any]) -> None:
         """Note the tokens so far; a later count is the truer one."""
@@ -82,10 +88,11 @@ class GrowingChoice:
     """One choice while it comes."""
 
     def __init__(self) -> None:
-        self._said: list[str] = []
-        self._thought: list[str] = []
-        self._others: list[Mapping[str, Any]] = []
-        self._held: dict[int, tuple[Any, list[str]]] = {}
+        self._blocks: list[tuple[str, Any, list[str]]] = []  # in the order in which they began
+        self._kind = ""  # of the last of them
+        self._pieces: list[str] = []  # of its text
+        self._held: dict[int, list[str]] = {}
+        self._thinks = False
         self._calls: dict[int, tuple[Call, list[str]]] = {}
         self._custom: set[int] = set()
         self._reason: str | None = None
@@ -93,13 +100,21 @@ class GrowingChoice:
     def say(self, said: str | None) -> str:
         """Add text, and return it."""
         if said:
-            self._said.append(said)
+            if self._kind != _TEXT:
+                self._begin(_TEXT)
+            self._pieces.append(said)
         return said or ""
 
     def think(self, thought: str | None) -> None:
         """Add reasoning."""
         if thought:
-            self._thought.append(thought)
+            if self._kind != _THOUGHT:
+                self._begin(_THOUGHT)
+            self._pieces.append(thought)
+
+    def part(self) -> None:
+        """Have what is said or thought next be a block of its own."""
+        self._kind = ""
 
     def call(
         self,
@@ -112,7 +127,7 @@ class GrowingChoice:
     ) -> None:
         """Add to a call; a text is the next piece of its arguments, or of what a custom tool is given."""
         if index in self._held:
-            self._held[index][1].append(str(arguments))
+            self._held[index].append(str(arguments))
             return
         if is_custom:
             self._custom.add(index)
@@ -125,7 +140,7 @@ class GrowingChoice:
 
     def hold(self, index: int, block: Any) -> None:
         """Add a block that is no text and no call of ours; of a call of the provider's, the arguments come later."""
-        self._held[index] = block, []
+        self._held[index] = self._begin(_HELD, block)
 
     def stop(self, reason: Any) -> None:
         """Note why the model stopped."""
@@ -141,7 +156,7 @@ class GrowingChoice:
             elif block.get("type") == "reasoning":
                 self.think(block["reasoning"])
             else:
-                self._others.append(block)
+                self._begin(_MADE, block)
         for call in choice.turn.calls:
             self._calls[len(self._calls)] = (call, [])
         self.stop(choice.finish_reason)
@@ -149,20 +164,24 @@ class GrowingChoice:
 
     def holds_more(self) -> bool:
         """Return whether thoughts or calls have come."""
-        return bool(self._thought or self._calls)
+        return self._thinks or bool(self._calls)
 
     def choice(self) -> Choice:
         """Return the choice as far as it has come."""
         turn = Turn(role="assistant")
-        if self._thought:
-            turn.blocks.append({"type": "reasoning", "reasoning": "".join(self._thought)})
-        if self._said:
-            turn.blocks.append({"type": "text", "text": "".join(self._said)})
-        turn.blocks += self._others
-        for _, (block, partial) in sorted(self._held.items()):
-            add_block(turn, {**plain_mapping(block), "input": parsed("".join(partial))} if partial else block)
+        for kind, block, pieces in self._blocks:
+            if kind == _HELD:
+                add_block(turn, {**plain_mapping(block), "input": parsed("".join(pieces))} if pieces else block)
+            else:
+                turn.blocks.append(block if kind == _MADE else {"type": kind, kind: "".join(pieces)})
         for index, (call, partial) in sorted(self._calls.items()):
             given = "".join(partial) if partial else call.arguments
             given = free_text(given) if index in self._custom else given
             turn.calls.append(Call(id=call.id, name=call.name, arguments=given))
         return Choice(turn=turn, finish_reason=self._reason)
+
+    def _begin(self, kind: str, block: Any = None) -> list[str]:
+        self._kind, self._pieces = kind, []
+        self._thinks = self._thinks or kind == _THOUGHT
+        self._blocks.append((kind, block, self._pieces))
+        return self._pieces

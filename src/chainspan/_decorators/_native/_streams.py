@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from chainspan._encode import to_json
-from chainspan.langchain._answers import Answer, Turn
+from chainspan.langchain._answers import Answer, Choice, Turn
 
 from ._blocks import add_blocks
 from ._fields import at, has, items, text
@@ -101,7 +101,7 @@ def _chunk(grown: GrowingAnswer, piece: Any) -> str:
         delta, growing = at(choice, "delta"), grown.choice(at(choice, "index") or 0)
         growing.think(text(delta, *THOUGHTS))
         content = at(delta, "content") or at(delta, "refusal") or at(choice, "text") or at(delta, "audio", "transcript")
-        said += growing.say(content if isinstance(content, str) else _joined(content, growing))
+        said += growing.say(content) if isinstance(content, str) else growing.add(_in_blocks(content))
         for call in calls_of(delta):
             _call(growing, call)
         growing.stop(at(choice, "finish_reason"))
@@ -113,12 +113,9 @@ def _held_chunk(grown: GrowingAnswer, piece: Any) -> str:
     return _chunk(grown, at(piece, "chunk"))
 
 
-def _joined(content: Any, growing: GrowingChoice) -> str:
-    """Return the text of a delta that comes in blocks (Mistral's reasoning models)."""
-    turn = add_blocks(Turn(role="assistant"), content)
-    for block in turn.blocks:
-        growing.think(block.get("reasoning"))
-    return "".join(block["text"] for block in turn.blocks if block.get("type") == "text")
+def _in_blocks(content: Any) -> Choice:
+    """Return a delta that comes in blocks (Mistral's reasoning models) as a piece of a choice."""
+    return Choice(turn=add_blocks(Turn(role="assistant"), content))
 
 
 def _call(growing: GrowingChoice, call: Any) -> None:
@@ -150,7 +147,9 @@ def _block_start(grown: GrowingAnswer, piece: Any) -> str:
     kind = at(block, "type")
     if kind == "tool_use":
         grown.choice().call(index, text(block, "id"), text(block, "name"))
-    elif kind not in _IN_DELTAS:
+    elif kind in _IN_DELTAS:
+        grown.choice().part()
+    else:
         grown.choice().hold(index, block)
     return ""
 
@@ -179,6 +178,7 @@ def _item_start(grown: GrowingAnswer, piece: Any) -> str:
     kind = at(item, "type")
     if kind in _CALLS:
         grown.choice().call(index, text(item, "call_id"), text(item, "name"), is_custom=kind != "function_call")
+    grown.choice().part()
     return ""
 
 

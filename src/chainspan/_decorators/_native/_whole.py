@@ -144,6 +144,7 @@ def _of_candidates(response: Any) -> Answer:
         Choice(
             turn=add_blocks(Turn(role="assistant"), at(candidate, "content", "parts")),
             finish_reason=_reason(at(candidate, "finish_reason")),
+            index=at(candidate, "index"),
         )
         for candidate in items(response, "candidates")
     ]
