@@ -93,7 +93,7 @@ class Parallel(Step):
             futures = {
                 name: threads.submit(copy_context().run, step.invoke, given) for name, step in self.steps.items()
             }
-            return {name: future.result() for name, future in futures.items()}
+            return {name: futures.pop(name).result() for name in self.steps}
 
     @override
     async def _abody(self, given: Any) -> Any:

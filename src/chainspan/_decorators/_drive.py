@@ -101,6 +101,8 @@ def generate(run: Run, body: Callable[[], Generator[T, Any, V]]) -> Generator[T,
                 run.end_stream()
                 returned: V = stop.value
                 return returned
+            finally:
+                given = None  # an exception would be kept by its own traceback
             run.take(value)
             try:
                 advance, given = values.send, (yield value)
@@ -130,6 +132,8 @@ async def agenerate(run: Run, body: Callable[[], AsyncGenerator[T, Any]]) -> Asy
             except StopAsyncIteration:
                 await run.aend_stream()
                 return
+            finally:
+                given = None
             await run.atake(value)
             try:
                 advance, given = values.asend, (yield value)

@@ -32,6 +32,8 @@ async def passed_on(opened: Callable[[], Awaitable[AsyncIterator[T]]]) -> AsyncG
             value = await advance(*given)
         except StopAsyncIteration:
             return
+        finally:
+            given = ()  # an exception would be kept by its own traceback
         try:
             sent = yield value
         except GeneratorExit:

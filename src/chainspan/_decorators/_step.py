@@ -145,7 +145,8 @@ class Step(RunnableBase):
         with ThreadPoolExecutor(_limit(configs) or min(32, len(inputs))) as threads:
             calls = [partial(run, given, own, **options) for given, own in zip(inputs, configs, strict=True)]
             futures = [threads.submit(copy_context().run, call) for call in calls]
-            return [future.result() for future in futures]
+            futures.reverse()  # one that is popped is not kept by the traceback of what it raises
+            return [futures.pop().result() for _ in inputs]
 
     async def abatch(
         self,

@@ -94,6 +94,8 @@ class TracedStream(_Watched):
         except BaseException as error:
             self._run.fail(error)
             raise
+        finally:
+            del given  # an exception would be kept by its own traceback
         self._run.take(piece)
         return piece
 
@@ -131,7 +133,10 @@ class TracedGenerator(TracedStream):
 
     def throw(self, *error: Any) -> Any:
         """Throw an exception in, and return the next piece."""
-        return self._next(self._stream.throw, *error)
+        try:
+            return self._next(self._stream.throw, *error)
+        finally:
+            del error
 
 
 class AsyncTracedStream(_Watched):
@@ -155,6 +160,8 @@ class AsyncTracedStream(_Watched):
         except BaseException as error:
             await self._run.afail(error)
             raise
+        finally:
+            del given
         await self._run.atake(piece)
         return piece
 
@@ -201,4 +208,7 @@ class AsyncTracedGenerator(AsyncTracedStream):
 
     async def athrow(self, *error: Any) -> Any:
         """Throw an exception in, and return the next piece."""
-        return await self._next(self._stream.athrow, *error)
+        try:
+            return await self._next(self._stream.athrow, *error)
+        finally:
+            del error
