@@ -62,11 +62,48 @@ def twice_around(prompt: str) -> Any:
     return around(prompt)
 
 
+def _answered(tokens_in: int, tokens_out: int) -> dict[str, Any]:
+    """Return what a client answers."""
+    return {
+        "stop_reason": "end_turn",
+        "content": [],
+        "usage": {"input_tokens": tokens_in, "output_tokens": tokens_out},
+    }
+
+
+@llm
+def another(prompt: str) -> Any:
+    """Answer with other counts."""
+    return _answered(7, 3)
+
+
+@llm
+def first_of_two(prompt: str) -> Any:
+    """Hand on the answer that was not the last."""
+    first = Counting().invoke(prompt)
+    another(prompt)
+    return first
+
+
+@llm
+def two_together(prompt: str) -> Any:
+    """Hand on two answers as one."""
+    Counting().invoke(prompt)
+    another(prompt)
+    return _answered(107, 23)
+
+
+@llm
+def around_two_together(prompt: str) -> Any:
+    """Hand on what was made of two."""
+    return two_together(prompt)
+
+
 @llm
 def with_another(prompt: str) -> Any:
     """Answer with tokens of its own, after another answer."""
     Counting().invoke(prompt)
-    return {"stop_reason": "end_turn", "content": [], "usage": {"input_tokens": 7, "output_tokens": 3}}
+    return _answered(7, 3)
 
 
 @tool
@@ -109,6 +146,19 @@ def test_counted_once(model: Any) -> None:
     assert chats[1:-1] == [COUNTED] * (len(chats) - 2)
     assert chats[-1] == {**COUNTED, **SUMS}
     assert counts["gen_ai.client.token.usage"] == 2
+
+
+@pytest.mark.parametrize("model", [first_of_two, two_together, around_two_together])
+def test_what_is_made_of_two_answers_is_counted_once(model: Any) -> None:
+    """A model that chooses one of several answers, or makes one of them, has no tokens of its own."""
+    spans, counts = told(model)
+
+    root = spans[-1]
+    assert (root["chainspan.usage.model_calls"], root["chainspan.usage.cost"]) == (2, 2.0)
+    assert (root["chainspan.usage.input_tokens"], root["chainspan.usage.output_tokens"]) == (107, 23)
+    assert [span["gen_ai.usage.input_tokens"] for span in spans if "gen_ai.usage.input_tokens" in span] == [100, 7]
+    assert root["chainspan.counted.by"] == "chainspan"
+    assert counts["gen_ai.client.token.usage"] == 4
 
 
 @pytest.mark.parametrize(("model", "tokens"), [(with_another, (107, 23)), (with_a_tool, (200, 40))])

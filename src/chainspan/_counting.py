@@ -15,14 +15,16 @@ Attributes = dict[str, AttributeValue]
 
 _BETWEEN = frozenset({RunKind.CHAIN, RunKind.PROMPT, RunKind.PARSER})
 """Kinds of runs through which a model may hand on what another one answered."""
+_MODELS = frozenset({RunKind.CHAT, RunKind.LLM})
 _COUNTS = ("input_tokens", "output_tokens")
+_MOST_BELOW = 1_000  # answers remembered for one model
 
 
 def handed_on(run: Run, end: RunEnd | RunFailure) -> Attributes:
-    """Take the tokens off a model's answer that another model below has given and counted; return how many those are.
+    """Take the tokens off a model's answer that others below have given and counted; return how many those are.
 
-    A function around a client, or a model made of another, hands on what that says. Tokens are to be counted
-    once, where the provider was asked.
+    A function around a client, or a model made of others, hands on what one of them says, or all of them
+    together. Tokens are to be counted once, where the provider was asked.
     """
     response = end.response
     usage = None if response is None else response.usage
@@ -32,14 +34,27 @@ def handed_on(run: Run, end: RunEnd | RunFailure) -> Attributes:
     above = run.parent
     while above is not None and above.start is not None and above.start.kind in _BETWEEN:
         above = above.parent
-    if above is not None:
-        above.counted = counts
-    if run.counted != counts:
+    if above is not None and above.start is not None and above.start.kind in _MODELS:
+        _remember(above, counts)
+    below = run.counted
+    if below is None or (counts not in below and counts != tuple(map(_sum, zip(*below, strict=True)))):
         return {}
     end.response = replace(response, usage=None)
     run.trace.add(run.context, end.response, is_counted=True)
     told = {f"{names.CHAINSPAN_COUNTED}{name}": getattr(usage, name) for name in _COUNTS}
     return {names.CHAINSPAN_COUNTED_BY: "chainspan", **{key: count for key, count in told.items() if count is not None}}
+
+
+def _remember(run: Run, counts: tuple[int | None, int | None]) -> None:
+    if run.counted is None:
+        run.counted = []
+    if len(run.counted) < _MOST_BELOW:
+        run.counted.append(counts)
+
+
+def _sum(counts: tuple[int | None, ...]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def counted(run: Run, price: Price | None, start: RunStart, response: ModelResponse, also: str | None) -> Attributes:

@@ -55,7 +55,7 @@ class Run:
         attached: The context that was made current at the start, where one was.
         is_mute: Whether there is nothing to say of its end, unless it raises.
         is_watched: Whether it is looked for that the run is over without being reported.
-        counted: The tokens, in and out, that a model which it ran counted last.
+        counted: Of a model: the tokens, in and out, of each answer that other models below it gave.
         drops: Whether no run below it is ever recorded.
         stands_for: The ids of open runs below that are not kept, as nobody will know of them.
         twin: The run that the same frame started just before, where it is open still.
@@ -104,7 +104,7 @@ class Run:
         self.is_mute = self.is_streamed = self.is_watched = self.drops = False
         self.children: dict[int, Run] = {}
         self.natives: tuple[int, ...] = ()
-        self.counted: tuple[int | None, int | None] | None = None
+        self.counted: list[tuple[int | None, int | None]] | None = None
         self.first_chunk_ns: int | None = None
         self.seat: Seat | None = None
         self.gate: Any = None
