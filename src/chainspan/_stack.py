@@ -25,8 +25,9 @@ __all__ = [
 ]
 
 _DISPATCH = "langchain_core.callbacks"
-# Between a callback and the code that it is about; the last wraps whatever becomes a task.
-_BETWEEN = ("chainspan", "contextlib", "opentelemetry.instrumentation.asyncio")
+# Between a callback and the code that it is about: what wraps whatever becomes a task, and the reports of starts.
+_WRAPPERS = ("opentelemetry.instrumentation.asyncio", "opentelemetry.instrumentation.genai.langchain")
+_BETWEEN = ("chainspan", "contextlib", *_WRAPPERS)
 _DRIVER = "chainspan._decorators._drive"  # around the body of a decorated function, and only around that
 _PASSING = frozenset(  # functions that report a start and return before the run has executed
     {"<listcomp>", "<genexpr>", "_start", "_astart"}  # the last two are langgraph's (RunnableSeq)
@@ -38,6 +39,7 @@ _KEEPING = frozenset({"aget_tuple", "aput", "aput_writes", "aget", "aset"})  # m
 _COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>"})
 _REPORTS = frozenset({"on_chain_start", "on_chat_model_start", "on_llm_start", "on_tool_start", "on_retriever_start"})
 _REPORTED = _REPORTS | {"on_llm_end", "on_llm_error"}
+_PASSED = _REPORTED | _PASSING
 _DISPATCH_DEPTH = 2  # frames from a callback to the method of the manager that reports: `handle_event`, and that
 _MOST_FRAMES = 12  # of dispatch between a callback and the code that caused it
 _MOST_FRAMES_OF_OURS = 32  # between what reads a payload and that dispatch
@@ -100,7 +102,7 @@ def reporting() -> FrameType | None:
         frame = frame.f_back
     else:
         return None
-    while frame is not None and (frame.f_code.co_name in _REPORTED or frame.f_code.co_name in _PASSING):
+    while frame is not None and (frame.f_code.co_name in _PASSED or _wraps(frame)):
         frame = frame.f_back
     return frame if frame is not None and _role(frame.f_globals.get("__name__", "")) is _OTHER else None
 
@@ -123,7 +125,7 @@ def reporter(has_started: Callable[[FrameType | None], bool]) -> object | None:
             break
         if frame.f_code.co_name in _REPORTS and _role(frame.f_globals.get("__name__", "")) is _DISPATCHING:
             asks = frame.f_back
-            if asks is not None and asks.f_code.co_name in _COMPREHENSIONS:
+            while asks is not None and (asks.f_code.co_name in _COMPREHENSIONS or _wraps(asks)):
                 asks = asks.f_back
             return frame.f_locals.get("self") if has_started(asks) else None
         frame = frame.f_back
@@ -163,6 +165,12 @@ def _role(module: str) -> _Role:
     if module.startswith(_BETWEEN) and module != _DRIVER:
         return _Role.TRANSPARENT
     return _Role.EVENT_LOOP if module.startswith("asyncio") else _Role.OTHER
+
+
+def _wraps(frame: FrameType) -> bool:
+    """Return whether a frame is of an instrumentation that wraps what LangChain reports by."""
+    name: str = frame.f_globals.get("__name__", "")
+    return name.startswith(_WRAPPERS)
 
 
 def self_of(frame: FrameType) -> object:
