@@ -30,6 +30,7 @@ USED = {"prompt_eval_count": 5, "eval_count": 7}
 TOKENS = {
     "billed_units": {"input_tokens": 3, "output_tokens": 4},
     "tokens": {"input_tokens": 30.0, "output_tokens": 7.0},
+    "cached_tokens": 20.0,
 }
 OLLAMA = [
     OfOllama(model="llama", done=False, done_reason=None, message={"role": "assistant", "thinking": "Let me see."}),
@@ -94,7 +95,8 @@ def expected(provider: str, input_tokens: int, call_id: str | None, reason: str,
 
 
 OF_OLLAMA = expected("ollama", 5, None, "stop", id=None, model="llama")
-OF_COHERE = expected("cohere", 30, "1", "tool_call", id="c-1", model="command")
+CACHED: dict[str, Any] = {"gen_ai.usage.cache_read.input_tokens": 20}
+OF_COHERE = expected("cohere", 30, "1", "tool_call", id="c-1", model="command", **CACHED)
 
 
 @pytest.mark.parametrize(("answer", "said"), [(WHOLE_OLLAMA, OF_OLLAMA), (WHOLE_COHERE, OF_COHERE)])
@@ -115,6 +117,24 @@ def test_stream(pieces: Any, said: Any, handler: OtelHandler, memory: InMemorySp
 
     assert len(list(model("Look."))) == len(pieces)
     assert told(memory) == said
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_thoughts_before_a_text_is_completed(streams: bool, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Ollama's `generate` tells them beside the text."""
+    whole = OfOllama(model="llama", done=True, done_reason="stop", response="Round.", thinking="Let me see.", **USED)
+    pieces = [
+        OfOllama(model="llama", done=False, done_reason=None, response="", thinking="Let me see."),
+        OfOllama(model="llama", done=True, done_reason="stop", response="Round.", thinking=None, **USED),
+    ]
+
+    answer = llm(lambda prompt: iter(pieces) if streams else whole).with_config(callbacks=[handler])("Look.")
+
+    assert not streams or len(list(answer)) == len(pieces)
+    assert told(memory)["answer"][0]["parts"] == [
+        {"type": "reasoning", "content": "Let me see."},
+        {"type": "text", "content": "Round."},
+    ]
 
 
 @pytest.mark.parametrize("answer", [{"finish_reason": "stop", "it": "is 3"}, {"done_reason": None, "it": "is 3"}])

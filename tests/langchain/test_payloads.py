@@ -236,6 +236,28 @@ def test_why_a_model_stopped(raw: str, expected: str) -> None:
 # ---------------------------------------------------------------- usage
 
 
+XAI: dict[str, dict[str, Any]] = {
+    "raw": {
+        "response_metadata": {
+            "token_usage": {
+                "prompt_tokens": 10,
+                "completion_tokens": 20,
+                "total_tokens": 38,
+                "completion_tokens_details": {"reasoning_tokens": 8},
+            }
+        }
+    },
+    "langchain-openai": {
+        "usage_metadata": {
+            "input_tokens": 10,
+            "output_tokens": 20,
+            "total_tokens": 38,
+            "output_token_details": {"reasoning": 8},
+        }
+    },
+}
+
+
 @pytest.mark.parametrize(
     ("result", "usage"),
     [
@@ -374,6 +396,37 @@ def test_why_a_model_stopped(raw: str, expected: str) -> None:
             ),
             Usage(input_tokens=8, output_tokens=3),
             id="details-of-something-else",
+        ),
+        pytest.param(
+            _answer(
+                response_metadata={
+                    "usage_metadata": {
+                        "prompt_token_count": 100,
+                        "tool_use_prompt_token_count": 50,
+                        "candidates_token_count": 20,
+                        "thoughts_token_count": 30,
+                        "total_token_count": 200,
+                    }
+                }
+            ),
+            Usage(input_tokens=150, output_tokens=50, reasoning=30),
+            id="what-google's-tools-found",
+        ),
+        *(
+            pytest.param(_answer(**counts), Usage(input_tokens=10, output_tokens=28, reasoning=8), id=f"xai-{name}")
+            for name, counts in XAI.items()
+        ),
+        pytest.param(
+            _answer(
+                response_metadata={"usage": {"prompt_tokens": 10, "completion_tokens": 20, "reasoning_tokens": 500}}
+            ),
+            Usage(input_tokens=10, output_tokens=520, reasoning=500),
+            id="perplexity-raw",
+        ),
+        pytest.param(
+            _answer(response_metadata={"usage": {"prompt_tokens": 10, "completion_tokens": 2, "cached_tokens": 7}}),
+            Usage(input_tokens=10, output_tokens=2, cache_read=7),
+            id="moonshot-raw",
         ),
     ],
 )

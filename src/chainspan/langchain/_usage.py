@@ -12,7 +12,8 @@ from ._read import Place, at, mapping, places_among
 __all__ = ["usage_of"]
 
 # What the providers themselves report, as found in `response_metadata` and `llm_output`:
-# OpenAI, Anthropic, Google, Bedrock, Cohere, Ollama, in the order of the names.
+# OpenAI, Anthropic, Google, Bedrock, Cohere, Ollama, in the order of the names; then DeepSeek's, Cohere's and
+# Moonshot's for what was cached, and Perplexity's for reasoning.
 # A dot steps into a mapping; of several places, the first with a count that is not 0 is taken.
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "input_tokens": (
@@ -41,6 +42,7 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "cacheReadInputTokens",
         "cacheReadInputTokenCount",
         "prompt_cache_hit_tokens",
+        "cached_tokens",
     ),
     "cache_write": (
         "prompt_tokens_details.cache_write_tokens",
@@ -54,6 +56,7 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "completion_tokens_details.reasoning_tokens",
         "output_tokens_details.reasoning_tokens",
         "thoughts_token_count",
+        "reasoning_tokens",
     ),
     "audio_input": ("prompt_tokens_details.audio_tokens",),
     "audio_output": ("completion_tokens_details.audio_tokens",),
@@ -68,6 +71,7 @@ _APART_FROM_INPUT: Final = (
     "cacheReadInputTokenCount",
     "cacheWriteInputTokens",
     "cacheWriteInputTokenCount",
+    "tool_use_prompt_token_count",
 )
 _APART_FROM_OUTPUT: Final = ("thoughts_token_count",)
 # langchain-anthropic reports cache_creation 0, and the count by time to live.
@@ -137,7 +141,7 @@ def _standard(counts: Mapping[str, Any]) -> Usage | None:
     if of_output := mapping(of_output):
         usage.reasoning = _detail(of_output, "reasoning")
         usage.audio_output = _count(of_output.get("audio"))
-    return _consistent(usage)
+    return _consistent(usage, counts)
 
 
 def _detail(details: Mapping[str, Any], name: str) -> int | None:
@@ -165,7 +169,7 @@ def _raw(counts: Mapping[str, Any]) -> Usage | None:
         return usage
     for field, count in found.items():
         setattr(usage, field, count)
-    return _consistent(usage)
+    return _consistent(usage, counts)
 
 
 def _found(counts: Mapping[str, Any]) -> dict[str, int]:
@@ -186,18 +190,24 @@ def _totals(total_input: int | None, total_output: int | None) -> Usage | None:
     return Usage(input_tokens=total_input, output_tokens=total_output)
 
 
-def _consistent(usage: Usage) -> Usage:
-    """Have no detail larger than its total."""
+def _consistent(usage: Usage, counts: Mapping[str, Any]) -> Usage:
+    """Have no detail larger than its total, nor beside it."""
     cached = (usage.cache_read or 0) + (usage.cache_write or 0)
     if cached > (usage.input_tokens or 0):
         usage.input_tokens = (usage.input_tokens or 0) + cached  # counted apart, by an integration that we do not know
-    if (usage.reasoning or 0) > (usage.output_tokens or 0):
-        usage.output_tokens = (usage.output_tokens or 0) + (usage.reasoning or 0)
+    if usage.reasoning and _is_beside(usage.reasoning, usage, counts.get("total_tokens")):
+        usage.output_tokens = (usage.output_tokens or 0) + usage.reasoning
     if (usage.audio_input or 0) > (usage.input_tokens or 0):
         usage.audio_input = None
     if (usage.audio_output or 0) > (usage.output_tokens or 0):
         usage.audio_output = None
     return usage
+
+
+def _is_beside(reasoning: int, usage: Usage, total: object) -> bool:
+    """Return whether reasoning is not in the output: it is more, or all three make up the total, as xAI's do."""
+    said = usage.output_tokens or 0
+    return reasoning > said or total == (usage.input_tokens or 0) + said + reasoning
 
 
 def _sum(counts: Mapping[str, Any], keys: Sequence[str]) -> int | None:

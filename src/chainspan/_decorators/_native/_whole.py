@@ -171,7 +171,9 @@ def _of_message(response: Any) -> Answer | None:
 
 def tokens_of_cohere(usage: Any) -> dict[str, Any]:
     """Return what Cohere counted; what it bills is less."""
-    return plain_mapping(at(usage, "tokens") or at(usage, "billed_units"))
+    cached = at(usage, "cached_tokens")
+    counts = plain_mapping(at(usage, "tokens") or at(usage, "billed_units"))
+    return counts if cached is None else {**counts, "cached_tokens": cached}
 
 
 def _of_ollama(response: Any) -> Answer | None:
@@ -179,8 +181,8 @@ def _of_ollama(response: Any) -> Answer | None:
     if not has(response, "message") and not has(response, "response"):
         return None
     turn = add_message(Turn(role="assistant"), at(response, "message"))
-    if said := text(response, "response"):  # of what completes a text
-        add_blocks(turn, said)
+    if has(response, "response"):  # of what completes a text
+        add_message(turn, {"thinking": at(response, "thinking"), "content": at(response, "response")})
     answer = _answer(response, [Choice(turn=turn, finish_reason=text(response, "done_reason"))])
     answer.usage = {name: count for name in _OF_OLLAMA if (count := at(response, name)) is not None}
     return answer
