@@ -139,7 +139,7 @@ def test_what_is_sent_back(handler: OtelHandler, memory: InMemorySpanExporter) -
     assert [(message["role"], message["parts"][0]["type"]) for message in sent] == [
         ("user", "text"),
         ("assistant", "reasoning"),
-        ("assistant", "web_search_call"),
+        ("assistant", "server_tool_call"),
         ("assistant", "tool_call"),
         ("tool", "tool_call_response"),
         ("tool", "tool_call_response"),

@@ -71,7 +71,11 @@ def test_tools_of_the_server(handler: OtelHandler, memory: InMemorySpanExporter)
                     "name": "web_search",
                     "server_tool_call": {"type": "web_search", "arguments": {"query": "sun"}},
                 },
-                found,
+                {
+                    "type": "server_tool_call_response",
+                    "id": "1",
+                    "server_tool_call_response": {"type": "server_tool_result", "status": "success", "output": []},
+                },
                 {"type": "text", "content": "Looking"},
             ],
             "finish_reason": "",
@@ -105,7 +109,8 @@ def test_response_that_breaks_off(handler: OtelHandler, memory: InMemorySpanExpo
     }
     assert [part.get("content", part["type"]) for part in message["parts"]] == [
         "Let me see.",
-        "web_search_call",
+        "server_tool_call",
+        "server_tool_call_response",
         "Looking",
         "tool_call",
     ]
@@ -131,7 +136,7 @@ def test_order_of_parts(handler: OtelHandler, memory: InMemorySpanExporter) -> N
 
     assert [part.get("content", part["type"]) for part in told["messages"][0]["parts"]] == [
         "Let me see.",
-        [],
+        "server_tool_call_response",
         "Well.",
         "It is round",
         " and hot.",

@@ -14,6 +14,7 @@ from chainspan._encode import to_json
 from chainspan.langchain._answers import Call, Turn
 
 from ._fields import at, has, items, plain_mapping, text
+from ._server_tools import server_blocks
 
 __all__ = ["add_block", "add_blocks", "is_part", "result_of"]
 
@@ -23,6 +24,8 @@ _KEYS: Final = (  # of blocks without a type, the most telling first
     "reasoningContent",
     "function_call",
     "function_response",
+    "executable_code",
+    "code_execution_result",
     "inline_data",
     "file_data",
     "image",
@@ -41,6 +44,8 @@ _MEDIA: Final = ("image", "audio", "video")
 _OF_GOOGLE: Final = ("inline_data", "download_uri")  # what parts of a message have, and files that were uploaded
 # Google's client takes the names of its API too.
 _NAMES: Final = {
+    "codeExecutionResult": "code_execution_result",
+    "executableCode": "executable_code",
     "fileData": "file_data",
     "fileUri": "file_uri",
     "functionCall": "function_call",
@@ -66,9 +71,12 @@ def add_block(turn: Turn, block: Any) -> None:
         _say(turn, block)
         return
     block = _renamed(block)
-    add = _BLOCKS.get(_kind(block))
+    kind = _kind(block)
+    add = _BLOCKS.get(kind)
     if add is not None:
         add(turn, block)
+    elif found := server_blocks(kind, block):
+        turn.blocks.extend(found)
     elif made := plain_mapping(block):
         turn.blocks.append(made)
 
