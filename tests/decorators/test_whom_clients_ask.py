@@ -6,9 +6,12 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import anthropic
 import httpx
 import openai
 import pytest
+from google import genai
+from google.auth.credentials import AnonymousCredentials
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests import strategies
 
@@ -16,6 +19,7 @@ from chainspan import OtelHandler, llm
 
 from ._told import beginning_with
 
+_NOBODY = AnonymousCredentials()  # type: ignore[no-untyped-call]  # has none
 ANSWER = {
     "id": "1",
     "object": "chat.completion",
@@ -96,6 +100,61 @@ Models.generate_content.__module__ = Models.__module__
 def test_google(vertexai: bool, provider: str, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
     """One client serves two services."""
     llm(Models(vertexai).generate_content).with_config(callbacks=[handler])("x")
+
+    assert told(memory)["gen_ai.provider.name"] == provider
+
+
+@pytest.mark.parametrize(("vertexai", "provider"), [(True, "gcp.vertex_ai"), (False, "gcp.gemini")])
+def test_chat_of_google(vertexai: bool, provider: str, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """A chat asks by the models that it was made of."""
+    key: Any = {"credentials": _NOBODY, "project": "p", "location": "eu"} if vertexai else {"api_key": "k"}
+    with genai.Client(vertexai=vertexai, **key) as client:
+        send: Any = client.chats.create(model="gemini-9").send_message
+        with pytest.raises(TypeError, match="nonsense"):
+            llm(send).with_config(callbacks=[handler])("1 + 2?", nonsense=True)
+
+    assert told(memory)["gen_ai.provider.name"] == provider
+
+
+@pytest.mark.parametrize(
+    ("client", "provider"),
+    [
+        (anthropic.AnthropicBedrock(aws_access_key="a", aws_secret_key="b", aws_region="eu-west-1"), "aws.bedrock"),
+        (anthropic.AnthropicVertex(region="europe-west1", project_id="p"), "gcp.vertex_ai"),
+        (anthropic.AnthropicFoundry(resource="mine", api_key="none"), "azure.ai.inference"),
+        (anthropic.Anthropic(api_key="none"), "anthropic"),
+    ],
+    ids=["bedrock", "vertex", "foundry", "anthropic"],
+)
+def test_anthropic(client: Any, provider: str, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Anthropic's package has clients for the clouds that serve its models."""
+    with client:
+        ask = llm(client.messages.create).with_config(callbacks=[handler])
+        with pytest.raises(TypeError, match="nonsense"):
+            ask(model="claude-9", messages=[{"role": "user", "content": "1 + 2?"}], max_tokens=9, nonsense=True)
+
+    assert told(memory)["gen_ai.provider.name"] == provider
+
+
+@pytest.mark.parametrize(
+    ("said", "provider"),
+    [
+        ("azure", "azure.ai.openai"),
+        ("azure_ai", "azure.ai.inference"),
+        ("vertex_ai", "gcp.vertex_ai"),
+        ("gemini", "gcp.gemini"),
+        ("bedrock", "aws.bedrock"),
+        ("xai", "x_ai"),
+        ("mistral", "mistral_ai"),
+        ("together_ai", "together"),
+        ("groq", "groq"),
+    ],
+)
+def test_litellm(said: str, provider: str, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """LiteLLM has names of its own for whom it has asked."""
+    answer = SimpleNamespace(**ANSWER, _hidden_params={"custom_llm_provider": said})
+
+    llm(lambda prompt: answer).with_config(callbacks=[handler])("1 + 2?")
 
     assert told(memory)["gen_ai.provider.name"] == provider
 

@@ -185,6 +185,26 @@ def test_who_answers_openais_client(url: str, provider: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "provider"),
+    [
+        ("https://api.anthropic.com", "anthropic"),
+        ("https://bedrock-runtime-fips.us-east-1.amazonaws.com", "aws.bedrock"),
+        ("https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com", "aws.bedrock"),
+        ("https://us-east5-aiplatform.googleapis.com/v1/", "gcp.vertex_ai"),
+        ("https://aiplatform.us.rep.googleapis.com/v1", "gcp.vertex_ai"),
+        ("https://mine.services.ai.azure.com/anthropic/", "azure.ai.inference"),
+        ("https://api.moonshot.ai/anthropic", "moonshot_ai"),
+        ("http://localhost:8000", "anthropic"),
+    ],
+)
+def test_who_answers_anthropics_client(url: str, provider: str) -> None:
+    """Anthropic's protocol is spoken by others too, and Anthropic's models are served elsewhere."""
+    asked = _payloads.model_request({"kwargs": {"anthropic_api_url": url}}, {"metadata": {"ls_provider": "anthropic"}})
+
+    assert asked.provider == provider
+
+
+@pytest.mark.parametrize(
     ("made_with", "variable", "provider"),
     [
         ({}, None, "gcp.gemini"),

@@ -15,6 +15,7 @@ __all__ = [
     "GOOGLES",
     "HOSTED",
     "OPENAI",
+    "SPOKEN_BY_OTHERS",
     "google_service",
     "provider_name",
     "provider_said",
@@ -67,7 +68,10 @@ HOSTED: Final[Mapping[str, str]] = {
 }
 """Classes that decide whatever ``ls_provider`` says, which is what they have from those that they are made of."""
 
-# Whose hosts are asked by OpenAI's client too, by how their names end.
+SPOKEN_BY_OTHERS: Final = frozenset({OPENAI, "anthropic"})
+"""Whose clients ask others too, which speak their protocol."""
+
+# Whose hosts are asked by those clients, by how their names end.
 _HOSTS: Final[Mapping[str, str]] = {
     ".anthropic.com": "anthropic",
     ".cohere.ai": "cohere",
@@ -81,6 +85,7 @@ _HOSTS: Final[Mapping[str, str]] = {
     ".x.ai": "x_ai",
     ".generativelanguage.googleapis.com": GEMINI,
     "aiplatform.googleapis.com": _VERTEX,  # behind the name of a region
+    ".rep.googleapis.com": _VERTEX,
     ".openai.azure.com": "azure.ai.openai",
     ".cognitiveservices.azure.com": "azure.ai.openai",
     ".services.ai.azure.com": "azure.ai.inference",
@@ -90,7 +95,9 @@ _HOSTS: Final[Mapping[str, str]] = {
     ".together.ai": "together",
     ".together.xyz": "together",
 }
-_HOST_OF_BEDROCK: Final = re.compile(r"bedrock-[a-z]+\.[a-z0-9-]+\.(?:amazonaws\.com|api\.aws)")
+_HOST_OF_BEDROCK: Final = re.compile(
+    r"(?:.+\.)?bedrock-[a-z-]+\.[a-z0-9-]+\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws)"
+)
 
 # The class decides where ``ls_provider`` is missing, or says only ``azure``.
 _CLASSES: Final[Mapping[str, str]] = {
@@ -146,8 +153,8 @@ def google_service(arguments: Mapping[str, Any]) -> str:
 
 
 @lru_cache(maxsize=256)
-def served_at(host: str) -> str:
-    """Return who answers OpenAI's client at a host: OpenAI, unless it is known as another's."""
+def served_at(host: str, provider: str = OPENAI) -> str:
+    """Return who answers a provider's client at a host: the provider, unless the host is known as another's."""
     if _HOST_OF_BEDROCK.fullmatch(host):
         return "aws.bedrock"
-    return next((provider for ending, provider in _HOSTS.items() if f".{host}".endswith(ending)), OPENAI)
+    return next((provider for ending, provider in _HOSTS.items() if f".{host}".endswith(ending)), provider)

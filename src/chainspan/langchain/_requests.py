@@ -9,7 +9,16 @@ from urllib.parse import urlsplit
 
 from .._model import ModelRequest
 from ._made_with import UNTOLD, fields_of
-from ._providers import GEMINI, GOOGLES, HOSTED, OPENAI, google_service, provider_name, provider_said, served_at
+from ._providers import (
+    GEMINI,
+    GOOGLES,
+    HOSTED,
+    SPOKEN_BY_OTHERS,
+    google_service,
+    provider_name,
+    provider_said,
+    served_at,
+)
 from ._read import Place, at, mapping, places_among, text_in
 
 __all__ = ["request_of", "server_of"]
@@ -170,8 +179,8 @@ def _request(
     if address[0] is None:
         address = _server(params, shape.urls)
     request.server_address, request.server_port = address
-    if provider == OPENAI and address[0] is not None:
-        request.provider = served_at(address[0])
+    if provider in SPOKEN_BY_OTHERS and address[0] is not None:
+        request.provider = served_at(address[0], provider)
     formats = _formats(params, shape.formats) if shape.formats else ()
     if not formats and made_shape.formats:
         formats = _formats(made_with, made_shape.formats)

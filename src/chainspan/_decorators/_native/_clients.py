@@ -17,10 +17,11 @@ _FACTS: Final[Mapping[str, Sequence[tuple[str, ...]]]] = {
     "base_url": (
         ("_client", "base_url"),  # OpenAI, Anthropic, Groq, Cohere
         ("_api_client", "_http_options", "base_url"),  # Google
+        ("_modules", "_api_client", "_http_options", "base_url"),  # its chats
         ("meta", "endpoint_url"),  # Amazon
         ("sdk_configuration", "server_url"),  # Mistral
     ),
-    "vertexai": (("_api_client", "vertexai"),),
+    "vertexai": (("_api_client", "vertexai"), ("_modules", "_api_client", "vertexai")),
 }
 
 _CREDENTIALS: Final = re.compile("//[^/@]*@")

@@ -34,6 +34,24 @@ _PACKAGES: Final[Mapping[str, str]] = {
     "ollama": "ollama",
     "openai": "openai",
 }
+# LiteLLM's names for some providers → the conventions' or LangChain's.
+_OF_LITELLM: Final[Mapping[str, str]] = {
+    "anthropic_text": "anthropic",
+    "azure": "azure.ai.openai",
+    "azure_text": "azure.ai.openai",
+    "bedrock_mantle": "aws.bedrock",
+    "codestral": "mistral_ai",
+    "cohere_chat": "cohere",
+    "fireworks_ai": "fireworks",
+    "gemini": "gcp.gemini",
+    "nvidia_nim": "nvidia",
+    "ollama_chat": "ollama",
+    "text-completion-openai": "openai",
+    "together_ai": "together",
+    "vertex_ai": "gcp.vertex_ai",
+    "vertex_ai_beta": "gcp.vertex_ai",
+    "watsonx_text": "ibm.watsonx.ai",
+}
 EXTRA: Final = ("service_tier", "system_fingerprint")
 # What LiteLLM has counted into the total already, under Anthropic's names for what is not.
 _COUNTED: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
@@ -62,7 +80,8 @@ def provider_of(response: Any) -> str | None:
     """Return the provider whose client made a response, as far as the response tells."""
     hidden = at(response, "_hidden_params")
     if isinstance(hidden, Mapping):  # LiteLLM
-        return text(hidden, "custom_llm_provider")
+        said = text(hidden, "custom_llm_provider")
+        return said and _OF_LITELLM.get(said, said)
     return provider_of_module(type(response).__module__)
 
 
