@@ -116,6 +116,22 @@ def test_media_of_bedrock(handler: OtelHandler, memory: InMemorySpanExporter) ->
     ]
 
 
+def test_texts_of_bedrock(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """What is cited, or handed to a guardrail, is text as any other, and a point of the cache says nothing."""
+    cited = {"content": [{"text": "It is round."}], "citations": [{"title": "The sun"}]}
+    guarded = {"guardContent": {"text": {"text": "Look.", "qualifiers": ["query"]}}}
+    answer = {"output": {"message": {"content": [{"citationsContent": cited}]}}, "stopReason": "end_turn"}
+
+    asked = [{"role": "user", "content": [guarded, {"cachePoint": {"type": "default"}}]}]
+    llm(lambda messages: answer).with_config(callbacks=[handler])(asked)
+
+    said = {side: messages_of(memory, side)[0]["parts"] for side in ("input", "output")}
+    assert said == {
+        "input": [{"type": "text", "content": "Look."}],
+        "output": [{"type": "text", "content": "It is round."}],
+    }
+
+
 @pytest.mark.parametrize("left_out", [None, NOT_GIVEN, omit])
 def test_arguments_left_out(left_out: Any, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
     """A parameter that is given nothing is not what the model was asked."""

@@ -808,8 +808,8 @@ class _Offered(BaseModel):
         ({"cachePoint": {"type": "default"}}, []),
         ({"systemTool": {"name": "nova_grounding"}}, [{"type": "function", "name": "nova_grounding"}]),
         (
-            {"toolSpec": {"name": "f", "inputSchema": {"json": {}}}},
-            [{"type": "function", "name": "f", "parameters": {"json": {}}}],
+            {"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}},
+            [{"type": "function", "name": "f", "parameters": {"type": "object"}}],
         ),
         ({"title": "f", "type": "object", "properties": {}}, [{"type": "function", "name": "f"}]),
         (

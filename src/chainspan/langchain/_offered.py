@@ -55,7 +55,7 @@ def _definition(tool: Mapping[str, Any], inner: Mapping[str, Any], name: str) ->
         definition["description"] = description
     for key in _SCHEMAS:
         if (schema := inner.get(key)) is not None:
-            definition["parameters"] = schema
+            definition["parameters"] = mapping(schema).get("json", schema) if key == "inputSchema" else schema
             break
     return definition
 

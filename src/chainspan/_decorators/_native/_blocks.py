@@ -24,6 +24,9 @@ _KEYS: Final = (  # of blocks without a type, the most telling first
     "reasoningContent",
     "function_call",
     "function_response",
+    "citationsContent",
+    "guardContent",
+    "cachePoint",
     "executable_code",
     "code_execution_result",
     "inline_data",
@@ -189,8 +192,16 @@ def _media(mime_type: str | None) -> str:
     return kind if kind in _MEDIA else "file"
 
 
+def _cited(turn: Turn, block: Any) -> None:
+    add_blocks(turn, at(block, "citationsContent", "content"))
+
+
+def _guarded(turn: Turn, block: Any) -> None:
+    add_block(turn, at(block, "guardContent", "text") or at(block, "guardContent"))
+
+
 def _nothing(turn: Turn, block: Any) -> None:
-    """Leave out what is a message of its own."""
+    """Leave out what is a message of its own, or says nothing."""
 
 
 _BLOCKS: Final[Mapping[str, Callable[[Turn, Any], None]]] = {
@@ -206,6 +217,9 @@ _BLOCKS: Final[Mapping[str, Callable[[Turn, Any], None]]] = {
     "function_call": _call("call_id", "name", "arguments"),
     "tool_result": _nothing,
     ".text": _text,
+    ".citationsContent": _cited,
+    ".guardContent": _guarded,
+    ".cachePoint": _nothing,
     ".reasoningContent": _thinking,
     ".toolUse": _call("toolUse", "toolUseId", "name", "input"),
     ".toolResult": _nothing,
