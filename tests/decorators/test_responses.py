@@ -7,8 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from inline_snapshot import snapshot
-from openai.types.responses import Response, ResponseCompletedEvent, ResponseTextDeltaEvent
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseErrorEvent,
+    ResponseTextDeltaEvent,
+)
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from chainspan import OtelHandler, llm
@@ -122,3 +128,30 @@ def test_streamed_response(handler: OtelHandler, memory: InMemorySpanExporter) -
             "gen_ai.output.messages": '[{"role":"assistant","parts":[{"type":"reasoning","content":"Let me see."},{"type":"text","content":"Looking"},{"type":"tool_call","id":"call-1","name":"look","arguments":{"q":"sun"}}],"finish_reason":"tool_call"}]',
         }
     )
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_response_in_the_background(status: str, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """A model that has not answered yet has not stopped for any reason."""
+    begun = {**ANSWER, "status": status, "output": [], "usage": None, "background": True}
+
+    llm(lambda text: Response.model_validate(begun)).with_config(callbacks=[handler])("Look.")
+
+    assert beginning_with(memory, "gen_ai.response", "openai") == {
+        "gen_ai.response.model": "gpt-9",
+        "gen_ai.response.id": "resp-1",
+        "openai.response.service_tier": "flex",
+        "openai.api.type": "responses",
+    }
+
+
+def test_stream_that_fails(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """The client hands an error on as an event, after which nothing comes."""
+
+    @llm(callbacks=[handler])
+    def stream(text: str) -> Iterator[Any]:
+        yield ResponseTextDeltaEvent.model_construct(type="response.output_text.delta", delta="Look")
+        yield ResponseErrorEvent.model_construct(type="error", code="server_error", message="Try again.")
+
+    assert len([*stream("Look.")]) == 2
+    assert beginning_with(memory, "gen_ai.response") == {"gen_ai.response.finish_reasons": ("error",)}

@@ -512,6 +512,15 @@ def test_tokens_are_found_wherever_an_integration_puts_them(where: str) -> None:
     assert response.usage == Usage(input_tokens=3, output_tokens=1)
 
 
+def test_an_answer_in_the_background_has_not_stopped() -> None:
+    """OpenAI's Responses API says at which point it is, where else it says how it ended."""
+    begun = AIMessage("", response_metadata={"object": "response", "status": "queued", "model_provider": "openai"})
+
+    response = _responses.model_response(LLMResult(generations=[[ChatGeneration(message=begun)]]))
+
+    assert (response.finish_reasons, response.extra) == ((), {"openai.api.type": "responses"})
+
+
 def test_why_each_choice_stopped() -> None:
     """An answer of several choices says why each of them stopped, in the conventions' words and the provider's."""
     choices: list[Any] = [

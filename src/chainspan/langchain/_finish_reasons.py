@@ -10,7 +10,10 @@ from typing import Any, Final, NamedTuple
 from ._joined import LONGEST_JOINED, once
 from ._read import mapping, text_in
 
-__all__ = ["FinishReasons", "finish_reasons"]
+__all__ = ["UNDONE", "FinishReasons", "finish_reasons"]
+
+UNDONE: Final = frozenset({"queued", "in_progress"})
+"""What is said in place of a reason of an answer that is made in the background."""
 
 _KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 _WITHOUT_CALLS: Final = frozenset({"completed", "STOP"})  # of OpenAI's Responses API, of Google
@@ -127,4 +130,6 @@ def _said(facts: Mapping[str, Any]) -> str | None:
         return said
     details = mapping(facts.get("incomplete_details"))
     said = text_in(details, ("reason",)) or text_in(facts, ("status",))
+    if said in UNDONE:
+        return None
     return said or text_in(mapping(facts.get("prompt_feedback")), ("block_reason",))

@@ -203,6 +203,12 @@ def _arguments_delta(grown: GrowingAnswer, piece: Any) -> str:
     return ""
 
 
+def _failed(grown: GrowingAnswer, piece: Any) -> str:
+    if grown.has_begun:  # else it may be of a stream of somebody's own
+        grown.choice().stop(text(piece, "type"))
+    return ""
+
+
 # ---------------------------------------------------------------- Cohere
 
 
@@ -277,6 +283,7 @@ _EVENTS: Final[Mapping[str, Reader]] = {
     "content_block_start": _block_start,
     "content_block_delta": _block_delta,
     "message_delta": _message_delta,
+    "error": _failed,
     "response.created": _response_start,
     "response.output_item.added": _item_start,
     "response.output_item.done": _item_end,

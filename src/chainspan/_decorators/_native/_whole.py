@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from chainspan._encode import attempt
 from chainspan.langchain._answers import Answer, Choice, Turn
+from chainspan.langchain._finish_reasons import UNDONE
 
 from ._blocks import add_block, add_blocks
 from ._fields import at, has, items, plain_mapping, text
@@ -144,7 +145,7 @@ def _of_output(response: Any) -> Answer | None:
     for item in output:
         add_block(turn, item)
     reason = text(at(response, "incomplete_details"), "reason") or text(response, "status")
-    answer = _answer(response, [Choice(turn=turn, finish_reason=reason)])
+    answer = _answer(response, [Choice(turn=turn, finish_reason=None if reason in UNDONE else reason)])
     answer.extra = {**answer.extra, "object": "response"}
     return answer
 
