@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gc
 import inspect
+import json
 import re
 import weakref
 from collections import UserList
@@ -186,6 +187,37 @@ def test_methods_keep_their_object(handler: OtelHandler, memory: InMemorySpanExp
         "size",
         "make",
     ]
+
+
+def test_object_of_a_method_is_no_argument(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Nor where it is not looked up on the object: by a property, and by a class for the one that it is made from."""
+
+    class Base:
+        @llm
+        def ask(self, text: str) -> str:
+            return text
+
+        @property
+        @tool
+        def size(self) -> int:
+            return 1
+
+        @functools.cached_property
+        @retriever
+        def found(self) -> list[str]:
+            return ["Emma"]
+
+    class Derived(Base):
+        @chain
+        def run(self, text: str) -> tuple[Any, ...]:
+            return Base.ask(self, text), self.size, self.found
+
+    assert Derived().run.invoke("hi", callbacks=[handler]) == ("hi", 1, ["Emma"])
+    told = {span.name: dict(span.attributes or {}) for span in memory.get_finished_spans()}
+    asked = [{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]
+    assert json.loads(str(told["chat"]["gen_ai.input.messages"])) == asked
+    assert told["execute_tool size"]["gen_ai.tool.call.arguments"] == "{}"
+    assert "Base" not in str(told)
 
 
 def test_generator_can_be_sent_to(handler: OtelHandler) -> None:

@@ -16,7 +16,7 @@ from collections.abc import (
 from copy import copy
 from functools import update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, overload
 
 from typing_extensions import Self, Unpack, override
 
@@ -47,6 +47,7 @@ _config_in_force = child_config.get
 _new = object.__new__
 _NOTHING: Mapping[str, Any] = {}
 _UNSEEN: Any = object()
+_OBJECTS: Final = ("self", "cls")  # what methods call their first parameter; a property calls them as functions
 
 
 class _Annotations:
@@ -201,7 +202,10 @@ class Traced(Typed[P, R_co]):
         return call_wrapper(run, body) if self._is_wrapper else _DRIVERS[self._flavor](run, body)
 
     def _named(self, arguments: Arguments) -> dict[str, Any]:
-        return named(self._function, arguments, with_defaults=self._kind.is_model)
+        said = named(self._function, arguments, with_defaults=self._kind.is_model)
+        if self._binds is Binds.OBJECT and arguments.args and (first := next(iter(said), "")) in _OBJECTS:
+            del said[first]
+        return said
 
     @override
     def _shown(self, given: Any) -> Any:
