@@ -16,7 +16,7 @@ from collections.abc import (
 from copy import copy
 from functools import update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, SupportsIndex, TypeVar, overload
 
 from typing_extensions import Self, Unpack, override
 
@@ -31,7 +31,7 @@ from ._kinds import Kind, Own
 from ._method import Method
 from ._options import CallOptions, Config
 from ._passing import InThreads, alone, in_thread, passed_on
-from ._pickling import Bound, function_of, named_so, source_of
+from ._pickling import FIRST_BY_PATH, Bound, Carriers, function_of, marked, named_so, source_of
 from ._typed import Typed
 from ._undone import given_up
 
@@ -47,6 +47,7 @@ _config_in_force = child_config.get
 _new = object.__new__
 _NOTHING: Mapping[str, Any] = {}
 _UNSEEN: Any = object()
+_CARRIERS: Final = "_kept_carriers"
 _OBJECTS: Final = ("self", "cls")  # what methods call their first parameter; a property calls them as functions
 
 
@@ -101,6 +102,7 @@ class Traced(Typed[P, R_co]):
 
     def _aim(self) -> None:
         """Keep at hand what a call and a look-up need, each in one attribute."""
+        vars(self).pop(_CARRIERS, None)  # of the step that this is a copy of
         self._direct = None if self._bound else self._function
         self._lookup = (self._direct if self._binds is Binds.OBJECT else None, self._binds is Binds.CLASS)
 
@@ -177,12 +179,40 @@ class Traced(Typed[P, R_co]):
         return copied
 
     @override
-    def __reduce__(self) -> str | tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> str | tuple[Any, ...]:
         """Return how to find the step in another process: by its name, as functions are, if that can be."""
-        if named_so(self) is self:
+        if named_so(self) is not self:
+            return _restored, self._parts(source_of(self._function))
+        if int(protocol) < FIRST_BY_PATH:
             return str(self.__qualname__)
+        return _marked, (self._carriers.mark,), self._carriers.parts
+
+    def __setstate__(self, parts: Callable[[], tuple[Any, ...]]) -> None:
+        """Become what was carried by value; a step that was found by its name is that already."""
+        if "_function" not in vars(self):
+            self._become(*parts())
+
+    @property
+    def _carriers(self) -> Carriers:
+        made: Carriers = vars(self).setdefault(_CARRIERS, Carriers(self, self._parts(self._function)))
+        return made
+
+    def _parts(self, function: Any) -> tuple[Any, ...]:
         options = {"tags": self._tags, "metadata": self._metadata}
-        return _restored, (source_of(self._function), self._kind, self._own, self._bound, options)
+        return function, self._kind, self._own, self._bound, self._binds, options
+
+    def _become(
+        self,
+        function: Callable[P, R_co],
+        kind: Kind,
+        own: Own,
+        bound: tuple[Config, ...],
+        binds: Binds,
+        options: Mapping[str, Any],
+    ) -> None:
+        Traced.__init__(self, function, kind, own, **options)
+        self._bound, self._binds = bound, binds
+        self._aim()
 
     @override
     def __repr__(self) -> str:
@@ -270,18 +300,17 @@ _DRIVERS: Mapping[Flavor, Callable[..., Any]] = {
 }
 
 
-def _restored(
-    source: Any,
-    kind: Kind,
-    own: Own,
-    bound: tuple[Config, ...],
-    options: Mapping[str, Any],
-) -> Traced[..., Any]:
+def _restored(source: Any, *parts: Any) -> Traced[..., Any]:
     """Return a step that was pickled."""
-    step: Traced[..., Any] = Traced(function_of(source), kind, own, **options)
-    vars(step)["_bound"] = bound
-    step._aim()  # noqa: SLF001 - it is being made
+    step: Traced[..., Any] = _new(Traced)
+    step._become(function_of(source), *parts)  # noqa: SLF001 - it is being made
     return step
+
+
+def _marked(mark: Callable[[], None]) -> Traced[..., Any]:
+    """Return the step that was found by its name, or one that is yet to be what was carried by value."""
+    found: Traced[..., Any] | None = marked(mark)
+    return _new(Traced) if found is None else found
 
 
 def name_of(function: Callable[..., Any]) -> str:
