@@ -19,6 +19,7 @@ import grpc
 import pytest
 import requests
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.json_format import MessageToDict
 from google.rpc.error_details_pb2 import RetryInfo
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -28,6 +29,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     TraceServiceServicer,
     add_TraceServiceServicer_to_server,
 )
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
@@ -351,6 +353,49 @@ def test_number_of_more_than_64_bits_costs_no_other_span() -> None:
     spans = [span for batch in batches for span in spans_of(batch.body)]
     assert [span.name for span in spans] == ["good", "large�"]
     assert spans[1].attributes[0].value.string_value == str(2**70)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (["fine", "half \ud83d"], {"arrayValue": {"values": [{"stringValue": "fine"}, {"stringValue": "half �"}]}}),
+        (2**70, {"stringValue": str(2**70)}),
+        ([1, -(2**63) - 1], {"arrayValue": {"values": [{"intValue": "1"}, {"stringValue": str(-(2**63) - 1)}]}}),
+        (-(2**63), {"intValue": str(-(2**63))}),
+    ],
+    ids=["list", "large", "large in a list", "smallest"],
+)
+@pytest.mark.parametrize("place", ["span", "event", "link", "resource", "scope"])
+def test_what_otlp_cannot_say_is_said_otherwise(
+    place: str, value: Any, said: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Wherever a value stands that OTLP has no form for, it arrives in another, and nothing is logged."""
+    at: dict[str, dict[str, Any]] = {place: {"value": value}}
+    provider = TracerProvider(resource=Resource(at.get("resource", {})), shutdown_on_exit=False)
+    context = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
+    span = provider.get_tracer("test", attributes=at.get("scope")).start_span(
+        "a", attributes=at.get("span"), links=[Link(context, at.get("link"))]
+    )
+    span.add_event("event", at.get("event"))
+    span.end()
+    assert isinstance(span, ReadableSpan)
+
+    [batch] = encoded([span])
+
+    [resource] = ExportTraceServiceRequest.FromString(batch.body).resource_spans
+    [scope] = resource.scope_spans
+    [read] = scope.spans
+    found = {
+        "span": read.attributes,
+        "event": read.events[0].attributes,
+        "link": read.links[0].attributes,
+        "resource": resource.resource.attributes,
+        "scope": scope.scope.attributes,
+    }
+    assert {name: [MessageToDict(item.value) for item in items] for name, items in found.items() if items} == {
+        place: [said]
+    }
+    assert caplog.messages == []
 
 
 def test_span_that_cannot_be_encoded_is_counted(server: OtlpServer, caplog: pytest.LogCaptureFixture) -> None:
