@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Generator
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -33,6 +35,7 @@ from chainspan._model import (
     Usage,
 )
 from chainspan._profiles import OPT_IN_VARIABLE, profile, session
+from chainspan._profiles._session import current_session
 from chainspan.langchain._identity import identity as identity_of
 
 PROFILES = ["compat", "latest", "openinference"]
@@ -510,6 +513,27 @@ def test_a_session_says_whose_runs_they_are() -> None:
     }
     assert (own["session.id"], own["user.id"]) == ("own", "eve")
     assert not {"session.id", "gen_ai.conversation.id", "user.id"} & outside.keys()
+
+
+def test_a_session_may_end_in_another_context() -> None:
+    """A generator with a session in it is closed by whoever is done with it, such as a web framework's other thread."""
+
+    def body() -> Generator[None]:
+        with session(conversation="c1"):
+            yield
+
+    left, kept = body(), body()
+    copy_context().run(next, left)
+    inside = copy_context()
+    inside.run(next, kept)
+    left.close()
+    copied = inside.copy()
+    copied.run(kept.close)
+    with session(conversation="c2"):
+        start = profile().start(_run(RunKind.CHAIN, "chain", conversation_id=None, user_id=None), Gate.of(False))
+
+    assert start["session.id"] == "c2"
+    assert copied.run(current_session) == (None, None)
 
 
 def test_ids_of_a_session_are_texts() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -44,11 +44,20 @@ def session(*, conversation: str | None = None, user: str | None = None) -> Iter
         user: The user's id; ``user.id``.
     """
     outer = _current.get()
-    token = _current.set(Session(_id_of(conversation, outer.conversation), _id_of(user, outer.user)))
+    mine = Session(_id_of(conversation, outer.conversation), _id_of(user, outer.user))
+    token = _current.set(mine)
     try:
         yield
     finally:
+        _leave(token, mine, outer)
+
+
+def _leave(token: Token[Session], mine: Session, outer: Session) -> None:
+    try:
         _current.reset(token)
+    except ValueError:  # another context than the block began in, as where another task closes a generator
+        if _current.get() is mine:
+            _current.set(outer)
 
 
 def _id_of(given: object, otherwise: str | None) -> str | None:
