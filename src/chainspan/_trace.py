@@ -79,13 +79,16 @@ class Trace:
         """Return the trace of a root in the body of a run of this one.
 
         Of those around this one, all but the nearest are let go if they are over: each of a row of roots may begin
-        the next, without an end.
+        the next, without an end. While this one lasts both have one time, else a child could start before its parent.
         """
         around = self.outer
         while around is not None:
             around.outer = around.open_outer()
             around = around.outer
-        return Trace(clock, outer=self)
+        trace = Trace(clock, outer=self)
+        if not self.is_over:
+            trace._offset_ns = self._offset_ns
+        return trace
 
     def open_outer(self) -> Trace | None:
         """Return the innermost trace around this one that is not over, or None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -75,6 +76,22 @@ def test_the_root_sums_up_what_is_called_in_its_body(traces: Traces, asks: Any, 
     assert sums(traces) == {"body": OF_ALL}
     root = traces.span("body").context
     assert {span.context.trace_id for span in traces.spans} == {root.trace_id}
+
+
+def test_a_step_of_the_clock_puts_no_call_before_its_parent(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it begins a trace's sums of its own, it has the time of the run in whose body it is."""
+    given = config(traces)
+    wall = time.time_ns
+
+    def body(word: str) -> Any:
+        monkeypatch.setattr(time, "time_ns", lambda: wall() - 3_600 * 10**9)
+        return Counting().invoke(word, given)
+
+    RunnableLambda(body).invoke("x", given)
+
+    root, call = traces.span("body"), traces.span("chat gpt-5")
+    times = [root.start_time, call.start_time, call.end_time, root.end_time]
+    assert times == sorted(times, key=lambda ns: ns or 0)
 
 
 async def test_asynchronous_calls_are_in_the_sums(traces: Traces) -> None:
