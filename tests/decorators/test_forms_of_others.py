@@ -132,6 +132,21 @@ def test_texts_of_bedrock(handler: OtelHandler, memory: InMemorySpanExporter) ->
     }
 
 
+def test_model_before_what_it_is_asked(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Bedrock's `invoke_model` has no name that is known for what it is asked, and the model's first."""
+
+    @llm(callbacks=[handler])
+    def invoke_model(*, modelId: str, body: str) -> str:  # noqa: N803 - the client's name
+        return "3"
+
+    invoke_model(modelId="claude-9", body="1 + 2?")
+
+    assert told(memory) == {
+        "gen_ai.request.model": "claude-9",
+        "messages": [{"role": "user", "parts": [{"type": "text", "content": "1 + 2?"}]}],
+    }
+
+
 @pytest.mark.parametrize("left_out", [None, NOT_GIVEN, omit])
 def test_arguments_left_out(left_out: Any, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
     """A parameter that is given nothing is not what the model was asked."""

@@ -210,6 +210,9 @@ _BLOCKS: Final[Mapping[str, Callable[[Turn, Any], None]]] = {
     "output_text": _text,
     "refusal": _text,
     "message": _message,
+    "message.output": _message,
+    "function.call": _call("tool_call_id", "name", "arguments"),
+    "function.result": _nothing,
     "thinking": _thinking,
     "reasoning": _thinking,
     "reasoning_content": _thinking,
@@ -235,6 +238,7 @@ _BLOCKS: Final[Mapping[str, Callable[[Turn, Any], None]]] = {
 # Where a tool's answer stands: in which holder, under which names its call's id and its content.
 _RESULTS: Final[Mapping[str, tuple[str, str, str]]] = {
     "tool_result": ("", "tool_use_id", "content"),
+    "function.result": ("", "tool_call_id", "result"),
     ".toolResult": ("toolResult", "toolUseId", "content"),
     ".function_response": ("function_response", "id", "response"),
 }

@@ -22,7 +22,7 @@ from ._messages import add_message
 
 __all__ = ["read_request"]
 
-_MESSAGES: Final = ("messages", "contents", "input", "prompt")
+_MESSAGES: Final = ("messages", "contents", "input", "prompt", "inputs")  # the last of Mistral's conversations
 _SYSTEM: Final = (
     ("system",),
     ("instructions",),
@@ -44,16 +44,19 @@ _ROLES: Final[Mapping[str, str]] = {
 }
 # What a model says besides text and calls, as OpenAI's Responses API has it sent back.
 _OF_MODEL: Final = frozenset({"reasoning", "mcp_approval_request", "mcp_list_tools"})
-_SETTINGS: Final = ("config", "generation_config")  # what Google's call keeps in one object
+# What a call of Google's, or of a conversation with an agent of Mistral's, keeps in one object.
+_SETTINGS: Final = ("config", "generation_config", "completion_args")
 _PARSED: Final = ("response_format", "text_format", "output_format")  # classes that the clients' `parse` answers with
 _NAMES: Final = {"modelId": "model", "model_id": "model", "model_name": "model"}
+_NO_INPUT: Final = frozenset({"model", *_NAMES})
 _CAPITAL: Final = re.compile("[A-Z]")
 _LARGEST_INPUT: Final = 100_000  # bytes, of an argument that is no message
 
 
 def read_request(arguments: Mapping[str, Any]) -> tuple[list[Turn], dict[str, Any]]:
     """Return the messages that a model is sent, and the parameters of the call."""
-    name = next((name for name in _MESSAGES if _is_given(arguments.get(name))), None) or next(iter(arguments), None)
+    name = next((name for name in _MESSAGES if _is_given(arguments.get(name))), None)
+    name = name or next((name for name in arguments if name not in _NO_INPUT), None)
     asked = arguments.get(name) if name is not None else None
     turns = [*_system(arguments), *(_turns(asked) if asked is not None else ())]
     params = {_NAMES.get(key, key): value for key, value in arguments.items() if key not in (name, *_MESSAGES)}

@@ -69,6 +69,12 @@ def _of_anthropic(block: Any) -> Sequence[Block]:
     return [_result(text(block, "tool_use_id"), "error" if failed else "success", output)]
 
 
+def _of_mistral(block: Any) -> Sequence[Block]:
+    given = at(block, "input")  # of a stream, whose pieces are put together
+    arguments = parsed(text(block, "arguments") or "{}") if given is None else given
+    return [_call(text(block, "id"), text(block, "name") or "", arguments)]
+
+
 def _image(block: Any) -> Sequence[Block]:
     data = text(block, "result")
     mime_type = f"image/{text(block, 'output_format') or 'png'}"
@@ -92,6 +98,7 @@ _BLOCKS: Final[Mapping[str, Reader]] = {
     "code_interpreter_call": _of_openai(_CODE, "code", "outputs"),
     "image_generation_call": _image,
     "mcp_call": _of_mcp,
+    "tool.execution": _of_mistral,
     "mcp_tool_use": _mcp_of_anthropic,
     ".executable_code": _code_of_google,
     ".code_execution_result": _result_of_google,

@@ -13,7 +13,7 @@ from chainspan._encode import to_json
 from chainspan.langchain._answers import Answer, Choice, Turn
 
 from ._blocks import add_blocks
-from ._fields import at, has, items, text
+from ._fields import at, has, items, plain_mapping, text
 from ._growing import GrowingAnswer, GrowingChoice
 from ._messages import THOUGHTS, called, calls_of
 from ._whole import answer_of_text, read_answer, tokens_of_cohere, usage_counts
@@ -209,6 +209,35 @@ def _failed(grown: GrowingAnswer, piece: Any) -> str:
     return ""
 
 
+# ---------------------------------------------------------------- Mistral's conversations
+
+
+def _output_delta(grown: GrowingAnswer, piece: Any) -> str:
+    grown.note(piece)
+    return grown.choice().add(_in_blocks(at(piece, "content")))
+
+
+def _function_delta(grown: GrowingAnswer, piece: Any) -> str:
+    name, given = called(piece)
+    grown.choice().call(at(piece, "output_index") or 0, text(piece, "tool_call_id"), name, given)
+    return ""
+
+
+def _execution_start(grown: GrowingAnswer, piece: Any) -> str:
+    grown.choice().hold(at(piece, "output_index") or 0, {**plain_mapping(piece), "type": "tool.execution"})
+    return ""
+
+
+def _arguments_of_tool(grown: GrowingAnswer, piece: Any) -> str:
+    grown.choice().call(at(piece, "output_index") or 0, arguments=text(piece, "arguments") or "")
+    return ""
+
+
+def _conversation_end(grown: GrowingAnswer, piece: Any) -> str:
+    grown.count(usage_counts(piece))
+    return ""
+
+
 # ---------------------------------------------------------------- Cohere
 
 
@@ -273,6 +302,11 @@ def _converse_metadata(grown: GrowingAnswer, piece: Any) -> str:
 
 _EVENTS: Final[Mapping[str, Reader]] = {
     "chunk": _held_chunk,
+    "message.output.delta": _output_delta,
+    "function.call.delta": _function_delta,
+    "tool.execution.started": _execution_start,
+    "tool.execution.delta": _arguments_of_tool,
+    "conversation.response.done": _conversation_end,
     "message-start": _cohere_start,
     "content-delta": _cohere_delta,
     "tool-plan-delta": _cohere_delta,

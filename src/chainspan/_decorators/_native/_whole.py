@@ -56,6 +56,7 @@ _OF_LITELLM: Final[Mapping[str, str]] = {
 EXTRA: Final = ("service_tier", "system_fingerprint")
 # What LiteLLM has counted into the total already, under Anthropic's names for what is not.
 _COUNTED: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
+_CONVERSATION: Final = "conversation.response"  # of Mistral
 _OF_OLLAMA: Final = ("prompt_eval_count", "eval_count")  # its tokens, in and out
 
 
@@ -179,6 +180,20 @@ def _of_content(response: Any) -> Answer:
     return answer
 
 
+def _of_outputs(response: Any) -> Answer | None:
+    """Read a conversation with one of Mistral's agents: what it said, called and ran."""
+    if text(response, "object") != _CONVERSATION:
+        return None
+    turn, outputs = Turn(role="assistant"), items(response, "outputs")
+    for item in outputs:
+        add_block(turn, item)
+    answer = _answer(response, [Choice(turn=turn)])
+    said = [item for item in outputs if at(item, "type") == "message.output"]
+    answer.model = next((model for item in (*said, *outputs) if (model := model_of(item)) is not None), None)
+    answer.response_id = next((text(item, "id") for item in said), None)
+    return answer
+
+
 def _of_message(response: Any) -> Answer | None:
     """Read Cohere's answers, which are one message."""
     if at(response, "message") is None:
@@ -248,4 +263,5 @@ _SHAPES: Final[Sequence[tuple[str, Callable[[Any], Answer | None]]]] = (
     ("done_reason", _of_ollama),
     ("finish_reason", _of_message),
     ("http_response", _of_raw),
+    ("outputs", _of_outputs),
 )
