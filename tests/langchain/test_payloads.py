@@ -604,6 +604,22 @@ def test_what_several_chunks_say_is_said_once(put_together: str, said: str) -> N
     assert {response.model, *response.extra.values()} == {said}
 
 
+ENDPOINT = "https://user:secret@endpoint.example/v1?token=secret"
+
+
+@pytest.mark.parametrize("where", ["response_metadata", "llm_output"])
+def test_an_address_is_no_name_of_a_model(where: str) -> None:
+    """Of an endpoint, langchain-huggingface hands on the address as the model that answered, secrets included."""
+    held: dict[str, Any] = {where: {"model_name": ENDPOINT}}
+    said = ChatGeneration(message=AIMessage("3", response_metadata=held.get("response_metadata", {})))
+
+    answer = _responses.model_response(LLMResult(generations=[[said]], llm_output=held.get("llm_output")))
+    asked = _payloads.model_request({"kwargs": {"model_id": ENDPOINT}}, {"metadata": {"ls_model_name": ENDPOINT}})
+
+    assert (answer.model, asked.model) == (None, None)
+    assert (asked.server_address, asked.server_port) == ("endpoint.example", 443)
+
+
 OF_OPENAI = {"model_provider": "openai", "service_tier": "default", "system_fingerprint": "fp"}
 
 

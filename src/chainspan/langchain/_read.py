@@ -8,13 +8,15 @@ from typing import Any, Final
 
 from .._encode import attempt
 
-__all__ = ["Place", "at", "mapping", "places_among", "text_in"]
+__all__ = ["ADDRESSES", "Place", "at", "mapping", "model_in", "places_among", "text_in"]
 
 Place = tuple[str, str, str | None]
 """What stands somewhere, the key under which it does, and in the mapping that stands there, the key of that."""
 
 _NOTHING: Final[dict[str, Any]] = {}
 _MOST_KEYS: Final = 1_000
+ADDRESSES: Final = ("http://", "https://")
+"""How what is no model's name begins where it stands for one: the address of an endpoint, which may hold secrets."""
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -47,6 +49,12 @@ def text_in(source: Mapping[str, Any], keys: Iterable[str]) -> str | None:
         if value:
             return value
     return None
+
+
+def model_in(source: Mapping[str, Any], keys: Iterable[str]) -> str | None:
+    """Return the first name of a model, as `text_in` does, or None where it is the address of an endpoint."""
+    name = text_in(source, keys)
+    return None if name is None or name.startswith(ADDRESSES) else name
 
 
 def places_among(keys: Collection[str], table: Mapping[str, Sequence[str]]) -> Iterator[Place]:

@@ -19,7 +19,7 @@ from ._providers import (
     provider_said,
     served_at,
 )
-from ._read import Place, at, mapping, places_among, text_in
+from ._read import Place, at, mapping, model_in, places_among
 
 __all__ = ["request_of", "server_of"]
 
@@ -74,7 +74,7 @@ _FORMATS: Final = (
     ("response_modalities",),
 )
 _MODALITIES: Final = {"image": "image", "audio": "speech"}  # any of which may be asked for beside text
-_URLS: Final = ("base_url", "azure_endpoint", "endpoint", "endpoint_url", "api_base")
+_URLS: Final = ("base_url", "azure_endpoint", "endpoint", "endpoint_url", "api_base", "model_id")  # the last may be one
 _URL_ENDINGS: Final = ("_api_base", "_api_url")  # of OpenAI, Anthropic, Groq, OpenRouter and others, after their names
 _READ: Final = frozenset(
     (
@@ -173,7 +173,7 @@ def _request(
     _collect(parameters, params, shape.parameters)
     _collect(parameters, metadata, _FROM_METADATA)
     _collect(parameters, made_with, made_shape.parameters)  # Anthropic's stop sequences are only here
-    model = _model(params, shape.models, metadata) or _model_made(made_with, made_shape.models)
+    model = _model(params, shape.models, metadata) or model_in(made_with, made_shape.models)
     request = ModelRequest(provider=provider, model=model, parameters=parameters)
     address = _server(made_with, made_shape.urls)
     if address[0] is None:
@@ -200,14 +200,8 @@ def _class_path(described: Mapping[str, Any], params: Mapping[str, Any]) -> Sequ
 
 
 def _model(params: Mapping[str, Any], keys: Sequence[str], metadata: Mapping[str, Any]) -> str | None:
-    name = text_in(params, keys) or text_in(metadata, ("ls_model_name",))
+    name = model_in(params, keys) or model_in(metadata, ("ls_model_name",))
     return None if name is None else name.removeprefix("models/")
-
-
-def _model_made(made_with: Mapping[str, Any], keys: Sequence[str]) -> str | None:
-    """Return which model one was made with, as Hugging Face's chat model says it alone; of an endpoint, it is a URL."""
-    name = text_in(made_with, keys)
-    return None if name is None or "://" in name else name
 
 
 def _collect(found: dict[str, object], source: Mapping[str, Any], places: Sequence[Place]) -> None:

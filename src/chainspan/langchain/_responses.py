@@ -12,7 +12,7 @@ from ._finish_reasons import finish_reasons
 from ._joined import once
 from ._messages import message
 from ._parts import beside
-from ._read import mapping, text_in
+from ._read import ADDRESSES, mapping, text_in
 from ._usage import usage_of
 
 __all__ = ["Silent", "holds_more", "model_response", "partial_response", "starts_whole"]
@@ -79,7 +79,7 @@ def _response(result: Any) -> ModelResponse:
     calls = getattr(said, "tool_calls", None)
     model = text_in(facts, _MODELS) or text_in(llm_output, _MODELS)
     return ModelResponse(
-        model=model and once(model),
+        model=None if model is None or model.startswith(ADDRESSES) else once(model),
         response_id=text_in(facts, _IDS) or text_in(llm_output, _IDS),
         finish_reasons=reasons,
         usage=usage_of(counts, metadata, info, llm_output),
