@@ -214,6 +214,19 @@ def test_who_answers_openais_client(
     assert _attributes(exporter)["gen_ai.provider.name"] == provider
 
 
+def test_an_address_is_no_name_of_a_model(exporter: InMemorySpanExporter, handler: OtelHandler) -> None:
+    """Hugging Face's embeddings take the address of an endpoint for a model, and it may hold credentials."""
+    embeddings = NamedEmbeddings()
+    embeddings.model = "https://user:secret@endpoint.example:8080"
+    del embeddings.base_url
+
+    traced_embeddings(embeddings, callbacks=[handler]).embed_query("a")
+
+    assert "secret" not in str([(span.name, span.attributes) for span in exporter.get_finished_spans()])
+    attributes = _attributes(exporter)
+    assert (attributes["server.address"], attributes["server.port"]) == ("endpoint.example", 8080)
+
+
 @pytest.mark.parametrize(
     ("arguments", "formats"),
     [

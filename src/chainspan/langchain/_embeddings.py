@@ -16,7 +16,7 @@ from .._model import ModelRequest, ModelResponse, RunEnd, RunFailure, RunKind, R
 from ._callbacks import CallbackAdapter
 from ._ends import outcome_of
 from ._providers import GEMINI, OPENAI, google_service, provider_name, served_at
-from ._read import at
+from ._read import ADDRESSES, at
 from ._requests import server_of
 from ._retrieving import Place, open_sinks, place_of
 from ._sink import RunSink
@@ -184,6 +184,8 @@ def _asked(inner: Embeddings) -> Embeddings:
 def _request(inner: Embeddings, count: int | None) -> ModelRequest:
     held: Mapping[str, Any] = getattr(inner, "__dict__", {})
     host, port = server_of(held)
+    if host is None:
+        host, port = server_of({"base_url": held.get("model")})  # of an endpoint of Hugging Face's
     parameters: dict[str, object] = {} if count is None else {"count": count}
     if isinstance(held.get("dimensions"), int):
         parameters["dimensions"] = held["dimensions"]
@@ -207,6 +209,6 @@ def _model(inner: Embeddings, held: Mapping[str, Any]) -> str | None:
     """Return the name of the model: one that was given, such as of a deployment, before one that is the default."""
     nothing: frozenset[str] = frozenset()
     given = attempt(lambda: frozenset(inner.model_fields_set), nothing)  # type: ignore[attr-defined]  # of pydantic's
-    named = [key for key in _MODEL if isinstance(held.get(key), str)]
+    named = [key for key in _MODEL if isinstance(held.get(key), str) and not held[key].startswith(ADDRESSES)]
     name = next((held[key] for key in (*(key for key in named if key in given), *named)), None)
     return name and name.removeprefix("models/")  # Google's
