@@ -122,6 +122,21 @@ OPENAI, ANTHROPIC = {"model_provider": "openai"}, {"model_provider": "anthropic"
             id="image-url",
         ),
         pytest.param(
+            HumanMessage([{"type": "document_url", "document_url": "https://host/a.pdf"}]),
+            [{"type": "uri", "mime_type": None, "modality": "document", "uri": "https://host/a.pdf"}],
+            id="document-url-of-mistral",
+        ),
+        pytest.param(
+            HumanMessage([{"type": "input_audio", "input_audio": "UklGRg=="}]),
+            [{"type": "blob", "mime_type": None, "modality": "audio", "content": "UklGRg=="}],
+            id="audio-of-mistral",
+        ),
+        pytest.param(
+            HumanMessage([{"type": "input_audio", "input_audio": "https://host/a.mp3"}]),
+            [{"type": "uri", "mime_type": None, "modality": "audio", "uri": "https://host/a.mp3"}],
+            id="audio-url-of-mistral",
+        ),
+        pytest.param(
             HumanMessage([{"type": "file", "base64": "JVBERi0=", "mime_type": "application/pdf"}]),
             [{"type": "blob", "mime_type": "application/pdf", "modality": "document", "content": "JVBERi0="}],
             id="pdf",

@@ -21,6 +21,8 @@ _MODALITIES: Final = {
     "input_image": "image",
     "input_audio": "audio",
     "input_file": "document",
+    "image_url": "image",
+    "document_url": "document",
 }
 _SERVERS: Final = ("server_label", "server_name")  # of MCP: OpenAI's, Anthropic's
 _NO_RESULT: Final = frozenset({"type", "id", "tool_call_id", "extras", "index"})  # the last of streams
@@ -201,10 +203,19 @@ def _media(block: Mapping[str, Any]) -> Part | None:
     return {"type": "file", **common, "file_id": file_id} if isinstance(file_id, str) else None
 
 
-def _image_url(block: Mapping[str, Any]) -> Part | None:
-    held = block.get("image_url")
+def _addressed(block: Mapping[str, Any]) -> Part | None:
+    kind = str(block["type"])
+    held = block.get(kind)
     url = held.get("url") if isinstance(held, Mapping) else held
-    return _by_url(url, {"mime_type": None, "modality": "image"}) if isinstance(url, str) else None
+    return _by_url(url, {"mime_type": None, "modality": _MODALITIES[kind]}) if isinstance(url, str) else None
+
+
+def _audio(block: Mapping[str, Any]) -> Part | None:
+    data = block.get("input_audio")
+    if not isinstance(data, str):
+        return _media(block)
+    common = {"mime_type": None, "modality": "audio"}  # of Mistral, data or an address
+    return _by_url(data, common) if "://" in data else {"type": "blob", **common, "content": data}
 
 
 def _by_url(url: str, common: Mapping[str, object]) -> Part:
@@ -237,9 +248,10 @@ _BLOCKS: Final[Mapping[str, Callable[[Mapping[str, Any]], Part | None]]] = {
     "audio": _media,
     "video": _media,
     "file": _media,
-    "image_url": _image_url,
+    "image_url": _addressed,
+    "document_url": _addressed,  # Mistral's
     "input_image": _media,  # OpenAI's, of its Responses API and of audio
-    "input_audio": _media,
+    "input_audio": _audio,
     "input_file": _media,
     "document": _media,  # Anthropic's, in a tool's answer
     "media": _media,  # Google's
