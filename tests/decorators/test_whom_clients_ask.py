@@ -137,6 +137,35 @@ def test_anthropic(client: Any, provider: str, handler: OtelHandler, memory: InM
 
 
 @pytest.mark.parametrize(
+    ("module", "provider"),
+    [
+        ("groq.resources.chat.completions", "groq"),
+        ("huggingface_hub.inference._client", "huggingface"),
+        ("openrouter.chat", "openrouter"),
+        ("perplexity.resources.chat.completions", "perplexity"),
+        ("fireworks.resources.chat.completions", "fireworks"),
+        ("together.resources.chat.completions", "together"),
+    ],
+)
+@pytest.mark.parametrize("of_answer", [True, False])
+def test_other_clients(
+    module: str, provider: str, of_answer: bool, handler: OtelHandler, memory: InMemorySpanExporter
+) -> None:
+    """Clients in OpenAI's form are told by the package that a method, or the class of its answer, is from."""
+
+    class Completion(SimpleNamespace):
+        """An answer in their form."""
+
+    def create(prompt: str) -> Any:
+        return Completion(**ANSWER) if of_answer else ANSWER
+
+    (Completion if of_answer else create).__module__ = module
+    llm(create).with_config(callbacks=[handler])("1 + 2?")
+
+    assert told(memory)["gen_ai.provider.name"] == provider
+
+
+@pytest.mark.parametrize(
     ("said", "provider"),
     [
         ("azure", "azure.ai.openai"),

@@ -28,12 +28,22 @@ __all__ = [
 # The package that a response's class comes from → the provider, where no more is said.
 _PACKAGES: Final[Mapping[str, str]] = {
     "anthropic": "anthropic",
+    "azure.ai.inference": "azure.ai.inference",
     "botocore": "aws.bedrock",
+    "cerebras": "cerebras",
     "cohere": "cohere",
+    "fireworks": "fireworks",
     "google.genai": "gcp.gemini",
+    "groq": "groq",
+    "huggingface_hub": "huggingface",
+    "ibm_watsonx_ai": "ibm.watsonx.ai",
     "mistralai": "mistral_ai",
     "ollama": "ollama",
     "openai": "openai",
+    "openrouter": "openrouter",
+    "perplexity": "perplexity",
+    "together": "together",
+    "xai_sdk": "x_ai",
 }
 # LiteLLM's names for some providers → the conventions' or LangChain's.
 _OF_LITELLM: Final[Mapping[str, str]] = {
