@@ -119,6 +119,20 @@ def test_stream(pieces: Any, said: Any, handler: OtelHandler, memory: InMemorySp
     assert told(memory) == said
 
 
+def test_first_api_of_cohere(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """Its answers are no messages, and have their tokens elsewhere."""
+    call = {"name": "look", "parameters": {"q": "sun"}}
+    answer = OfCohere(
+        text="Looking", generation_id="g-1", response_id="r-1", finish_reason="COMPLETE", tool_calls=[call], meta=TOKENS
+    )
+
+    llm(model="command", callbacks=[handler])(lambda message: answer)("Look.")
+
+    said = expected("cohere", 30, None, "stop", id="r-1", model="command", **CACHED)
+    del said["answer"][0]["parts"][0]
+    assert told(memory) == said
+
+
 @pytest.mark.parametrize("streams", [False, True])
 def test_thoughts_before_a_text_is_completed(streams: bool, handler: OtelHandler, memory: InMemorySpanExporter) -> None:
     """Ollama's `generate` tells them beside the text."""

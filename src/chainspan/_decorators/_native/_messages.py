@@ -14,7 +14,7 @@ __all__ = ["THOUGHTS", "add_calls", "add_message", "called", "calls_of", "free_t
 
 # Of DeepSeek; of Groq, OpenRouter and vLLM; of Ollama; of Cohere.
 THOUGHTS: Final = ("reasoning_content", "reasoning", "thinking", "tool_plan")
-_GIVEN: Final = ("arguments", "input", "args")  # the last of LangChain's
+_GIVEN: Final = ("arguments", "input", "args", "parameters")  # the last of LangChain's, and of Cohere's first API
 
 
 def add_message(turn: Turn, message: Any) -> Turn:

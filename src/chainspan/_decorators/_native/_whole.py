@@ -206,11 +206,13 @@ def _of_outputs(response: Any) -> Answer | None:
 
 def _of_message(response: Any) -> Answer | None:
     """Read Cohere's answers, which are one message."""
-    if at(response, "message") is None:
+    is_first = text(response, "generation_id") is not None
+    if at(response, "message") is None and not is_first:
         return None
-    turn = add_message(Turn(role="assistant"), at(response, "message"))
+    said = {"content": at(response, "text"), "tool_calls": at(response, "tool_calls")}  # of the first version's API
+    turn = add_message(Turn(role="assistant"), said if is_first else at(response, "message"))
     answer = _answer(response, [Choice(turn=turn, finish_reason=_reason(at(response, "finish_reason")))])
-    answer.usage = tokens_of_cohere(at(response, "usage"))
+    answer.usage = tokens_of_cohere(at(response, "meta" if is_first else "usage"))
     return answer
 
 
