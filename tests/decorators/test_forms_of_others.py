@@ -93,6 +93,19 @@ def test_config_of_google(handler: OtelHandler, memory: InMemorySpanExporter) ->
     }
 
 
+def test_thinking_of_google(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """How much Gemini is to think stands in an object of the config's."""
+
+    @llm(callbacks=[handler])
+    def model(contents: str, config: Any) -> str:
+        return contents
+
+    thinking = types.ThinkingConfig(thinking_level=types.ThinkingLevel.LOW)
+    model("Look.", types.GenerateContentConfig(thinking_config=thinking))
+
+    assert told(memory)["gen_ai.request.reasoning.level"] == "LOW"
+
+
 def test_media_of_bedrock(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
     """Documents are counted and hashed as what they are, and what is kept elsewhere is an address."""
 

@@ -54,7 +54,13 @@ _PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "seed": ("seed", "random_seed", "options.seed"),
     "choice_count": ("n", "candidate_count"),
     "service_tier": ("service_tier",),
-    "reasoning_level": ("reasoning.effort", "reasoning_effort", "output_config.effort", "thinking_level"),
+    "reasoning_level": (
+        "reasoning.effort",
+        "reasoning_effort",
+        "output_config.effort",
+        "thinking_level",
+        "thinking_config.thinking_level",
+    ),
     "previous_response_id": ("previous_response_id",),
     "dimensions": ("dimensions",),
 }
