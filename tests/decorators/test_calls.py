@@ -437,6 +437,19 @@ def test_object_without_a_hash(handler: OtelHandler, memory: InMemorySpanExporte
     assert inputs(memory) == ['{"x":2}']
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_file_that_a_retriever_finds(
+    kind: Callable[[bytes], Any], handler: OtelHandler, memory: InMemorySpanExporter
+) -> None:
+    """Bytes are one document, as a text is, and not as many as there are bytes."""
+    fetch = retriever(lambda url: kind(b"%PDF" * 2_000), name="fetch")
+
+    assert len(fetch.invoke("a.pdf", callbacks=[handler])) == 8_000
+    (span,) = memory.get_finished_spans()
+    (document,) = json.loads(str((span.attributes or {})["gen_ai.retrieval.documents"]))
+    assert "8000" in document["content"]
+
+
 def test_documents_that_cannot_be_read(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
     """What a retriever finds is its caller's, and its run ends."""
     unreadable = strategies.RaisesOnEverything()

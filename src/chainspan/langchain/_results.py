@@ -33,6 +33,7 @@ _TOTALS: Final = ("input_tokens", "output_tokens")
 _INPUT_DETAILS: Final = {"cache_read": "cache_read", "cache_write": "cache_creation", "audio_input": "audio"}
 _OUTPUT_DETAILS: Final = {"reasoning": "reasoning", "audio_output": "audio"}
 _TEXT_KEYS: Final = ("page_content", "content", "text")
+_WHOLE: Final = (str, bytes, bytearray, memoryview, Mapping)  # types of one document, and not of several
 
 
 def llm_result(answer: Answer, *, says_provider: bool) -> Any:
@@ -117,7 +118,7 @@ def to_message(turn: Turn) -> Any:
 
 def documents_of(found: Any) -> Any:
     """Return what a retriever found as documents, where it can be told what their text is."""
-    if isinstance(found, (str, Mapping)) or not isinstance(found, Sequence):
+    if isinstance(found, _WHOLE) or not isinstance(found, Sequence):
         found = [] if found is None else [found]
     return [_told(item) for item in found]
 
