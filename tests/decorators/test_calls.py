@@ -442,7 +442,7 @@ def test_file_that_a_retriever_finds(
     kind: Callable[[bytes], Any], handler: OtelHandler, memory: InMemorySpanExporter
 ) -> None:
     """Bytes are one document, as a text is, and not as many as there are bytes."""
-    fetch = retriever(lambda url: kind(b"%PDF" * 2_000), name="fetch")
+    fetch = retriever(name="fetch")(lambda url: kind(b"%PDF" * 2_000))
 
     assert len(fetch.invoke("a.pdf", callbacks=[handler])) == 8_000
     (span,) = memory.get_finished_spans()
