@@ -8,6 +8,7 @@ import gc
 import inspect
 import json
 import re
+import threading
 import weakref
 from collections import UserList
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
@@ -285,6 +286,37 @@ def test_batch_can_return_exceptions() -> None:
 
     assert results[0] == 1
     assert isinstance(results[1], ValueError)
+
+
+async def test_id_of_a_batch_is_that_of_its_first_run(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """As with LangChain: runs of one id at the same time could not be told apart, nor what is called in them."""
+    together = threading.Barrier(2, timeout=10)
+
+    @chain
+    def inner(number: int) -> int:
+        return number
+
+    @chain
+    def outer(number: int) -> int:
+        together.wait()
+        return inner(number)
+
+    config, given = {"callbacks": [handler]}, uuid4()
+    options: Any = {"run_id": given}
+    for calls in (
+        lambda: outer.batch([1, 2], {**config, **options}),
+        lambda: outer.batch([1, 2], config, **options),
+        lambda: outer.abatch([1, 2], {**config, **options}),
+    ):
+        results: Any = calls()
+        assert (await results if inspect.isawaitable(results) else results) == [1, 2]
+        spans = memory.get_finished_spans()
+        memory.clear()
+        inputs = {span.context.span_id: (span.attributes or {})["input.value"] for span in spans}
+        nested = [(inputs[span.context.span_id], inputs[span.parent.span_id]) for span in spans if span.parent]
+        assert sorted(nested) == [('{"number":1}', '{"number":1}'), ('{"number":2}', '{"number":2}')]
+        ids = {(span.attributes or {})["chainspan.run.id"]: inputs[span.context.span_id] for span in spans}
+        assert ids[str(given)] == '{"number":1}'
 
 
 def test_composition(handler: OtelHandler, memory: InMemorySpanExporter) -> None:

@@ -143,7 +143,8 @@ class Step(RunnableBase):
         if not inputs:
             return []
         with ThreadPoolExecutor(_limit(configs) or min(32, len(inputs))) as threads:
-            calls = [partial(run, given, own, **options) for given, own in zip(inputs, configs, strict=True)]
+            called = zip(inputs, configs, _each(options, len(inputs)), strict=True)
+            calls = [partial(run, given, own, **its) for given, own, its in called]
             futures = [threads.submit(copy_context().run, call) for call in calls]
             futures.reverse()  # one that is popped is not kept by the traceback of what it raises
             return [futures.pop().result() for _ in inputs]
@@ -160,11 +161,11 @@ class Step(RunnableBase):
         configs = _each(config, len(inputs))
         slots = asyncio.Semaphore(_limit(configs) or len(inputs) or 1)
 
-        async def one(given: Any, own: Config | None) -> Any:
+        async def one(given: Any, own: Config | None, its: Any) -> Any:
             async with slots:
-                return await self.ainvoke(given, own, **options)
+                return await self.ainvoke(given, own, **its)
 
-        calls = [one(given, own) for given, own in zip(inputs, configs, strict=True)]
+        calls = [one(*each) for each in zip(inputs, configs, _each(options, len(inputs)), strict=True)]
         return await asyncio.gather(*calls, return_exceptions=return_exceptions)
 
     def with_config(self, config: Config | None = None, **options: Unpack[CallOptions]) -> Self:
@@ -199,10 +200,12 @@ class Step(RunnableBase):
         return None if forced is None else Run(self._kind, own, forced, shown)
 
 
-def _each(config: Config | Sequence[Config] | None, count: int) -> Sequence[Config | None]:
-    if config is None or isinstance(config, Mapping):
-        return [config] * count
-    return config
+def _each(config: Config | CallOptions | Sequence[Config] | None, count: int) -> Sequence[Any]:
+    """Return what each call of a batch is given of what was given once; an id of a run is the first one's."""
+    if config is not None and not isinstance(config, Mapping):
+        return config
+    others = {key: value for key, value in config.items() if key != "run_id"} if config else config
+    return [config, *[others] * (count - 1)][:count]
 
 
 def _limit(configs: Sequence[Config | None]) -> int | None:
