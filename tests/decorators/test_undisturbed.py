@@ -268,6 +268,20 @@ def test_method_that_was_kept(handler: OtelHandler, memory: InMemorySpanExporter
     assert [span.name for span in memory.get_finished_spans()] == ["execute_tool method", "lambda"]
 
 
+async def test_names_of_what_is_yet_to_run(handler: OtelHandler) -> None:
+    """What a warning, a traceback of a task or a debugger shows of it is the function, also inside a traced run."""
+
+    @chain
+    async def outer() -> list[Any]:
+        return [coroutine(1), generator(1), async_generator(1), chain(functools.partial(coroutine.__wrapped__, 1))()]
+
+    for made in (await outer(), await outer.ainvoke(callbacks=[handler])):
+        assert [one.__name__ for one in made] == ["coroutine", "generator", "async_generator", "coroutine"]
+        assert [one.__qualname__ for one in made] == ["coroutine", "generator", "async_generator", "coroutine"]
+        for one in made[::3]:
+            one.close()
+
+
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_pickling(protocol: int) -> None:
     """A decorated function travels to other processes as functions do, by name; so do methods, copies and rows."""

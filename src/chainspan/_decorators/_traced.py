@@ -229,7 +229,13 @@ class Traced(Typed[P, R_co]):
 
         if run is None:
             return body()
-        return call_wrapper(run, body) if self._is_wrapper else _DRIVERS[self._flavor](run, body)
+        if self._is_wrapper:
+            return call_wrapper(run, body)
+        made = _DRIVERS[self._flavor](run, body)
+        if self._flavor is not Flavor.FUNCTION:  # named in warnings, and where a loop's tasks are shown
+            made.__name__ = getattr(self, "__name__", self._own.name)
+            made.__qualname__ = getattr(self, "__qualname__", made.__name__)
+        return made
 
     def _named(self, arguments: Arguments) -> dict[str, Any]:
         said = named(self._function, arguments, with_defaults=self._kind.is_model)
