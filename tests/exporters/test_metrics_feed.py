@@ -17,6 +17,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, Metric
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
 from tests._warnings import STRICT
 
 from chainspan import ConfigurationError, Delivery
@@ -341,6 +342,24 @@ def test_a_refused_part_is_said_once(server: OtlpServer, caplog: pytest.LogCaptu
     provider.shutdown()
 
     assert caplog.messages == [f"{feed.endpoint} refuses some of the metrics."]
+
+
+def test_a_resource_that_is_no_text_is_sent(server: OtlpServer, caplog: pytest.LogCaptureFixture) -> None:
+    """A service's name in bytes that are no UTF-8 arrives as far as it is one, and nothing is logged at each export."""
+    feed = otlp_metrics(f"http://127.0.0.1:{server.port}")
+    resource = Resource({"service.name": b"caf\xe9".decode(errors="surrogateescape"), "mine": 1})
+    provider = MeterProvider([feed], resource=resource, shutdown_on_exit=False)
+    provider.get_meter("mine").create_counter("c").add(1)
+
+    assert provider.force_flush(10_000)
+    provider.shutdown()
+
+    sent = metrics_service_pb2.ExportMetricsServiceRequest.FromString(server.bodies[-1]).resource_metrics[0].resource
+    assert {item.key: item.value.string_value or item.value.int_value for item in sent.attributes} == {
+        "service.name": "caf�",
+        "mine": 1,
+    }
+    assert caplog.messages == []
 
 
 class _Grpc(metrics_service_pb2_grpc.MetricsServiceServicer):

@@ -23,7 +23,7 @@ from opentelemetry.util.types import Attributes
 from .._encode import well_formed
 from ._rewritten import Rewritten
 
-__all__ = ["MAX_REQUEST_BYTES", "Batch", "encoded", "joined"]
+__all__ = ["MAX_REQUEST_BYTES", "Batch", "encoded", "joined", "sayable"]
 
 MAX_REQUEST_BYTES = 3_500_000
 """The largest request that more than one span goes into: below gRPC's usual 4 MiB, with room for its frame."""
@@ -103,12 +103,19 @@ def _repaired(span: ReadableSpan) -> ReadableSpan:
         span,
         _clean_attributes(span.attributes),
         name=well_formed(span.name),
-        resource=Resource(_clean_attributes(span.resource.attributes), span.resource.schema_url),
+        resource=sayable(span.resource),
         scope=_clean_scope(span.instrumentation_scope),
         events=[_clean_event(event) for event in span.events],
         links=[Link(link.context, _clean_attributes(link.attributes)) for link in span.links],
         status=Status(span.status.status_code, span.status.description and well_formed(span.status.description)),
     )
+
+
+def sayable(resource: Resource) -> Resource:
+    """Return a resource as OTLP can say it: a variable may hold any bytes, such as of a name in Latin-1."""
+    if _are_sound(resource.attributes):
+        return resource
+    return Resource(_clean_attributes(resource.attributes), resource.schema_url)
 
 
 def _clean_scope(scope: InstrumentationScope | None) -> InstrumentationScope | None:

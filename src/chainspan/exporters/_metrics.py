@@ -12,6 +12,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ from .._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
 from .._guard import Guard, log_quietly, say_once
 from .._outage import OutageLog, place_of
 from ._courier import Courier
+from ._encoding import sayable
 from ._otlp import otlp_sender
 from ._senders import Answer, Sender, Verdict
 from ._settings import OtlpSettings
@@ -156,7 +158,8 @@ class MetricsFeed(MetricReader):
         values = _values(metrics_data)
         if not values:
             return
-        body = encode_metrics(metrics_data).SerializeToString()
+        of_all = [replace(one, resource=sayable(one.resource)) for one in metrics_data.resource_metrics]
+        body = encode_metrics(MetricsData(of_all)).SerializeToString()
         self._unsent = 0 if values == self._arrived else len(values)
         answer = self._courier.deliver(body, patience_s=self._patience_s, doubts=_MOST_DOUBTS)
         if answer.final:
