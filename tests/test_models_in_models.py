@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
+from langgraph.graph import START, StateGraph
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests.signals._received import Counting, metered
 
@@ -54,6 +55,15 @@ STREAMS = (around_a_stream, around_a_stream_that_breaks_off)
 def through_a_chain(prompt: str) -> Any:
     """Hand on what a chain ends with."""
     return (RunnableLambda(str) | Counting()).invoke(prompt)
+
+
+@llm
+def through_a_graph(prompt: str) -> Any:
+    """Hand on what a graph ends with."""
+    graph: Any = StateGraph(dict)
+    graph.add_node("ask", lambda _: {"answer": Counting().invoke(prompt)})
+    graph.add_edge(START, "ask")
+    return graph.compile().invoke({"q": prompt})["answer"]
 
 
 @llm
@@ -132,7 +142,7 @@ def told(model: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return [{key: value for key, value in span.items() if key.startswith(words)} for span in spans], counts
 
 
-@pytest.mark.parametrize("model", [around, *STREAMS, through_a_chain, twice_around])
+@pytest.mark.parametrize("model", [around, *STREAMS, through_a_chain, through_a_graph, twice_around])
 def test_counted_once(model: Any) -> None:
     """The innermost has the tokens, those above say what was counted, and sums, costs and metrics have them once."""
     spans, counts = told(model)

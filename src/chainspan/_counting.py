@@ -13,9 +13,9 @@ __all__ = ["counted", "handed_on"]
 
 Attributes = dict[str, AttributeValue]
 
-_BETWEEN = frozenset({RunKind.CHAIN, RunKind.PROMPT, RunKind.PARSER})
-"""Kinds of runs through which a model may hand on what another one answered."""
 _MODELS = frozenset({RunKind.CHAT, RunKind.LLM})
+_BETWEEN = frozenset(RunKind) - _MODELS - {RunKind.TOOL, RunKind.RETRIEVER, RunKind.EMBEDDINGS}
+"""Kinds of runs through which a model may hand on what another one answered: behind a tool, a call is another call."""
 _COUNTS = ("input_tokens", "output_tokens")
 _MOST_BELOW = 1_000  # answers remembered for one model
 
