@@ -212,6 +212,22 @@ def test_what_another_process_drops_is_not_called_delivered(tmp_path: Path) -> N
     mine.close(0)
 
 
+@pytest.mark.usefixtures("no_sender")
+@pytest.mark.parametrize(
+    "spoilt", [b"00000000000000000007-1-0000", b"\xff\x00", b"a\tb\tc", b"1-2-3-4\t" + b"9" * 9_999 + b"\tdropped"]
+)
+def test_spoilt_line_on_losses_hides_no_other(tmp_path: Path, spoilt: bytes) -> None:
+    """A line that a full disk has cut, or a bad one has garbled, says nothing; a flush still reads the rest."""
+    mine = made(tmp_path, Down(), max_bytes=50_000)
+    emit(mine, ["a", "b"])
+    [lost, _] = sorted(tmp_path.glob("*.otlp"))
+    lost.unlink()
+
+    (tmp_path / "losses.tsv").write_bytes(spoilt + f"\n{lost.stem}\t1\tdropped\n".encode())
+
+    assert mine.flush(0) == Delivery(pending=1, dropped=1)
+
+
 _TRIM = """
 import sys
 from pathlib import Path

@@ -33,8 +33,18 @@ class SpoolLosses:
 
     def losses(self) -> Iterator[tuple[SpoolFile, int, str]]:
         """Yield what others lost: the file, its lost spans, and their fate."""
-        with contextlib.suppress(OSError):
-            for line in (self._directory / "losses.tsv").read_text("utf-8").splitlines():
-                stem, spans, fate = line.split("\t")
-                if file := SpoolFile.parse(f"{stem}.otlp"):
-                    yield file, int(spans), fate
+        try:
+            text = (self._directory / "losses.tsv").read_text("utf-8", errors="replace")
+        except OSError:
+            return
+        yield from filter(None, map(_loss, text.splitlines()))
+
+
+def _loss(line: str) -> tuple[SpoolFile, int, str] | None:
+    """Return what a line tells; None for one that a full disk has cut, or a bad one has spoilt."""
+    try:
+        stem, spans, fate = line.split("\t")
+        file = SpoolFile.parse(f"{stem}.otlp")
+        return None if file is None else (file, int(spans), fate)
+    except ValueError:
+        return None
