@@ -546,6 +546,19 @@ def test_ids_of_a_session_are_texts() -> None:
     assert [inside[key] for key in ("session.id", "gen_ai.conversation.id", "user.id")] == ["5", "5", "7"]
 
 
+def test_an_empty_id_is_nobodys() -> None:
+    """Who has no cookie is in no conversation, rather than in one with all others who have none."""
+    run = _run(RunKind.CHAT, "ChatOpenAI", conversation_id=None, user_id=None)
+
+    with session(conversation="", user=""):
+        nowhere = profile().start(run, Gate.of(False))
+    with session(conversation="c1", user="ada"), session(conversation="", user=""):
+        inside = profile().start(run, Gate.of(False))
+
+    assert not {"session.id", "gen_ai.conversation.id", "user.id"} & nowhere.keys()
+    assert (inside["session.id"], inside["user.id"]) == ("c1", "ada")
+
+
 def test_an_api_key_is_nobodys_id() -> None:
     """Secrets leave by no id: not that of a session, and not one that metadata says."""
     key = "sk-proj-abcdefghijklmnopqrstuvwx"

@@ -62,7 +62,8 @@ def _leave(token: Token[Session], mine: Session, outer: Session) -> None:
 
 def _id_of(given: object, otherwise: str | None) -> str | None:
     """Return an id as a text, a number of a database too, without secrets, as of who takes an API key for one."""
-    return otherwise if given is None else label(given if isinstance(given, str) else str(given))
+    text = "" if given is None else label(given if isinstance(given, str) else str(given))
+    return text or otherwise  # an empty one, such as of a cookie that is not there, is nobody's, as in metadata
 
 
 current_session: Final[Callable[[], Session]] = _current.get
