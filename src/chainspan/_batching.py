@@ -128,8 +128,7 @@ class BatchingProcessor(SpanProcessor):
                 if len(self._queue) in {1, self._max_batch_spans}:
                     self._changed.notify_all()
                 if self._thread is None:
-                    thread = threading.Thread(target=self._work, name="chainspan-batching", daemon=True)
-                    self._thread = thread
+                    thread = self._new_thread()
         if thread is not None:
             self._start(thread)
         if is_late:
@@ -144,7 +143,7 @@ class BatchingProcessor(SpanProcessor):
             self._deliverer.hurry()
         with self._changed:
             self._changed.wait_for(lambda: self._settled_spans >= upto, timeout_s)
-            return self._settled + Delivery(pending=self._handed - self._settled_spans)
+            return self._settled + Delivery(pending=self._handed - self._settled_spans, dropped=self._dropped)
 
     @override
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -179,22 +178,32 @@ class BatchingProcessor(SpanProcessor):
         self._changed = threading.Condition()
         self._queue: deque[ReadableSpan] = deque()
         self._thread = None
-        self._settled = Delivery()
+        self._settled, self._dropped = Delivery(), 0
         self._handed = self._due_upto = 0
         self._closed = self._given_up = False
         self._deliverer.outage.reset()
 
     @property
     def _settled_spans(self) -> int:
-        return self._settled.delivered + self._settled.lost
+        return self._settled.delivered + self._settled.lost + self._dropped
 
     def _waiting(self) -> str:
         waiting = self._handed - self._settled_spans
         return f"{waiting:,} wait in memory" if waiting else ""
 
     def _drop(self, spans: int, why: str) -> None:
-        self._settled += Delivery(dropped=spans)
+        self._dropped += (
+            spans  # in one step, as the garbage collector may end spans, and drop some, in the midst of more
+        )
         self._deliverer.outage.lost(spans, why)
+
+    def _new_thread(self) -> threading.Thread | None:
+        """Return the thread to start, unless one was for a span that the garbage collector has ended meanwhile."""
+        thread = threading.Thread(target=self._work, name="chainspan-batching", daemon=True)
+        if self._thread is not None:
+            return None
+        self._thread = thread
+        return thread
 
     def _start(self, thread: threading.Thread) -> None:
         """Start a thread, with no lock held: that waits for the thread, which takes the lock first of all."""

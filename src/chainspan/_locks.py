@@ -1,7 +1,10 @@
-"""Locks that a forked child finds free.
+"""Locks that a forked child finds free, and that never keep a thread out which is inside already.
 
 Only the thread that forks goes on in the child. What another one held there would stay
 locked for ever, and the first run of the child would wait for it.
+
+The garbage collector may end a run in the midst of anything, such as that of a stream which was
+dropped. If that needs a lock which the same thread holds, the thread would wait for itself.
 """
 
 from __future__ import annotations
@@ -14,7 +17,10 @@ __all__ = ["Lock"]
 
 
 class Lock:
-    """Keeps threads out of each other's way: ``with lock:``. For what is not done at every run."""
+    """Keeps threads out of each other's way: ``with lock:``. For what is not done at every run.
+
+    The thread that is inside may enter again.
+    """
 
     __slots__ = ("__weakref__", "_lock")
 
@@ -31,4 +37,4 @@ class Lock:
         self._lock.release()
 
     def _renew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()

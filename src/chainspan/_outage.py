@@ -49,7 +49,7 @@ class OutageLog:
         self._quiet_s = quiet_s
         self._clock = clock
         self._log = log
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as the garbage collector may end a span while it is held
         self._losses: Counter[str] = Counter()
         self._reason = ""
         self._began_s: float | None = None
@@ -94,7 +94,7 @@ class OutageLog:
 
     def reset(self) -> None:
         """Forget everything: in a forked child, it is the parent's to tell."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._losses.clear()
         self._began_s = self._said_s = None
 

@@ -231,7 +231,7 @@ class RunRegistry:
     def __init__(self, *, max_open: int = 10_000, on_evict: Callable[[Run], None]) -> None:
         self._max_open = max_open
         self._on_evict = on_evict
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as the garbage collector may run what starts another
         self._open: dict[int, Run] = {}  # oldest first
         self._past: dict[int, Run] = {}
         self._long_past: dict[int, Run] = {}

@@ -98,12 +98,12 @@ class Claims:
             if self._runs.setdefault(run_id, pipeline) != pipeline:
                 return False
             if len(self._runs) > self._most:
-                del self._runs[next(iter(self._runs))]
+                self._runs.pop(next(iter(self._runs)), None)
             return True
 
     def _renew_lock(self) -> None:
-        """Find it free in a forked child, too."""
-        self._lock = threading.Lock()
+        """Find it free in a forked child, too, and where the garbage collector ends a run while it is held."""
+        self._lock = threading.RLock()
 
 
 def claims_of(provider: object, signal: str) -> Claims:

@@ -80,7 +80,7 @@ class Shipper:
     def start_afresh(self) -> None:
         """Begin without thread and lock: at first, and in a forked child."""
         self._now = threading.Event()
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
         self._lock = _new_lock(self._files)
         self._doubted: frozenset[SpoolFile] = frozenset()  # put off for now
@@ -91,11 +91,20 @@ class Shipper:
         with self._starting:
             if self._thread is not None or self._courier.stopped:
                 return
-            thread = self._thread = threading.Thread(target=self._work, name="chainspan-spool", daemon=True)
+            thread = self._new_thread()
         try:
-            apart(thread.start)
+            if thread is not None:
+                apart(thread.start)
         except RuntimeError:  # a process that is ending starts no threads; the next one sends what is left then
             self._thread = None
+
+    def _new_thread(self) -> threading.Thread | None:
+        """Return the thread to start, unless one was for a span that the garbage collector has ended meanwhile."""
+        thread = threading.Thread(target=self._work, name="chainspan-spool", daemon=True)
+        if self._thread is not None:
+            return None
+        self._thread = thread
+        return thread
 
     def hurry(self) -> None:
         """Send now, rather than when the next look is due."""

@@ -54,9 +54,9 @@ class SpoolCounts:
 
     def start_afresh(self) -> None:
         """Begin to count: at first, and in a forked child."""
-        self._quick_lock = threading.Lock()  # of the next one, which is not to wait for files
+        self._quick_lock = threading.RLock()  # of the next one, which is not to wait for files
         self._unwritten = Delivery()
-        self._slow_lock = threading.Lock()  # held while files go and are counted, so that none is missed between
+        self._slow_lock = threading.RLock()  # held while files go and are counted, so that none is missed between
         self._own = Delivery()  # of the spans in files of this process
         self._found = Delivery()
         self._sends = False

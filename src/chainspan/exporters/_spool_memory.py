@@ -21,7 +21,7 @@ class SpoolMemory:
 
     def start_afresh(self) -> None:
         """Hold nothing: at first, and in a forked child."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as the garbage collector may end a span while it is held
         self._requests: deque[tuple[bytes, int]] = deque()
         self._bytes = 0
         self.spans = 0

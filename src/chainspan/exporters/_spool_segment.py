@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from ._spool_files import SpoolFile, SpoolFiles, create, write_all
 from ._spool_records import readable
@@ -50,11 +51,13 @@ class SpoolSegment:
         """Begin with no file: at first, and in a forked child, where the open one is the parent's."""
         if self._descriptor is not None:
             os.close(self._descriptor)  # the parent's lock stays, for it has the file open too
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_busy = False
         self._descriptor = None
         self._file = SpoolFile(0, 0, 0, 0)
         self._bytes = self._spans = 0
         self._written_spans = 0
+        self._number_beside = 0
 
     def append(self, body: bytes, spans: int) -> None:
         """Write a request; when this returns, it survives the process.
@@ -63,19 +66,33 @@ class SpoolSegment:
             OSError: Nothing was written, for the disk is full or the directory gone.
         """
         with self._lock:
-            if self._descriptor is not None and self._bytes + len(body) > self._max_bytes:
-                self._close()
-            if self._descriptor is None and not self._open():
-                self._file = self._files.put(body, spans=spans, now_ns=self._now_ns())
+            if self._is_busy:  # with another span, in the midst of which the garbage collector has ended this one
+                self._number_beside = self._files.put(body, spans=spans, now_ns=self._now_ns()).number
             else:
-                self._add(body, spans)
+                self._alone(self._append, body, spans)
             self._written_spans += spans
 
     def close(self) -> tuple[int, int]:
         """Let all that was written be sent; return how many spans that were, and the number of the last file."""
         with self._lock:
+            if not self._is_busy:
+                self._alone(self._close)
+            return self._written_spans, max(self._file.number, self._number_beside)
+
+    def _alone(self, work: Callable[..., None], *args: Any) -> None:
+        self._is_busy = True
+        try:
+            work(*args)
+        finally:
+            self._is_busy = False
+
+    def _append(self, body: bytes, spans: int) -> None:
+        if self._descriptor is not None and self._bytes + len(body) > self._max_bytes:
             self._close()
-            return self._written_spans, self._file.number
+        if self._descriptor is None and not self._open():
+            self._file = self._files.put(body, spans=spans, now_ns=self._now_ns())
+        else:
+            self._add(body, spans)
 
     def _add(self, body: bytes, spans: int) -> None:
         try:
