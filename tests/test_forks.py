@@ -23,13 +23,13 @@ from chainspan.exporters import ConsoleProcessor, _spools, otlp, spool
 METERS = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
 PROCESSOR = ConsoleProcessor(lambda _: None)
 HELD: dict[str, Callable[[], AbstractContextManager[object]]] = {
-    "pipelines": lambda: _pipeline._lock,
-    "workers": lambda: _feeding._shared_lock,
-    "given-processors": lambda: _ending._lock,
-    "instruments": lambda: _receivers._kept_lock,
+    "pipelines": lambda: _pipeline._lock.inside,
+    "workers": lambda: _feeding._shared_lock.inside,
+    "given-processors": lambda: _ending._lock.inside,
+    "instruments": lambda: _receivers._kept_lock.inside,
     "claims": lambda: _receivers.claims_of(METERS, "metrics")._lock,
-    "spools": lambda: _spools._open_lock,
-    "printed-runs": lambda: PROCESSOR._runs._lock,
+    "spools": lambda: _spools._open_lock.inside,
+    "printed-runs": lambda: PROCESSOR._runs._lock.inside,
 }
 
 

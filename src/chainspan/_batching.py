@@ -115,7 +115,7 @@ class BatchingProcessor(SpanProcessor):
         if not (span.context and span.context.trace_flags.sampled):
             return
         thread: threading.Thread | None = None
-        with self._changed:
+        with self._lock:
             self._handed += 1
             is_late = self._closed
             if is_late:
@@ -136,12 +136,12 @@ class BatchingProcessor(SpanProcessor):
 
     def flush(self, timeout_s: float) -> Delivery:
         """Send what is queued, for so long at most, and return where all spans are then."""
-        with self._changed:
+        with self._lock:
             upto = self._due_upto = self._handed
             self._changed.notify_all()
         if timeout_s > 0:
             self._deliverer.hurry()
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._settled_spans >= upto, timeout_s)
             return self._settled + Delivery(pending=self._handed - self._settled_spans, dropped=self._dropped)
 
@@ -156,7 +156,7 @@ class BatchingProcessor(SpanProcessor):
             return
         deadline_s = monotonic() + timeout_s
         self.flush(max(0.0, timeout_s - _LAST_STEPS_S))
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._changed.notify_all()
             thread = self._thread
@@ -175,7 +175,8 @@ class BatchingProcessor(SpanProcessor):
 
     def _start_afresh(self) -> None:
         """Begin with nothing pending; in a forked child, what is queued is the parent's to send."""
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()  # entered in one step, which a condition is not: see `chainspan._locks`
+        self._changed = threading.Condition(self._lock)
         self._queue: deque[ReadableSpan] = deque()
         self._thread = None
         self._settled, self._dropped = Delivery(), 0
@@ -230,7 +231,7 @@ class BatchingProcessor(SpanProcessor):
 
     def _next_batch(self) -> list[ReadableSpan]:
         """Wait for a batch that is due and take it; empty when there was none for a while."""
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._queue or self._closed, _IDLE_S)
             if self._queue:
                 self._changed.wait_for(self._is_due, self._delay_s)
@@ -243,7 +244,7 @@ class BatchingProcessor(SpanProcessor):
         return is_asked_for or len(self._queue) >= self._max_batch_spans or is_ending()
 
     def _settle(self, answer: Delivery) -> None:
-        with self._changed:
+        with self._lock:
             if self._given_up:
                 return
             if answer.pending:
@@ -253,7 +254,7 @@ class BatchingProcessor(SpanProcessor):
 
     def _give_up(self) -> int:
         """Count what is left as dropped, and return how much that is."""
-        with self._changed:
+        with self._lock:
             self._given_up = True
             if left := self._handed - self._settled_spans:
                 self._drop(left, "the process ended")

@@ -64,7 +64,7 @@ def kept_batches() -> list[SpanProcessor]:
 
 
 def _keep(key: int, closer: _Given) -> None:
-    with _lock:
+    with _lock.inside:
         _batches[key] = closer
         _batches.move_to_end(key)
         if len(_batches) > _MOST_BATCHES:

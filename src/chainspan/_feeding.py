@@ -92,7 +92,7 @@ def processor_for(exporter: SpanExporter) -> Worker:
     A thousand handlers with the same exporter so have one queue and one thread. None of
     them may shut it down; it closes itself at exit.
     """
-    with _shared_lock:
+    with _shared_lock.inside:
         known = _shared.get(id(exporter))
         if known is None:
             # The processor holds the exporter, so the id is not given out anew while it is a key.

@@ -131,7 +131,7 @@ def of_provider(
         processors: All that the provider feeds, where that is known.
         others: What else is to be flushed with it.
     """
-    with _lock:
+    with _lock.inside:
         pipeline = _of_provider.get(provider)
         if pipeline is None:
             pipeline = Pipeline(provider, has_scope=True, schema_url=schema_url, processors=processors, others=others)
@@ -159,7 +159,7 @@ def apart(
             for those that are exported: a sampler, limits, or that there are none.
     """
     key = tuple(id(target) for target in targets)
-    with _lock:
+    with _lock.inside:
         pipeline = _apart.get(key)
         if pipeline is None:
             processors = [processor_of(target) for target in targets]

@@ -69,7 +69,7 @@ def kept_with(provider: object, key: object, make: Callable[[], T]) -> T:
     held = _kept.get(provider)
     found: T | None = None if held is None else held.get(key)
     if found is None:
-        with _kept_lock:
+        with _kept_lock.inside:
             held = _kept.get(provider)
             if held is None:
                 held = _kept.keep(provider, {})

@@ -86,7 +86,7 @@ class OpenRuns:
     def enter(self, span: ReadableSpan) -> Sequence[Started]:
         """Take in a span that has started, and return the starts to print now."""
         above = span.parent
-        with self._lock:
+        with self._lock.inside:
             parent = self._open.get(above.span_id) if above and not above.is_remote else None
             run = self._open[span.context.span_id] = _Run(span, parent)
             if len(self._open) > self._max_open:
@@ -97,7 +97,7 @@ class OpenRuns:
 
     def act(self, span_id: int) -> Crumbs:
         """Count an action of an agent, and return the agent's breadcrumbs; none if it is not open."""
-        with self._lock:
+        with self._lock.inside:
             run = self._open.get(span_id)
             if run is None or run.crumb is None or not genai.may_act(run.crumb.type):
                 return ()
@@ -106,7 +106,7 @@ class OpenRuns:
 
     def leave(self, span: ReadableSpan) -> LastWords | None:
         """Let go of a span that has ended; None for one that is not open."""
-        with self._lock:
+        with self._lock.inside:
             run = self._open.pop(span.context.span_id, None)
             if run is None:
                 return None

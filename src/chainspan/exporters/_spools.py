@@ -45,7 +45,7 @@ def spool(
     if not os.fspath(directory):  # of a variable that is not set; as a path it is the working directory
         raise ConfigurationError("spool", expected="a directory that can be written", got=directory)
     path = Path(directory).resolve()
-    with _open_lock:
+    with _open_lock.inside:
         exporter = _open.get(path)
         if exporter is None or exporter.closed:
             exporter = _open[path] = _made(path, (to or otlp()).sender, max_bytes)
