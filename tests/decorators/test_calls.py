@@ -11,7 +11,7 @@ import re
 import threading
 import weakref
 from collections import UserList
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import pytest
 from inline_snapshot import snapshot
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests import strategies
@@ -229,6 +230,24 @@ def test_generator_can_be_sent_to(handler: OtelHandler) -> None:
         assert [next(values), values.send("sent"), next(values)] == [0, "sent", 1]
         with pytest.raises(KeyError):
             values.throw(KeyError("thrown"))
+
+
+@pytest.mark.parametrize("piece", ["x" * 1_000_000, b"x" * 1_000_000])
+def test_large_pieces_are_not_kept(piece: Any) -> None:
+    """A run keeps of a stream's pieces what an answer may hold, and not the file that is read in them."""
+    told: list[Any] = []
+
+    class Handler(BaseCallbackHandler):
+        def on_chain_end(self, outputs: Any, **_: Any) -> None:
+            told.append(outputs)
+
+    @chain
+    def read(count: int) -> Iterator[Any]:
+        yield from [piece] * count
+
+    for count in (9, 30):
+        assert sum(1 for _ in read.stream(count, callbacks=[Handler()])) == count
+    assert [len(joined if isinstance(piece, str) else b"".join(joined)) for joined in told] == [9_000_000, 10_000_000]
 
 
 async def test_every_way_to_run(handler: OtelHandler) -> None:

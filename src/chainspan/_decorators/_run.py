@@ -21,6 +21,8 @@ from ._native import Gathered
 __all__ = ["Inside", "Run"]
 
 _MOST_KEPT: Final = 10_000  # values of a stream that are no model's
+_MOST_TOGETHER: Final = 10_000_000  # characters and bytes of those that are nothing else, such as pieces of a file
+_SIZED: Final = frozenset({str, bytes, bytearray, memoryview})
 _MISSING: Final = object()
 _READ: Final = Guard("decorators.read")
 _newest: ContextVar[Inside | None] = ContextVar("chainspan_inside", default=None)
@@ -37,7 +39,7 @@ class Run:
         carried: What is put in place, as the last piece of the body left it.
     """
 
-    __slots__ = ("_force", "_gathered", "_has_begun", "_inputs", "_kept", "_kind", "_open", "_own", "carried")
+    __slots__ = ("_force", "_gathered", "_has_begun", "_inputs", "_kept", "_kind", "_open", "_own", "_room", "carried")
 
     def __init__(self, kind: Kind, own: Own, force: Force, inputs: Callable[[], Any]) -> None:
         self._kind = kind
@@ -47,6 +49,7 @@ class Run:
         self.carried: list[tuple[ContextVar[Any], Any]] = []
         self._gathered = Gathered() if kind.is_model else None
         self._kept: list[Any] = []
+        self._room = _MOST_TOGETHER
         self._open = self._has_begun = False
 
     # ------------------------------------------------------------ what the handlers are told
@@ -141,8 +144,7 @@ class Run:
         if not self._open:  # another thread came to the end before this one
             return None
         if self._gathered is None:
-            if len(self._kept) < _MOST_KEPT:
-                self._kept.append(value)
+            self._keep(value)
             return None
         said = ""
         with _READ:
@@ -152,6 +154,12 @@ class Run:
         self._has_begun = self._has_begun or bool(said) or type(said) is Silent
         kwargs = {**self._ids(), "tags": self._force.manager.tags, "chunk": None}
         return Event("on_llm_new_token", "ignore_llm", (said,), kwargs)
+
+    def _keep(self, value: Any) -> None:
+        if len(self._kept) < _MOST_KEPT and self._room > 0:
+            self._kept.append(value)
+            if type(value) in _SIZED:
+                self._room -= len(value)
 
     def _whole(self) -> Any:
         with _READ:
