@@ -268,6 +268,21 @@ def test_method_that_was_kept(handler: OtelHandler, memory: InMemorySpanExporter
     assert [span.name for span in memory.get_finished_spans()] == ["execute_tool method", "lambda"]
 
 
+def test_frames_of_a_recursion(handler: OtelHandler) -> None:
+    """Each level of one takes four frames of the thousand that Python allows, and one call of ours without a run."""
+
+    @chain
+    def depths(levels: int) -> list[int]:
+        frame, here = inspect.currentframe(), 0
+        while frame is not None:
+            frame, here = frame.f_back, here + 1
+        return [here, *(depths(levels - 1) if levels else [])]
+
+    for callbacks, most in ([], 2), ([handler], 4):
+        levels = depths.invoke(2, callbacks=callbacks)[1:]
+        assert levels[1] - levels[0] == most
+
+
 async def test_names_of_what_is_yet_to_run(handler: OtelHandler) -> None:
     """What a warning, a traceback of a task or a debugger shows of it is the function, also inside a traced run."""
 

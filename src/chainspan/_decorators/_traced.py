@@ -14,7 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from copy import copy
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, SupportsIndex, TypeVar, overload
 
@@ -223,12 +223,9 @@ class Traced(Typed[P, R_co]):
     def _called(self, arguments: Arguments) -> Any:
         args, kwargs = arguments
         run = self._run_of(self._bound, lambda: self._named(arguments))
-
-        def body() -> Any:
-            return self._function(*args, **kwargs)
-
         if run is None:
-            return body()
+            return self._function(*args, **kwargs)
+        body: partial[Any] = partial(self._function, *args, **kwargs)  # no frame more for each level of a recursion
         if self._is_wrapper:
             return call_wrapper(run, body)
         made = _DRIVERS[self._flavor](run, body)
