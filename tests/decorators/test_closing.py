@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from typing_extensions import Self
 
-from chainspan import OtelHandler, llm
+from chainspan import OtelHandler, chain, llm
 
 from ._told import attributes_of
 
@@ -88,3 +89,26 @@ async def test_async_iterator(kind: Any, name: str, handler: OtelHandler, memory
 
     assert attributes_of(memory)["chainspan.run.outcome"] == "abandoned"
     assert getattr(made, "closed", True)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="closing a generator returns nothing before Python 3.13")
+def test_what_a_closed_generator_returns(handler: OtelHandler, memory: InMemorySpanExporter) -> None:
+    """It is the caller's, inside a traced run as outside, and the run was left all the same."""
+
+    @chain
+    def total() -> Generator[int, None, int]:
+        try:
+            yield 1
+        except GeneratorExit:
+            return 7
+        return 0
+
+    @chain
+    def leave() -> Any:
+        numbers = total()
+        next(numbers)
+        return numbers.close()  # type: ignore[func-returns-value,unused-ignore]
+
+    assert leave() == leave.invoke(callbacks=[handler]) == 7
+    left, _ = memory.get_finished_spans()
+    assert (left.name, (left.attributes or {})["chainspan.run.outcome"]) == ("total", "abandoned")

@@ -85,12 +85,12 @@ async def _awaited(run: Run, undone: Coroutine[Any, Any, T], unawaited: Unawaite
     return value
 
 
-def generate(run: Run, body: Callable[[], Generator[T, Any, V]]) -> Generator[T, Any, V]:
+def generate(run: Run, body: Callable[[], Generator[T, Any, V]]) -> Generator[T, Any, V]:  # noqa: PLR0915 - a protocol
     """Run a generator's body, from one value to the next."""
     try:
         run.start()
         with Inside(run):
-            values = body()
+            values: Any = body()
         advance: Callable[[Any], T] = values.send
         given: Any = None
         while True:
@@ -106,10 +106,13 @@ def generate(run: Run, body: Callable[[], Generator[T, Any, V]]) -> Generator[T,
             run.take(value)
             try:
                 advance, given = values.send, (yield value)
-            except GeneratorExit:
+            except GeneratorExit as closed:
                 with Inside(run):
-                    values.close()
-                raise
+                    left: V | None = values.close()
+                if left is None:
+                    raise
+                run.fail(closed)
+                return left  # which `close` returns, from Python 3.13 on
             except BaseException as error:  # noqa: BLE001 - thrown in by the consumer, for the body
                 advance, given = values.throw, error
     except BaseException as error:
