@@ -26,7 +26,8 @@ __all__ = [
 
 _DISPATCH = "langchain_core.callbacks"
 # Between a callback and the code that it is about: what wraps whatever becomes a task, and the reports of starts.
-_WRAPPERS = ("opentelemetry.instrumentation.asyncio", "opentelemetry.instrumentation.genai.langchain")
+# The last is how wrapping is done, which has frames of its own where it is not compiled.
+_WRAPPERS = ("opentelemetry.instrumentation.asyncio", "opentelemetry.instrumentation.genai.langchain", "wrapt.")
 _BETWEEN = ("chainspan", "contextlib", *_WRAPPERS)
 _DRIVER = "chainspan._decorators._drive"  # around the body of a decorated function, and only around that
 _PASSING = frozenset(  # functions that report a start and return before the run has executed

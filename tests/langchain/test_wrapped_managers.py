@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
+from itertools import product
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -22,6 +23,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from chainspan import OtelHandler
 
 STARTS = ("on_chain_start", "on_chat_model_start", "on_tool_start", "on_retriever_start")
+
+MODULES = ("opentelemetry.instrumentation.genai.langchain._run_context", "wrapt.wrappers")
 
 
 def _wrapper(wrapped: Any) -> Any:
@@ -46,9 +49,8 @@ def _in_module(wrapper: Callable[[Any], Any], name: str) -> Callable[[Any], Any]
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     """Return what is exported to while LangChain's managers are wrapped as the GenAI instrumentation does."""
-    module = "opentelemetry.instrumentation.genai.langchain._run_context"
     for manager, wrapper in ((CallbackManager, _wrapper), (AsyncCallbackManager, _awrapper)):
-        for start in STARTS:
+        for start, module in product(STARTS, MODULES):
             monkeypatch.setattr(manager, start, _in_module(wrapper, module)(getattr(manager, start)))
     return InMemorySpanExporter()
 
