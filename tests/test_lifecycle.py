@@ -307,6 +307,34 @@ def test_root_sums_up_no_more_than_was_reported(traces: Traces) -> None:
     assert totals == {"chainspan.usage.model_calls": 1, "chainspan.usage.output_tokens": 20}
 
 
+def test_threads_that_look_after_what_is_overdue_at_once() -> None:
+    """Several threads find the same run overdue, and each goes on; the run below it is closed once."""
+    closed: list[object] = []
+    orphans = _orphans.Orphans(lambda run, _: closed.append(run))
+
+    class Ended:
+        """An ended run, of which another thread finds first that it is overdue."""
+
+        is_found = False
+
+        @property
+        def children(self) -> dict[int, Run]:
+            if not self.is_found:
+                self.is_found = True
+                with ThreadPoolExecutor() as pool:
+                    pool.submit(orphans.sweep).result()
+            return {}
+
+        def open_below(self) -> list[str]:
+            return ["below"]
+
+    orphans.overdue.append((0, Ended()))  # type: ignore[arg-type]
+
+    orphans.sweep()
+
+    assert (closed, len(orphans.overdue)) == (["below"], 0)
+
+
 def test_run_left_open_is_nobodys_later_parent(traces: Traces) -> None:
     """A run that was started by hand and never ended is current to no event loop and no thread that comes later."""
     handler = OtelHandler(tracer_provider=traces.provider)

@@ -143,13 +143,20 @@ class Orphans:
 
     def sweep(self) -> None:
         """Close what is overdue, and forget those whose runs below have ended after them."""
-        while self.overdue:
-            due_ns, run = self.overdue[0]
+        while (first := self._first_overdue()) is not None:
+            due_ns, run = first
             if run.children and due_ns > time.monotonic_ns():
+                self.overdue.appendleft(first)
                 return
-            self.overdue.popleft()
             for orphan in run.open_below():
                 self._close(orphan, Outcome.ABANDONED)
+
+    def _first_overdue(self) -> tuple[int, Run] | None:
+        """Take out the first one, if there is one: other threads do the same at any time."""
+        try:
+            return self.overdue.popleft()
+        except IndexError:
+            return None
 
     def _look_later(self, loop: AbstractEventLoop) -> None:
         if loop not in self._looking:
