@@ -18,6 +18,7 @@ __all__ = ["Held", "Kept", "held_by_open_runs", "kept_after"]
 
 _OPEN = 2_000
 _NEVER_CLOSED = 100  # of so many runs, one
+_FIRST = 1_000  # runs before the others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,19 +58,29 @@ def kept_after(runs: int, per_open: float) -> Kept:
     handler = OtelHandler(tracer_provider=provider())
     _live(handler, 1_000)
     before = len(handler.in_flight())
-    grown = _grown(lambda: _live(handler, runs))
-    left = len(handler.in_flight()) - before
+    grown = _grown(lambda: _live(handler, runs), first=lambda: _live(handler, _FIRST))
+    left = len(handler.in_flight()) - before - _FIRST // _NEVER_CLOSED
     return Kept(runs=runs, open=left, bytes=grown, bytes_per_ended=(grown - left * per_open) / (runs - left))
 
 
-def _grown(work: Callable[[], Any]) -> int:
-    """Return by how many bytes memory has grown once some work is done, its result included."""
+def _grown(work: Callable[[], Any], first: Callable[[], None] | None = None) -> int:
+    """Return by how many bytes memory has grown once some work is done, its result included.
+
+    Args:
+        work: The work.
+        first: What is done before that. Only of what is made then does it count that it goes, as
+            of the last runs that are remembered, in whose place others come.
+    """
     gc.collect()
     tracemalloc.start()
     try:
+        if first is not None:
+            first()
+            gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
         result = work()
         gc.collect()
-        held = tracemalloc.get_traced_memory()[0]
+        held = tracemalloc.get_traced_memory()[0] - before
         del result
         return held
     finally:
