@@ -11,9 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.runnables import RunnableConfig
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics._internal.aggregation import _ExplicitBucketHistogramAggregation
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import Span
 
+from chainspan import OtelHandler
 from chainspan._batching import BatchingProcessor
 from chainspan._delivery import Delivery
 from chainspan._feeding import DirectProcessor
@@ -143,6 +149,34 @@ def test_claims_while_one_is_noted() -> None:
     finish(lambda: claims.take(Number(1), 1))
 
     assert [claims.take(run_id, 2) for run_id in (1, 2, 3)] == [False, False, True]
+
+
+def test_metrics_while_the_sdk_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK has locks of its own, which keep out a thread that is inside already."""
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    handler = OtelHandler(tracer_provider=TracerProvider(shutdown_on_exit=False), meter_provider=meters)
+    model = FakeListChatModel(responses=["yes"])
+    config: RunnableConfig = {"callbacks": [handler]}
+    kept, counts = Garbage(), _ExplicitBucketHistogramAggregation._get_empty_bucket_counts
+
+    def collecting(aggregation: _ExplicitBucketHistogramAggregation) -> list[int]:
+        gc.collect()  # which is called with the lock held
+        return counts(aggregation)
+
+    gc.disable()
+    kept.itself = model.stream("dropped", config)  # type: ignore[assignment]
+    next(kept.itself)  # type: ignore[call-overload]
+    kept.others = kept  # type: ignore[attr-defined]
+    del kept
+    monkeypatch.setattr(_ExplicitBucketHistogramAggregation, "_get_empty_bucket_counts", collecting)
+
+    finish(lambda: model.invoke("question", config))
+    deadline = time.monotonic() + 5
+    while handler.in_flight() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert handler.in_flight() == []
 
 
 def test_full_queue_counts_each_span_that_is_dropped() -> None:

@@ -5,19 +5,26 @@ variable may be set then: CPython's ``ContextVar.set`` walks the table of the cu
 it allocates, an allocation may start the collector (before Python 3.12), and what is set meanwhile
 frees that table. The context has lost variables then, its owner's and others'. A copy of the
 context can be changed at any time.
+
+Nor may anything be waited for that the interrupted code holds: OpenTelemetry's SDK has locks that the
+thread which is inside cannot enter again, of its metrics above all.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import ParamSpec
 
 __all__ = ["aside", "is_left"]
 
 P = ParamSpec("P")
-R = TypeVar("R")
+
+_SDK = "opentelemetry.sdk"
+_MOST_FRAMES = 64  # between what the collector has interrupted and this
 
 
 def is_left() -> bool:
@@ -25,6 +32,24 @@ def is_left() -> bool:
     return type(sys.exc_info()[1]) is GeneratorExit
 
 
-def aside(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a function in a copy of the current context."""
-    return copy_context().run(function, *args, **kwargs)
+def aside(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call a function in a copy of the current context; where the SDK is at work, in a thread of its own."""
+    call = partial(copy_context().run, function, *args, **kwargs)
+    if not _is_sdk_at_work():
+        call()
+        return
+    try:
+        threading.Thread(target=call, name="chainspan-aside", daemon=True).start()
+    except RuntimeError:  # a process that is ending starts no threads
+        call()
+
+
+def _is_sdk_at_work() -> bool:
+    frame = sys._getframe(2).f_back  # noqa: SLF001 - the only way to see the stack
+    for _ in range(_MOST_FRAMES):
+        if frame is None:
+            break
+        if str(frame.f_globals.get("__name__")).startswith(_SDK):
+            return True
+        frame = frame.f_back
+    return False
