@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gc
 import itertools
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import RunnableConfig
+from opentelemetry import context as otel_context
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics._internal.aggregation import _ExplicitBucketHistogramAggregation
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -177,6 +180,21 @@ def test_metrics_while_the_sdk_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         time.sleep(0.01)
 
     assert handler.in_flight() == []
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the collector runs between steps of Python code only")
+def test_no_context_variable_is_set_by_the_collector() -> None:
+    """The end of a chain's stream is reported as one that went well, and changes no context all the same."""
+    handler, run_id = OtelHandler(tracer_provider=TracerProvider(shutdown_on_exit=False)), uuid4()
+    handler.on_chain_start({}, {}, run_id=run_id, name="stream")
+    before = otel_context.get_current()
+
+    gc.disable()
+    told = weakref.ref(Garbage(), lambda _: handler.on_chain_end({}, run_id=run_id))
+    gc.collect()
+
+    assert (told(), handler.in_flight()) == (None, [])
+    assert otel_context.get_current() is before
 
 
 def test_full_queue_counts_each_span_that_is_dropped() -> None:

@@ -12,6 +12,7 @@ thread which is inside cannot enter again, of its metrics above all.
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -27,9 +28,20 @@ _SDK = "opentelemetry.sdk"
 _MOST_FRAMES = 64  # between what the collector has interrupted and this
 
 
+_collectors: set[int] = set()  # threads that the collector runs in
+
+
 def is_left() -> bool:
-    """Return whether a generator is being closed here, which the collector may have done."""
-    return type(sys.exc_info()[1]) is GeneratorExit
+    """Return whether a generator is being closed here, which the collector may have done, or the collector runs."""
+    return type(sys.exc_info()[1]) is GeneratorExit or (bool(_collectors) and threading.get_ident() in _collectors)
+
+
+def _note_collector(phase: str, _info: object) -> None:
+    (_collectors.add if phase == "start" else _collectors.discard)(threading.get_ident())
+
+
+if sys.version_info < (3, 12):  # LangChain has left the handler of the GeneratorExit when it reports some ends
+    gc.callbacks.append(_note_collector)
 
 
 def aside(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
