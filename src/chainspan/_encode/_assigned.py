@@ -136,9 +136,9 @@ def _masks(text: bytes) -> Iterator[Edit]:
 
 
 def _assignments(lower: bytes) -> Iterator[_Assigned]:
+    as_text = lower.decode("latin-1")  # which any bytes are: a block may begin and end within a character
     for start in range(0, len(lower), _BLOCK):
-        # As Latin-1, which any bytes are: a block may begin and end within a character.
-        block = lower[start : start + _BLOCK + _LONGEST_SIGN].decode("latin-1")
+        block = as_text[start : start + _BLOCK + _LONGEST_SIGN]
         if _holds_any(block) and _is_assigning(block):
             yield from _assignments_in(lower, start, [hint for hint in _HINTS if _holds[hint](block)])
 

@@ -54,6 +54,7 @@ _LINES: Final = re.compile(
 _CASELESS: Final = b"0123456789+/_-=\r\n"
 _HEX: Final = b"0123456789abcdefABCDEF"
 _FEWEST: Final = 6  # letters that data consists of
+_GLANCE: Final = 64  # characters, which nearly always show as many
 _BACKSLASH: Final = ord("\\")
 _ESCAPE: Final = re.compile(rb"[nrtbf]|u[0-9a-fA-F]{4}")  # after a backslash, in JSON
 _DIGIT: Final = re.compile(rb"[0-9]")
@@ -236,4 +237,5 @@ def _is_base64(run: bytes) -> bool:
 def _is_mixed(chunk: bytes) -> bool:
     if chunk.islower() or chunk.isupper() or not chunk.strip(_CASELESS):
         return False
-    return (chunk.count(b"/") + chunk.count(b"-") + chunk.count(b"_")) * 12 <= len(chunk) and len(set(chunk)) >= _FEWEST
+    separators = chunk.count(b"/") + chunk.count(b"-") + chunk.count(b"_")
+    return separators * 12 <= len(chunk) and any(len(set(part)) >= _FEWEST for part in (chunk[:_GLANCE], chunk))
