@@ -20,6 +20,8 @@ from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec
 
+from ._starting import start_thread
+
 __all__ = ["aside", "is_left"]
 
 P = ParamSpec("P")
@@ -50,10 +52,7 @@ def aside(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> N
     if not _is_sdk_at_work():
         call()
         return
-    try:
-        threading.Thread(target=call, name="chainspan-aside", daemon=True).start()
-    except RuntimeError:  # a process that is ending starts no threads
-        call()
+    start_thread(threading.Thread(target=call, name="chainspan-aside", daemon=True), otherwise=call)
 
 
 def _is_sdk_at_work() -> bool:

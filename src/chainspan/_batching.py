@@ -26,12 +26,12 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from typing_extensions import override
 
-from ._apart import apart
 from ._delivery import Delivery, untraced
 from ._errors import ConfigurationError
 from ._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit, is_ending
 from ._guard import Guard, say_once
 from ._outage import OutageLog
+from ._starting import start_thread
 
 __all__ = ["BatchingProcessor", "Deliverer"]
 
@@ -129,8 +129,8 @@ class BatchingProcessor(SpanProcessor):
                     self._changed.notify_all()
                 if self._thread is None:
                     thread = self._new_thread()
-        if thread is not None:
-            self._start(thread)
+        if thread is not None:  # with no lock held: to start it waits for it, and it takes the lock first of all
+            start_thread(thread, otherwise=self._do_without_thread)
         if is_late:
             say_once(_TOO_LATE)
 
@@ -193,9 +193,8 @@ class BatchingProcessor(SpanProcessor):
         return f"{waiting:,} wait in memory" if waiting else ""
 
     def _drop(self, spans: int, why: str) -> None:
-        self._dropped += (
-            spans  # in one step, as the garbage collector may end spans, and drop some, in the midst of more
-        )
+        # In one step: the garbage collector may end spans, and have some dropped, in the midst of more.
+        self._dropped += spans
         self._deliverer.outage.lost(spans, why)
 
     def _new_thread(self) -> threading.Thread | None:
@@ -206,12 +205,8 @@ class BatchingProcessor(SpanProcessor):
         self._thread = thread
         return thread
 
-    def _start(self, thread: threading.Thread) -> None:
-        """Start a thread, with no lock held: that waits for the thread, which takes the lock first of all."""
-        try:
-            apart(thread.start)
-        except RuntimeError:  # a process that is ending starts no threads; close() counts what is left then
-            self._thread = None
+    def _do_without_thread(self) -> None:
+        self._thread = None  # close() counts what is left then
 
     def _work(self) -> None:
         with untraced():

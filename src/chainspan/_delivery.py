@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +21,9 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach,
 from opentelemetry.sdk.trace import SpanProcessor
 
 from ._guard import Guard
+from ._starting import start_thread
 
-__all__ = ["Delivery", "Flushable", "aflush_all", "flush_all", "start_thread", "untraced"]
+__all__ = ["Delivery", "Flushable", "aflush_all", "flush_all", "untraced"]
 
 _flushing = Guard("delivery.flush")
 _SHARE = 0.9  # of a timeout that a processor is given, so that its answer comes back within it
@@ -109,14 +110,6 @@ def _answer(answer: Future[Delivery], processors: Sequence[SpanProcessor | Flush
             answer.set_result(flush_all(processors, timeout_s))
         except BaseException as fault:  # noqa: BLE001 - raised where it is waited for
             answer.set_exception(fault)
-
-
-def start_thread(thread: threading.Thread, *, otherwise: Callable[[], None]) -> None:
-    """Start a thread; where none can be, as at the end of a process in some Pythons, do the work here."""
-    try:
-        thread.start()
-    except RuntimeError:
-        otherwise()
 
 
 class _Flush:

@@ -24,13 +24,13 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from ._apart import apart
 from ._aside import aside
 from ._executing import is_over
 from ._model import Outcome, RunStart
 from ._runs import Run
 from ._seat import Seat
 from ._stack import reporter, reporter_among
+from ._starting import in_empty_context
 from ._tasks import current_task, suspended_frames
 
 __all__ = ["FORGOTTEN", "Orphans"]
@@ -161,7 +161,7 @@ class Orphans:
     def _look_later(self, loop: AbstractEventLoop) -> None:
         if loop not in self._looking:
             self._looking.add(loop)
-            apart(loop.call_later, _LOOK_AGAIN_S, self._look, loop)
+            in_empty_context(loop.call_later, _LOOK_AGAIN_S, self._look, loop)
 
     def _look(self, loop: AbstractEventLoop) -> None:
         self._looking.discard(loop)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from ._delivery import Delivery, Flushable, start_thread
+from ._delivery import Delivery, Flushable
 from ._exit import after_fork
 from ._feeding import Worker
+from ._starting import start_thread
 
 __all__ = ["keep", "kept_workers"]
 

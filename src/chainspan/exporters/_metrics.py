@@ -8,7 +8,6 @@ and the end of the process keep their bounds.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -28,12 +27,12 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReade
 from opentelemetry.sdk.metrics.view import Aggregation, ExponentialBucketHistogramAggregation
 from typing_extensions import override
 
-from .._apart import apart
 from .._delivery import Delivery, untraced
 from .._errors import ConfigurationError
 from .._exit import EXIT_TIMEOUT_S, after_fork, close_at_exit
 from .._guard import Guard, log_quietly, say_once
 from .._outage import OutageLog, place_of
+from .._starting import start_thread
 from ._courier import Courier
 from ._encoding import sayable
 from ._otlp import otlp_sender
@@ -192,10 +191,11 @@ class MetricsFeed(MetricReader):
         self.outage.reset()
         if self._closed:
             return
-        thread = threading.Thread(target=self._work, name="chainspan-metrics", daemon=True)
-        with contextlib.suppress(RuntimeError):  # a process that is ending starts no threads
-            apart(thread.start)
-            self._thread = thread
+        self._thread = threading.Thread(target=self._work, name="chainspan-metrics", daemon=True)
+        start_thread(self._thread, otherwise=self._do_without_thread)
+
+    def _do_without_thread(self) -> None:
+        self._thread = None
 
     def _work(self) -> None:
         with untraced():

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .._apart import apart
 from .._delivery import untraced
 from .._errors import ConfigurationError
 from .._guard import Guard
+from .._starting import start_thread
 from ._courier import Courier, narrowed
 from ._encoding import MAX_REQUEST_BYTES, joined
 from ._senders import Answer, Verdict
@@ -92,11 +92,11 @@ class Shipper:
             if self._thread is not None or self._courier.stopped:
                 return
             thread = self._new_thread()
-        try:
-            if thread is not None:
-                apart(thread.start)
-        except RuntimeError:  # a process that is ending starts no threads; the next one sends what is left then
-            self._thread = None
+        if thread is not None:
+            start_thread(thread, otherwise=self._do_without_thread)
+
+    def _do_without_thread(self) -> None:
+        self._thread = None  # the next process sends what is left then
 
     def _new_thread(self) -> threading.Thread | None:
         """Return the thread to start, unless one was for a span that the garbage collector has ended meanwhile."""

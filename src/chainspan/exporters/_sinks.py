@@ -12,6 +12,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO, Protocol, TextIO, TypeAlias
 
 from typing_extensions import override
@@ -20,6 +21,7 @@ from chainspan._encode import attempt
 from chainspan._errors import ConfigurationError
 from chainspan._exit import after_fork
 from chainspan._guard import log_quietly
+from chainspan._starting import start_thread
 
 __all__ = ["Outlet", "Target"]
 
@@ -142,10 +144,8 @@ class Outlet:
         return True
 
     def _hand_over(self) -> None:
-        try:
-            threading.Thread(target=self._write_until, args=(math.inf,), name="chainspan-console", daemon=True).start()
-        except RuntimeError:  # a process that is ending starts no threads
-            self._write_until(math.inf)
+        write = partial(self._write_until, math.inf)
+        start_thread(threading.Thread(target=write, name="chainspan-console", daemon=True), otherwise=write)
 
     def _report(self, what: str, error: Exception | None = None) -> None:
         if self._reported:
