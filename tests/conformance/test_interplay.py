@@ -278,6 +278,19 @@ def answer(_: httpx.Request) -> httpx.Response:
     return httpx.Response(200)
 
 
+def run_instrumented(stage: Stage, mode: Mode, chain: Runnable[Any, Any]) -> Any:
+    """Run a chain in its mode, with the instrumentations on meanwhile."""
+
+    async def acall() -> Any:
+        with instrumented(stage):
+            return await mode.run(chain, WORD, stage.config)
+
+    if mode.is_async:
+        return acall()
+    with instrumented(stage):
+        return mode.run(chain, WORD, stage.config)
+
+
 @modes(CALLS)
 def test_http_request_of_a_model(bench: Bench, mode: Mode) -> None:
     """A request of an instrumented HTTP client hangs below the model that makes it (pains #1)."""
@@ -295,14 +308,7 @@ def test_http_request_of_a_model(bench: Bench, mode: Mode) -> None:
 
         chain = PROMPT | stage.model(inside=arequest if mode.is_async else request) | PARSER
 
-        async def acall() -> Any:
-            with instrumented(stage):
-                return await mode.run(chain, WORD, stage.config)
-
-        if mode.is_async:
-            return acall()
-        with instrumented(stage):
-            return mode.run(chain, WORD, stage.config)
+        return run_instrumented(stage, mode, chain)
 
     bench.check(
         scenario,
@@ -342,14 +348,7 @@ def test_threads_of_bodies_under_instrumentations(bench: Bench, mode: Mode) -> N
         body: Runnable[Any, Any] = RunnableLambda(requests, afunc=arequests, name="body")
         chain = body | PROMPT | stage.model(inside=arequests if mode.is_async else requests) | PARSER
 
-        async def acall() -> Any:
-            with instrumented(stage):
-                return await mode.run(chain, WORD, stage.config)
-
-        if mode.is_async:
-            return acall()
-        with instrumented(stage):
-            return mode.run(chain, WORD, stage.config)
+        return run_instrumented(stage, mode, chain)
 
     bench.check(
         scenario,
